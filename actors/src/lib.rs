@@ -1,0 +1,11 @@
+//! The CueMQ broker and name server as actors.
+
+pub mod group;
+pub mod hold;
+pub mod namesrv;
+pub mod offset;
+pub mod placement;
+pub mod rebalance;
+pub mod supervise;
+pub mod testing;
+pub mod topic;

@@ -1,0 +1,2 @@
+//! The cuemq program.
+fn main() {}

@@ -1,0 +1,125 @@
+//! The `Disk` seam: every file operation of the store goes through here, so that the store also runs on
+//! [`MemoryDisk`], which loses what was not synced, tears writes and fails on request.
+//!
+//! All calls block. None of them belongs on an I/O thread, but for [`DiskFile::write_at`] by the commit log's and the
+//! consume queues' owners and for the pure memory access of a [`ReadView`].
+
+
+
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
+
+
+
+
+use crate::read_view::ReadView;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading; the file must exist.
+    Read,
+    /// For reading and writing; the file must exist.
+    Write,
+    /// For reading and writing; made when it does not exist.
+    Create,
+    /// For reading and writing; must not exist yet.
+    CreateNew,
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name within the directory. A name that is not UTF-8 is given lossily (no file of the store has one).
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Its length in bytes; 0 for a directory.
+    pub length: u64,
+    /// Its modification time, in milliseconds since 1970 (Java's retention and time search look at it).
+    pub modified_ms: u64,
+}
+
+/// The room on the file system that holds a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Its size in bytes.
+    pub total: u64,
+    /// What an unprivileged process can still write, in bytes.
+    pub available: u64,
+}
+
+/// A lock on a file, held until it is dropped.
+pub trait DiskLock: Send + Sync {}
+
+/// A file system. Paths are the real ones, or whatever a simulation gives.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// What the system says: not found, exists, no permission, no space.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+    /// Makes a directory and its parents, and syncs the parent of each that it made.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// The entries of a directory, sorted by name; empty when the directory does not exist.
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    /// Whether a file or directory exists.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Renames a file, replacing the target. Durable only after [`Disk::sync_directory`].
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file. Durable only after [`Disk::sync_directory`].
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in a directory durable.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Locks a file exclusively, making it when needed; `WouldBlock` when another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
+    /// The room on the file system that holds `path` (which must exist).
+    fn space(&self, path: &Path) -> io::Result<Space>;
+
+    /// Reads a whole file of at most `limit` bytes; a longer one is `InvalidData`.
+    fn read_whole(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let length = file.length()?;
+        if length > limit {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is {length} bytes long, at most {limit} are read", path.display()),
+            ));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+}
+
+/// An open file.
+pub trait DiskFile: Send + Sync {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Cuts or extends it (extending leaves a hole that reads as zeros).
+    fn set_length(&self, length: u64) -> io::Result<()>;
+    /// Reserves blocks for `offset .. offset + length`, extending the file when it is shorter. Where the file system
+    /// cannot, zeros are written.
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
+    /// Reserves blocks within the file without changing its length; where the file system cannot, nothing is done
+    /// (the write itself then reports a full disk).
+    fn reserve(&self, offset: u64, length: u64) -> io::Result<()>;
+    /// Writes all of `buffers`, one after the other, from `offset` on.
+    ///
+    /// # Errors
+    /// What the system says; how much was written is then unknown.
+    fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
+    /// Reads up to `buffer.len()` bytes from `offset`; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// fdatasync.
+    fn sync_data(&self) -> io::Result<()>;
+    /// A read-only mapping of the first `length` bytes, coherent with [`DiskFile::write_at`].
+    fn view(&self, length: u64) -> io::Result<ReadView>;
+    /// The modification time, in milliseconds since 1970.
+    fn modified_ms(&self) -> io::Result<u64>;
+}

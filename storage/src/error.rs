@@ -1,0 +1,81 @@
+//! What can go wrong in the store, split by what the caller does next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file system refused an operation.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `open`, `write`, `sync`.
+        operation: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{} is damaged at byte {position}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A file's length differs from the configured one.
+    #[error(
+        "{} is {found} bytes long but the configuration says {configured}; set {key}={found}, or use another data directory",
+        path.display()
+    )]
+    SizeMismatch {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// The configured length in bytes.
+        configured: u64,
+        /// The configuration key that names the length.
+        key: &'static str,
+    },
+    /// Another process has the store open.
+    #[error("{} is locked by another process; stop that one, or use another data directory", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A file of ours was written by a newer version.
+    #[error("{} has format version {found}, this program knows up to {known}; run a newer cuemq", path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: u16,
+        /// The newest version known here.
+        known: u16,
+    },
+    /// Something in the store that this program cannot carry on.
+    #[error("{} cannot be used here: {reason}", path.display())]
+    Unsupported {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Wraps an I/O error with what was tried on which path.
+    #[must_use]
+    pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { operation, path: path.to_owned(), source }
+    }
+}
+
+/// A result of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
