@@ -4,6 +4,7 @@ pub mod group;
 pub mod hold;
 pub mod namesrv;
 pub mod offset;
+pub mod peer;
 pub mod placement;
 pub mod rebalance;
 pub mod supervise;
