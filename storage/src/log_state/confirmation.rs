@@ -1,0 +1,96 @@
+//! What each consume queue and the index still owe: the dispatches that they have not yet made durable.
+//!
+//! A crash loses what a target has not synced. Recovery therefore dispatches again from the lowest position that some
+//! target has not confirmed, and a restarted target is fed again from its own.
+
+use crate::hash::Map;
+use crate::position::PhysicalOffset;
+
+/// Who is dispatched to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// A consume queue, by its slot in the log's queue table.
+    Queue(u32),
+    /// The index.
+    Index,
+}
+
+/// From where to where a target has received what it has not confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    from: PhysicalOffset,
+    upto: PhysicalOffset,
+}
+
+/// The unconfirmed dispatches of all targets.
+#[derive(Debug, Default)]
+pub struct Confirmations {
+    outstanding: Map<Target, Outstanding>,
+}
+
+impl Confirmations {
+    /// Notes that `target` was handed something in `from..upto`.
+    pub fn note(&mut self, target: Target, from: PhysicalOffset, upto: PhysicalOffset) {
+        self.outstanding
+            .entry(target)
+            .and_modify(|outstanding| outstanding.upto = outstanding.upto.max(upto))
+            .or_insert(Outstanding { from, upto });
+    }
+
+    /// Notes that `target` holds everything up to `upto` on disk.
+    pub fn confirm(&mut self, target: Target, upto: PhysicalOffset) {
+        let Some(outstanding) = self.outstanding.get_mut(&target) else { return };
+        if upto >= outstanding.upto {
+            self.outstanding.remove(&target);
+        } else {
+            // What the target has not confirmed lies behind `upto`; where exactly is not known, and need not be.
+            outstanding.from = outstanding.from.max(upto);
+        }
+    }
+
+    /// Where `target` must be fed again from, if it owes anything.
+    #[must_use]
+    pub fn outstanding(&self, target: Target) -> Option<PhysicalOffset> {
+        self.outstanding.get(&target).map(|outstanding| outstanding.from)
+    }
+
+    /// The lowest position that some target owes; `None` when nobody owes anything.
+    #[must_use]
+    pub fn lowest(&self) -> Option<PhysicalOffset> {
+        self.outstanding.values().map(|outstanding| outstanding.from).min()
+    }
+
+    /// Forgets a target whose files were deleted.
+    pub fn forget(&mut self, target: Target) {
+        self.outstanding.remove(&target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUEUE: Target = Target::Queue(3);
+
+    #[test]
+    fn a_late_confirmation_leaves_what_came_after_it_outstanding() {
+        let mut confirmations = Confirmations::default();
+        confirmations.note(QUEUE, PhysicalOffset(100), PhysicalOffset(200));
+        confirmations.note(QUEUE, PhysicalOffset(300), PhysicalOffset(400));
+        confirmations.confirm(QUEUE, PhysicalOffset(200));
+        assert_eq!(confirmations.outstanding(QUEUE), Some(PhysicalOffset(200)));
+        confirmations.confirm(QUEUE, PhysicalOffset(400));
+        assert_eq!(confirmations.lowest(), None);
+    }
+
+    #[test]
+    fn the_slowest_target_holds_the_position_back() {
+        let mut confirmations = Confirmations::default();
+        confirmations.note(Target::Index, PhysicalOffset(50), PhysicalOffset(60));
+        confirmations.note(QUEUE, PhysicalOffset(10), PhysicalOffset(20));
+        confirmations.confirm(QUEUE, PhysicalOffset(20));
+        assert_eq!(confirmations.lowest(), Some(PhysicalOffset(50)));
+        confirmations.forget(Target::Index);
+        assert_eq!(confirmations.lowest(), None);
+    }
+}
