@@ -1,0 +1,42 @@
+# The front door for developers; .ci/run does the same on a machine that has nothing but rustup, Java 17 and Maven.
+
+# show the recipes
+default:
+    @just --list --unsorted
+
+# formatting, lints and documentation, all without a warning
+check:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+# all tests of the workspace
+test *ARGS:
+    cargo test --locked --workspace {{ARGS}}
+
+# real Java clients 4.3.0 and 4.9.8 against our server, then three kills under load
+interop *ARGS:
+    tests/interop/run {{ARGS}}
+    tests/interop/kill-load --kills 3
+
+# the long tables: 2000 simulated histories and 20 kills in both modes
+long:
+    CUEMQ_SEEDS=2000 cargo test --locked --release -p cuemq-tests --test simulation -- --nocapture
+    tests/interop/run
+    tests/interop/kill-load --kills 20
+
+# one simulated history, with its trace
+sim SEED:
+    CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation -- --nocapture
+
+# micro-benchmarks; `cuemq bench` measures whole brokers
+bench *ARGS:
+    cargo bench --locked --workspace {{ARGS}}
+
+# fuzz one target for a minute (needs a nightly toolchain and cargo-fuzz)
+fuzz TARGET SECONDS="60":
+    cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+
+# name server and broker on 127.0.0.1, data in ./cuemq-data
+run *ARGS:
+    cargo run --release -- server {{ARGS}}

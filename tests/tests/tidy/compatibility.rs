@@ -1,0 +1,173 @@
+//! COMPATIBILITY.md is what a user reads before switching, so it may not promise what nothing shows.
+//!
+//! A row is `| number | feature | state | shown by |`. The state is `works`, `differs: how` or `not yet`. What shows it
+//! is a comma-separated list of `` `crate::file::test_name` `` (the crate's folder, then parts of the file's path) and
+//! `` `interop:scenario` ``; a row that is `not yet` has `–` instead.
+
+use crate::{File, files, none, root};
+use std::collections::BTreeMap;
+
+const FEATURES: usize = 158;
+const ROWS_PER_NAME: usize = 5;
+
+struct Row {
+    number: usize,
+    feature: String,
+    state: String,
+    shown_by: Vec<String>,
+}
+
+fn rows() -> Vec<Row> {
+    let text = std::fs::read_to_string(root().join("COMPATIBILITY.md")).unwrap();
+    text.lines().filter_map(row).collect()
+}
+
+fn row(line: &str) -> Option<Row> {
+    let cells: Vec<&str> = line
+        .trim()
+        .strip_prefix('|')?
+        .strip_suffix('|')?
+        .split('|')
+        .map(str::trim)
+        .collect();
+    let number = cells.first()?.parse().ok()?;
+    let [_, feature, state, shown_by] = cells[..] else {
+        panic!("not four cells: {line}")
+    };
+    let shown_by = match shown_by {
+        "–" => Vec::new(),
+        names => names
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned())
+            .collect(),
+    };
+    Some(Row {
+        number,
+        feature: feature.to_owned(),
+        state: state.to_owned(),
+        shown_by,
+    })
+}
+
+/// Does a Rust file that fits the path hold a test of this name?
+fn test_exists(files: &[File], name: &str) -> bool {
+    let parts: Vec<&str> = name.split("::").collect();
+    let [folder, middle @ .., test] = &parts[..] else {
+        return false;
+    };
+    let fits = |file: &&File| {
+        let stem = file.path.trim_end_matches(".rs");
+        let mut path = stem.split('/');
+        path.next() == Some(folder)
+            && middle
+                .iter()
+                .all(|part| *part == "tests" || stem.split('/').any(|p| p == *part))
+    };
+    files
+        .iter()
+        .filter(|file| file.is_rust())
+        .filter(fits)
+        .any(|file| has_test(&file.text, test))
+}
+
+/// A test is a function right below attributes of which one says so.
+fn has_test(text: &str, test: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let declares = |line: &str| line.trim_start_matches("async ").starts_with(&format!("fn {test}("));
+    let attributes = |at: usize| lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/']));
+    let is_test = |at: usize| attributes(at).any(|line| line.starts_with("#[") && line.contains("test"));
+    lines.iter().enumerate().any(|(at, line)| declares(line) && is_test(at))
+}
+
+fn scenario_exists(files: &[File], name: &str) -> bool {
+    let declaration = format!("scenario(\"{name}\"");
+    let java = |file: &&File| file.path.starts_with("tests/interop/java/");
+    files.iter().filter(java).any(|file| file.text.contains(&declaration))
+}
+
+#[test]
+fn all_158_features_are_listed_in_order() {
+    let numbers: Vec<usize> = rows().iter().map(|row| row.number).collect();
+    assert_eq!(numbers, (1..=FEATURES).collect::<Vec<_>>());
+    none(
+        "features without words",
+        &rows()
+            .iter()
+            .filter(|r| r.feature.is_empty())
+            .map(|r| r.number.to_string())
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn a_state_is_shown_by_something_or_it_is_not_yet() {
+    let mut offenders = Vec::new();
+    for row in rows() {
+        let how = row.state.strip_prefix("differs: ").is_some_and(|how| !how.is_empty());
+        let claims = row.state == "works" || how;
+        if !claims && row.state != "not yet" {
+            offenders.push(format!("{}: unknown state {:?}", row.number, row.state));
+        } else if claims == row.shown_by.is_empty() {
+            offenders.push(format!(
+                "{}: {:?} is shown by {:?}",
+                row.number, row.state, row.shown_by
+            ));
+        }
+    }
+    none("rows whose state nothing shows", &offenders);
+}
+
+#[test]
+fn every_named_test_and_scenario_exists() {
+    let files = files();
+    let mut offenders = Vec::new();
+    for row in rows() {
+        for name in &row.shown_by {
+            let exists = match name.strip_prefix("interop:") {
+                Some(scenario) => scenario_exists(&files, scenario),
+                None => test_exists(&files, name),
+            };
+            if !exists {
+                offenders.push(format!("{}: {name}", row.number));
+            }
+        }
+    }
+    none("tests that COMPATIBILITY.md names and nobody wrote", &offenders);
+}
+
+#[test]
+fn no_name_shows_more_than_five_rows() {
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    for name in rows().into_iter().flat_map(|row| row.shown_by) {
+        *uses.entry(name).or_default() += 1;
+    }
+    let worn = uses.into_iter().filter(|(_, rows)| *rows > ROWS_PER_NAME);
+    none(
+        "names that serve too many rows",
+        &worn.map(|(name, rows)| format!("{name}: {rows}")).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn a_test_is_found_by_crate_file_and_name() {
+    let text =
+        "#[cfg(test)]\nmod tests {\n    #[test]\n    fn a_torn_tail_is_cut() {}\n    fn helper() {}\n}\n".to_owned();
+    let files = [File {
+        path: "storage/src/log/recovery.rs".to_owned(),
+        text,
+    }];
+    for name in [
+        "storage::a_torn_tail_is_cut",
+        "storage::log::recovery::tests::a_torn_tail_is_cut",
+    ] {
+        assert!(test_exists(&files, name), "{name}");
+    }
+    for name in [
+        "net::recovery::a_torn_tail_is_cut",
+        "storage::index::a_torn_tail_is_cut",
+        "storage::recovery::helper",
+        "storage",
+    ] {
+        assert!(!test_exists(&files, name), "{name}");
+    }
+}
