@@ -4,15 +4,15 @@
 //! All calls block. None of them belongs on an I/O thread, but for [`DiskFile::write_at`] by the commit log's and the
 //! consume queues' owners and for the pure memory access of a [`ReadView`].
 
-
-
+mod probe;
+mod real;
 
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
-
-
+pub use probe::probe;
+pub use real::RealDisk;
 
 use crate::read_view::ReadView;
 
@@ -51,6 +51,15 @@ pub struct Space {
     pub available: u64,
 }
 
+/// What happens to the blocks of a range that is zeroed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// They stay reserved, as in a commit log segment.
+    Kept,
+    /// They go back to the file system, as in a consume queue's file.
+    Released,
+}
+
 /// A lock on a file, held until it is dropped.
 pub trait DiskLock: Send + Sync {}
 
@@ -75,7 +84,9 @@ pub trait Disk: Send + Sync + 'static {
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
-    /// Locks a file exclusively, making it when needed; `WouldBlock` when another process holds it.
+    /// Locks a file exclusively, making it (with the text `lock`, as Java does) when needed; `WouldBlock` when it is
+    /// held already, by this process or another. Nobody opens a locked file: POSIX drops the lock when any handle of it
+    /// is closed.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
     /// The room on the file system that holds `path` (which must exist).
     fn space(&self, path: &Path) -> io::Result<Space>;
@@ -109,6 +120,10 @@ pub trait DiskFile: Send + Sync {
     /// Reserves blocks within the file without changing its length; where the file system cannot, nothing is done
     /// (the write itself then reports a full disk).
     fn reserve(&self, offset: u64, length: u64) -> io::Result<()>;
+    /// Makes `offset .. offset + length`, which lies within the file, read as zeros, in the file itself and whatever
+    /// the page cache holds: a range that already reads as zeros is not skipped, since after a failed sync the cache may
+    /// show zeros that never reached the disk. Durable after [`DiskFile::sync_data`], as a write.
+    fn zero(&self, offset: u64, length: u64, blocks: Blocks) -> io::Result<()>;
     /// Writes all of `buffers`, one after the other, from `offset` on.
     ///
     /// # Errors
