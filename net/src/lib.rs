@@ -11,6 +11,7 @@ pub mod header;
 pub mod language;
 pub mod message;
 pub mod request;
+pub mod response;
 #[cfg(feature = "transport")]
 pub mod transport;
 pub mod version;
