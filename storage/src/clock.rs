@@ -22,7 +22,9 @@ impl RealClock {
     #[expect(clippy::disallowed_methods, reason = "this file is the seam")]
     #[must_use]
     pub fn new() -> Self {
-        Self { started: std::time::Instant::now() }
+        Self {
+            started: std::time::Instant::now(),
+        }
     }
 }
 
@@ -56,7 +58,10 @@ impl ManualClock {
     /// A clock that stands at `wall_ms`.
     #[must_use]
     pub fn new(wall_ms: u64) -> Self {
-        Self { wall_ms: AtomicU64::new(wall_ms), monotonic_ms: AtomicU64::new(0) }
+        Self {
+            wall_ms: AtomicU64::new(wall_ms),
+            monotonic_ms: AtomicU64::new(0),
+        }
     }
 
     /// Lets `duration` pass on both the wall clock and the monotonic one.

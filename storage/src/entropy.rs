@@ -23,7 +23,9 @@ impl SeededEntropy {
     /// A source that begins at `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { state: AtomicU64::new(seed) }
+        Self {
+            state: AtomicU64::new(seed),
+        }
     }
 
     /// A source seeded by the operating system.

@@ -73,7 +73,11 @@ impl StoreError {
     /// Wraps an I/O error with what was tried on which path.
     #[must_use]
     pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { operation, path: path.to_owned(), source }
+        Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 

@@ -39,7 +39,9 @@ impl Confirmations {
 
     /// Notes that `target` holds everything up to `upto` on disk.
     pub fn confirm(&mut self, target: Target, upto: PhysicalOffset) {
-        let Some(outstanding) = self.outstanding.get_mut(&target) else { return };
+        let Some(outstanding) = self.outstanding.get_mut(&target) else {
+            return;
+        };
         if upto >= outstanding.upto {
             self.outstanding.remove(&target);
         } else {

@@ -190,7 +190,11 @@ impl<T, D> LogState<T, D> {
     /// Takes one input and appends what is to be done to `outputs`.
     pub fn step(&mut self, input: Input<T, D>, outputs: &mut Vec<Output<T, D>>) {
         match input {
-            Input::Append { to, acknowledge, ticket } => self.append(to, acknowledge, ticket, outputs),
+            Input::Append {
+                to,
+                acknowledge,
+                ticket,
+            } => self.append(to, acknowledge, ticket, outputs),
             Input::EndOfTick { dispatch } => self.end_of_tick(dispatch, outputs),
             Input::Written => self.written(outputs),
             Input::FlushDue => self.flush(outputs),
@@ -204,7 +208,10 @@ impl<T, D> LogState<T, D> {
 
     fn append(&mut self, to: PhysicalOffset, wait: Acknowledge, ticket: T, outputs: &mut Vec<Output<T, D>>) {
         if self.failed {
-            outputs.push(Output::Reply { ticket, outcome: Outcome::Refused });
+            outputs.push(Output::Reply {
+                ticket,
+                outcome: Outcome::Refused,
+            });
             return;
         }
         assert!(to >= self.assigned, "positions are assigned in order");
@@ -224,7 +231,10 @@ impl<T, D> LogState<T, D> {
         }
         self.undispatched.push_back((self.assigned, dispatch));
         self.writing = Some(self.assigned);
-        outputs.push(Output::Write { from: self.appended, to: self.assigned });
+        outputs.push(Output::Write {
+            from: self.appended,
+            to: self.assigned,
+        });
     }
 
     fn written(&mut self, outputs: &mut Vec<Output<T, D>>) {
@@ -245,7 +255,10 @@ impl<T, D> LogState<T, D> {
             return;
         }
         self.flushing = Some(self.appended);
-        outputs.push(Output::Flush { epoch: self.epoch, upto: self.appended });
+        outputs.push(Output::Flush {
+            epoch: self.epoch,
+            upto: self.appended,
+        });
     }
 
     fn flushed(&mut self, epoch: FlushEpoch, upto: PhysicalOffset, outputs: &mut Vec<Output<T, D>>) {
@@ -284,7 +297,10 @@ impl<T, D> LogState<T, D> {
             FlushMode::Sync => self.durable,
             FlushMode::Async => self.appended,
         };
-        let stored = |owed: Owed<T>| Output::Reply { ticket: owed.ticket, outcome: Outcome::Stored };
+        let stored = |owed: Owed<T>| Output::Reply {
+            ticket: owed.ticket,
+            outcome: Outcome::Stored,
+        };
         let queues = [
             (&mut self.owed_appended, self.appended),
             (&mut self.owed_durable, safe),
@@ -302,8 +318,15 @@ impl<T, D> LogState<T, D> {
         self.writing = None;
         self.flushing = None;
         self.undispatched.clear();
-        for queue in [&mut self.owed_appended, &mut self.owed_durable, &mut self.owed_replicated] {
-            let unknown = |owed: Owed<T>| Output::Reply { ticket: owed.ticket, outcome: Outcome::Unknown };
+        for queue in [
+            &mut self.owed_appended,
+            &mut self.owed_durable,
+            &mut self.owed_replicated,
+        ] {
+            let unknown = |owed: Owed<T>| Output::Reply {
+                ticket: owed.ticket,
+                outcome: Outcome::Unknown,
+            };
             outputs.extend(queue.drain(..).map(unknown));
         }
     }
@@ -318,7 +341,11 @@ impl<T, D> LogState<T, D> {
     /// to dispatch. What a target confirmed is on its disk.
     #[must_use]
     pub fn confirmed(&self) -> PhysicalOffset {
-        let undispatched = if self.undispatched.is_empty() { self.appended } else { self.visible };
+        let undispatched = if self.undispatched.is_empty() {
+            self.appended
+        } else {
+            self.visible
+        };
         self.confirmations.lowest().unwrap_or(undispatched).min(self.durable)
     }
 

@@ -31,7 +31,11 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let random = SeededEntropy::new(seed);
-        let mode = if random.below(3) == 0 { FlushMode::Async } else { FlushMode::Sync };
+        let mode = if random.below(3) == 0 {
+            FlushMode::Async
+        } else {
+            FlushMode::Sync
+        };
         Self {
             random,
             mode,
@@ -54,7 +58,9 @@ impl World {
     fn input(&mut self) -> Input<u64, u64> {
         match self.random.below(12) {
             0..5 => self.append(),
-            5 | 6 => Input::EndOfTick { dispatch: self.state.assigned().0 },
+            5 | 6 => Input::EndOfTick {
+                dispatch: self.state.assigned().0,
+            },
             7 => Input::FlushDue,
             8 | 9 if !self.flushes.is_empty() => {
                 let at = usize::try_from(self.random.below(self.flushes.len() as u64)).unwrap();
@@ -65,13 +71,17 @@ impl World {
             10 => {
                 let upto = self.random.below(self.visible + 100);
                 self.replicated = self.replicated.max(upto.min(self.visible));
-                Input::Replicated { upto: PhysicalOffset(upto) }
+                Input::Replicated {
+                    upto: PhysicalOffset(upto),
+                }
             }
             11 if self.random.below(20) == 0 => {
                 self.failed = true;
                 Input::Failed
             }
-            _ => Input::EndOfTick { dispatch: self.state.assigned().0 },
+            _ => Input::EndOfTick {
+                dispatch: self.state.assigned().0,
+            },
         }
     }
 
@@ -85,7 +95,11 @@ impl World {
             _ => Acknowledge::Flushed,
         };
         self.open.insert(ticket, (to.0, acknowledge));
-        Input::Append { to, acknowledge, ticket }
+        Input::Append {
+            to,
+            acknowledge,
+            ticket,
+        }
     }
 
     /// Carries out one output; the answer to `Write` is a further input.
@@ -111,7 +125,10 @@ impl World {
             }
             Output::Dispatch { dispatch, upto } => {
                 assert_eq!(dispatch, upto.0);
-                assert!(upto.0 <= self.visible && upto.0 > self.dispatched, "dispatch follows the log");
+                assert!(
+                    upto.0 <= self.visible && upto.0 > self.dispatched,
+                    "dispatch follows the log"
+                );
                 self.dispatched = upto.0;
             }
             Output::Reply { ticket, outcome } => self.reply(ticket, outcome),
@@ -126,7 +143,10 @@ impl World {
             Outcome::Refused => assert!(self.failed),
             Outcome::Unknown => assert!(self.failed),
             Outcome::Stored => {
-                assert!(!self.failed || to <= self.promised, "nothing is acknowledged after a failure");
+                assert!(
+                    !self.failed || to <= self.promised,
+                    "nothing is acknowledged after a failure"
+                );
                 assert!(to <= self.written);
                 if acknowledge != Acknowledge::Appended {
                     self.hold_under_crash(to);
@@ -142,7 +162,11 @@ impl World {
     /// Under sync flush a promise holds in every crash from here on.
     fn hold_under_crash(&self, position: u64) {
         match self.mode {
-            FlushMode::Sync => assert!(position <= self.synced, "promised {position}, on disk only {}", self.synced),
+            FlushMode::Sync => assert!(
+                position <= self.synced,
+                "promised {position}, on disk only {}",
+                self.synced
+            ),
             FlushMode::Async => assert!(position <= self.written),
         }
     }
@@ -197,7 +221,12 @@ impl World {
         if self.failed {
             return;
         }
-        let mut inputs = vec![Input::EndOfTick { dispatch: self.state.assigned().0 }, Input::FlushDue];
+        let mut inputs = vec![
+            Input::EndOfTick {
+                dispatch: self.state.assigned().0,
+            },
+            Input::FlushDue,
+        ];
         loop {
             let Some(input) = inputs.pop().or_else(|| {
                 self.flushes.pop().map(|(epoch, upto)| {
@@ -218,7 +247,12 @@ impl World {
         }
         self.replicated = self.visible;
         let mut outputs = Vec::new();
-        self.state.step(Input::Replicated { upto: PhysicalOffset(u64::MAX) }, &mut outputs);
+        self.state.step(
+            Input::Replicated {
+                upto: PhysicalOffset(u64::MAX),
+            },
+            &mut outputs,
+        );
         for output in outputs {
             self.carry_out(output);
         }
@@ -243,26 +277,59 @@ fn a_hundred_thousand_histories_with_a_crash_at_every_output_keep_every_promise(
 fn a_late_flush_of_an_earlier_life_acknowledges_nothing() {
     let mut state = State::recovered(FlushMode::Sync, PhysicalOffset(0), FlushEpoch(1));
     let mut outputs = Vec::new();
-    let append = Input::Append { to: PhysicalOffset(10), acknowledge: Acknowledge::Flushed, ticket: 1 };
+    let append = Input::Append {
+        to: PhysicalOffset(10),
+        acknowledge: Acknowledge::Flushed,
+        ticket: 1,
+    };
     state.step(append, &mut outputs);
     state.step(Input::EndOfTick { dispatch: 10 }, &mut outputs);
     state.step(Input::Written, &mut outputs);
     outputs.clear();
-    state.step(Input::Flushed { epoch: FlushEpoch(0), upto: PhysicalOffset(10) }, &mut outputs);
+    state.step(
+        Input::Flushed {
+            epoch: FlushEpoch(0),
+            upto: PhysicalOffset(10),
+        },
+        &mut outputs,
+    );
     assert!(outputs.is_empty());
-    state.step(Input::Flushed { epoch: FlushEpoch(1), upto: PhysicalOffset(10) }, &mut outputs);
-    assert!(outputs.contains(&Output::Reply { ticket: 1, outcome: Outcome::Stored }));
+    state.step(
+        Input::Flushed {
+            epoch: FlushEpoch(1),
+            upto: PhysicalOffset(10),
+        },
+        &mut outputs,
+    );
+    assert!(outputs.contains(&Output::Reply {
+        ticket: 1,
+        outcome: Outcome::Stored
+    }));
 }
 
 #[test]
 fn what_is_not_durable_is_visible_to_nobody_under_sync_flush() {
     let mut state = State::recovered(FlushMode::Sync, PhysicalOffset(0), FlushEpoch(0));
     let mut outputs = Vec::new();
-    let append = Input::Append { to: PhysicalOffset(10), acknowledge: Acknowledge::Appended, ticket: 1 };
+    let append = Input::Append {
+        to: PhysicalOffset(10),
+        acknowledge: Acknowledge::Appended,
+        ticket: 1,
+    };
     state.step(append, &mut outputs);
     state.step(Input::EndOfTick { dispatch: 10 }, &mut outputs);
     state.step(Input::Written, &mut outputs);
-    assert!(outputs.contains(&Output::Reply { ticket: 1, outcome: Outcome::Stored }), "WAIT=false is answered at once");
+    assert!(
+        outputs.contains(&Output::Reply {
+            ticket: 1,
+            outcome: Outcome::Stored
+        }),
+        "WAIT=false is answered at once"
+    );
     assert_eq!(state.visible(), PhysicalOffset(0), "but nobody sees it yet");
-    assert!(!outputs.iter().any(|output| matches!(output, Output::Publish { .. } | Output::Dispatch { .. })));
+    assert!(
+        !outputs
+            .iter()
+            .any(|output| matches!(output, Output::Publish { .. } | Output::Dispatch { .. }))
+    );
 }

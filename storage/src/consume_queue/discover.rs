@@ -1,0 +1,78 @@
+//! Which queues a store has, by its directories: `consumequeue/<topic>/<queueId>`.
+
+use std::path::{Path, PathBuf};
+
+use super::FOLDER;
+use super::files::parse_name;
+use crate::disk::{Disk, Entry};
+use crate::error::{Result, StoreError};
+
+/// A queue that has a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoundQueue {
+    /// The topic.
+    pub topic: String,
+    /// The number of the queue within its topic.
+    pub queue_id: u32,
+}
+
+/// What lies below `consumequeue`.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// The queues, by topic and number.
+    pub queues: Vec<FoundQueue>,
+    /// What is no queue: files, and directories whose name is no number. They are left alone.
+    pub odd: Vec<PathBuf>,
+    /// The length of the first file found; new queues must use it too, since Java knows one length for all.
+    pub file_bytes: Option<u64>,
+}
+
+/// Lists the queues of the store in `root`.
+///
+/// # Errors
+/// When a directory cannot be listed.
+pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
+    let topics = root.join(FOLDER);
+    let mut discovery = Discovery::default();
+    for topic in list(disk, &topics)? {
+        let directory = topics.join(&topic.name);
+        if !topic.is_directory {
+            discovery.odd.push(directory);
+            continue;
+        }
+        for queue in list(disk, &directory)? {
+            let number = queue
+                .name
+                .parse::<u32>()
+                .ok()
+                .filter(|number| number.to_string() == queue.name);
+            match number {
+                Some(queue_id) if queue.is_directory => {
+                    if discovery.file_bytes.is_none() {
+                        discovery.file_bytes = file_bytes(disk, &directory.join(&queue.name))?;
+                    }
+                    discovery.queues.push(FoundQueue {
+                        topic: topic.name.clone(),
+                        queue_id,
+                    });
+                }
+                _ => discovery.odd.push(directory.join(&queue.name)),
+            }
+        }
+    }
+    discovery.queues.sort();
+    Ok(discovery)
+}
+
+fn file_bytes(disk: &dyn Disk, directory: &Path) -> Result<Option<u64>> {
+    let is_full = |entry: &Entry| !entry.is_directory && entry.length > 0 && parse_name(&entry.name).is_some();
+    Ok(list(disk, directory)?
+        .iter()
+        .find(|entry| is_full(entry))
+        .map(|entry| entry.length))
+}
+
+fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
+    disk.list(directory)
+        .map_err(|error| StoreError::io("list", directory, error))
+}

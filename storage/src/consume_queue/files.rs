@@ -1,0 +1,147 @@
+//! The files of one queue as they are found on the disk, and reading single units of them by pread.
+//!
+//! A crash can leave a newest file of length 0 (made, but its length not yet durable): it is removed. It cannot leave a
+//! gap, since the writer makes no file before the one in front of it is durable, and every removal is synced by itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::file_path;
+use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
+use super::view::QueueView;
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{Result, StoreError};
+
+/// What a queue's directory holds.
+pub(super) struct Found {
+    /// The length of the files, or what was configured when there are none.
+    pub(super) file_bytes: u64,
+    /// The queue offsets at which the files of full length begin, ascending and without a gap.
+    pub(super) starts: Vec<u64>,
+    /// Likewise for a newest file that never got its length.
+    pub(super) empty: Option<u64>,
+}
+
+/// Lists a queue's directory.
+pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64) -> Result<Found> {
+    let entries = disk
+        .list(directory)
+        .map_err(|error| StoreError::io("list", directory, error))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        match parse_name(&entry.name) {
+            Some(first_byte) if !entry.is_directory => files.push((first_byte, entry.length)),
+            _ => {
+                tracing::warn!(directory = %directory.display(), name = entry.name, "no consume queue file, left alone")
+            }
+        }
+    }
+    let file_bytes = files
+        .iter()
+        .map(|&(_, length)| length)
+        .find(|&length| length > 0)
+        .unwrap_or(configured);
+    if file_bytes == 0 || file_bytes % UNIT_BYTES != 0 {
+        let reason = format!("its files are {file_bytes} bytes long, which is no multiple of {UNIT_BYTES} above 0");
+        return Err(StoreError::Unsupported {
+            path: directory.to_owned(),
+            reason,
+        });
+    }
+    let mut found = Found {
+        file_bytes,
+        starts: Vec::with_capacity(files.len()),
+        empty: None,
+    };
+    let count = files.len();
+    let mut next = None;
+    for (index, (first_byte, length)) in files.into_iter().enumerate() {
+        let start = first_byte / UNIT_BYTES;
+        let path = file_path(directory, start);
+        let is_empty_newest = length == 0 && index + 1 == count;
+        if first_byte % file_bytes != 0 || (length != file_bytes && !is_empty_newest) {
+            let key = "mappedFileSizeConsumeQueue";
+            return Err(StoreError::SizeMismatch {
+                path,
+                found: length,
+                configured: file_bytes,
+                key,
+            });
+        }
+        if next.is_some_and(|next| next != first_byte) {
+            let reason = String::from(
+                "the file in front of this one is missing; remove the queue's directory to have the queue rebuilt",
+            );
+            return Err(StoreError::Damaged {
+                path,
+                position: 0,
+                reason,
+            });
+        }
+        next = Some(first_byte + file_bytes);
+        if is_empty_newest {
+            found.empty = Some(start);
+        } else {
+            found.starts.push(start);
+        }
+    }
+    Ok(found)
+}
+
+/// The first byte that a file's name of 20 digits says; `None` for other names.
+pub(super) fn parse_name(name: &str) -> Option<u64> {
+    let is_plain = name.len() == 20 && name.bytes().all(|digit| digit.is_ascii_digit());
+    let first_byte = is_plain.then(|| name.parse::<u64>().ok())??;
+    // Java's positions are signed, and the file behind this one must have a name, too.
+    (first_byte < i64::MAX as u64 / 2).then_some(first_byte)
+}
+
+/// Reads single units from a queue's files, keeping the file of the last one open.
+pub(super) struct Probe<'a> {
+    view: &'a QueueView,
+    open: Option<(u64, Arc<dyn DiskFile>)>,
+}
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(view: &'a QueueView) -> Self {
+        Self { view, open: None }
+    }
+
+    /// The unit at `queue_offset`, which must lie within a file.
+    pub(super) fn unit(&mut self, queue_offset: u64) -> Result<Option<Unit>> {
+        let start = queue_offset - queue_offset % self.view.units_per_file;
+        let path = file_path(&self.view.directory, start);
+        let file = match &self.open {
+            Some((opened, file)) if *opened == start => Arc::clone(file),
+            _ => {
+                let opened = self.view.disk.open(&path, OpenMode::Read);
+                let file = opened.map_err(|error| StoreError::io("open", &path, error))?;
+                self.open = Some((start, Arc::clone(&file)));
+                file
+            }
+        };
+        let mut bytes = [0; UNIT_LENGTH];
+        let read = file.read_at(&mut bytes, (queue_offset - start) * UNIT_BYTES);
+        read.map_err(|error| StoreError::io("read", &path, error))?;
+        Ok(Unit::decode(&bytes))
+    }
+
+    /// The first queue offset in `from..to` whose unit does not satisfy `is_before`; those that do come first.
+    pub(super) fn partition_point(
+        &mut self,
+        from: u64,
+        to: u64,
+        is_before: impl Fn(Option<Unit>) -> bool,
+    ) -> Result<u64> {
+        let (mut low, mut high) = (from, to);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_before(self.unit(middle)?) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+}

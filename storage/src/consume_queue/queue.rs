@@ -1,0 +1,287 @@
+//! The writer of one consume queue: its place, what it holds, and appending.
+//!
+//! Units of one batch that lie in one file are one pwrite. A file is made at its full length on the first append into
+//! it; blocks are reserved [`RESERVE_STEP`] bytes at a time. Nothing is durable before [`ConsumeQueue::confirm`].
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::recover::Cut;
+use super::sync::Unsynced;
+use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
+use super::view::QueueView;
+use super::{FOLDER, file_path};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{Result, StoreError};
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// How many bytes of a file get their blocks at a time.
+const RESERVE_STEP: u64 = 64 * 1024;
+/// How many fillers are written at a time.
+const FILLER_STEP: usize = 3000;
+/// How many units of a batch are encoded without allocating.
+const INLINE_UNITS: usize = 64;
+
+/// Which queue of which store.
+#[derive(Clone, Copy, Debug)]
+pub struct QueuePlace<'a> {
+    /// The store's directory (the one above `consumequeue`).
+    pub root: &'a Path,
+    /// The topic.
+    pub topic: &'a str,
+    /// The number of the queue within its topic.
+    pub queue_id: u32,
+}
+
+/// What is known about the files when a queue is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// They were synced by an owner that stopped in order.
+    Clean,
+    /// The last owner in this process is gone, readers may be at work, and units of records from this position on were
+    /// perhaps not synced. Nothing is cut.
+    Again(PhysicalOffset),
+    /// The machine or the process has crashed. Every unit of a record that begins below this position was synced; the
+    /// others are dropped, and the queue is to be fed again from here.
+    AfterCrash(PhysicalOffset),
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// How many units were written.
+    pub written: usize,
+    /// How many were there already.
+    pub skipped: usize,
+}
+
+/// Why an append did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Units are missing in front of these: feed the queue again from an earlier record. When even the log's oldest
+    /// record of this queue leaves a gap, begin anew by [`ConsumeQueue::restart`].
+    #[error("the consume queue ends at {expected} and cannot go on at {found}")]
+    Gap {
+        /// The queue offset that comes next.
+        expected: QueueOffset,
+        /// The queue offset of the first unit that was given.
+        found: QueueOffset,
+    },
+    /// The store failed; how much was written is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One consume queue, written by its owner alone.
+pub struct ConsumeQueue {
+    pub(super) view: Arc<QueueView>,
+    /// The queue offset of the next unit.
+    pub(super) end: u64,
+    /// Behind the record of the last unit.
+    pub(super) end_physical: PhysicalOffset,
+    pub(super) tail: Option<Tail>,
+    pub(super) unsynced: Unsynced,
+}
+
+/// The file that is written to.
+pub(super) struct Tail {
+    start: u64,
+    file: Arc<dyn DiskFile>,
+    /// Up to which byte of the file blocks are reserved.
+    reserved: u64,
+}
+
+impl ConsumeQueue {
+    /// Opens a queue, and says what had to be cut. Files of a length other than `file_bytes` are used as they are; a
+    /// queue without files gets its first one on the first append.
+    ///
+    /// # Errors
+    /// When a file cannot be read or cut, when the files differ in length, or when one is missing between others after
+    /// a clean stop.
+    pub fn open(disk: &Arc<dyn Disk>, place: QueuePlace<'_>, file_bytes: u64, opening: Opening) -> Result<(Self, Cut)> {
+        let directory = place.directory()?;
+        let found = super::files::scan(disk.as_ref(), &directory, file_bytes)?;
+        let view = QueueView::new(Arc::clone(disk), directory, found.file_bytes / UNIT_BYTES);
+        let mut queue = Self {
+            view: Arc::new(view),
+            end: 0,
+            end_physical: PhysicalOffset(0),
+            tail: None,
+            unsynced: Unsynced::default(),
+        };
+        let cut = queue.recover(found, opening)?;
+        Ok((queue, cut))
+    }
+
+    /// What readers see of it.
+    #[must_use]
+    pub fn view(&self) -> Arc<QueueView> {
+        Arc::clone(&self.view)
+    }
+
+    /// The queue offset of the next unit.
+    #[must_use]
+    pub fn end(&self) -> QueueOffset {
+        QueueOffset(self.end)
+    }
+
+    /// Behind the record of the last unit; 0 for an empty queue.
+    #[must_use]
+    pub fn end_physical(&self) -> PhysicalOffset {
+        self.end_physical
+    }
+
+    /// Appends `units`, of which the first has the queue offset `first`, and shows them to readers. Units that are
+    /// there already are skipped, so that records can be fed twice.
+    ///
+    /// # Errors
+    /// When units are missing in front of these, or a file cannot be made or written.
+    pub fn append(&mut self, first: QueueOffset, units: &[Unit]) -> std::result::Result<Appended, AppendError> {
+        if first.0 > self.end {
+            return Err(AppendError::Gap {
+                expected: self.end(),
+                found: first,
+            });
+        }
+        let skipped = usize::try_from(self.end - first.0)
+            .unwrap_or(usize::MAX)
+            .min(units.len());
+        let mut rest = units.get(skipped..).unwrap_or_default();
+        while !rest.is_empty() {
+            let room = self.view.units_per_file - self.end % self.view.units_per_file;
+            let (run, behind) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.write_run(run)?;
+            rest = behind;
+        }
+        Ok(Appended {
+            written: units.len() - skipped,
+            skipped,
+        })
+    }
+
+    /// Forgets all units and begins at `first`: the log's oldest record of this queue has that queue offset. What lies
+    /// in front of it in its file is filled as Java fills it.
+    ///
+    /// # Errors
+    /// When the old files cannot be removed or the new one cannot be written.
+    pub fn restart(&mut self, first: QueueOffset, units: &[Unit]) -> std::result::Result<Appended, AppendError> {
+        self.tail = None;
+        let mut old = self.view.retain_files(0..0);
+        old.reverse();
+        self.remove(old)?;
+        self.end = first.0 - first.0 % self.view.units_per_file;
+        self.end_physical = PhysicalOffset(0);
+        self.unsynced.restart(self.end, self.end_physical);
+        self.view.publish_min(first.0);
+        let fillers = vec![Unit::FILLER; usize::try_from(first.0 - self.end).unwrap_or_default()];
+        for run in fillers.chunks(FILLER_STEP) {
+            self.write_run(run)?;
+        }
+        self.append(first, units)
+    }
+
+    /// Lets go of the open file and of the readers' mappings, as an idle queue should.
+    pub fn release(&mut self) {
+        self.tail = None;
+        self.view.unmap();
+    }
+
+    /// Writes units that lie in one file, and shows them to readers.
+    fn write_run(&mut self, run: &[Unit]) -> Result<()> {
+        let encoded: SmallVec<[[u8; UNIT_LENGTH]; INLINE_UNITS]> = run.iter().map(Unit::encode).collect();
+        let bytes = encoded.as_flattened();
+        let start = self.end - self.end % self.view.units_per_file;
+        let at = (self.end - start) * UNIT_BYTES;
+        self.ensure_tail(start, at)?;
+        let Some(tail) = self.tail.as_mut() else { return Ok(()) };
+        let path = || file_path(&self.view.directory, start);
+        let upto = at + bytes.len() as u64;
+        if upto > tail.reserved {
+            let reserved = upto
+                .next_multiple_of(RESERVE_STEP)
+                .min(self.view.units_per_file * UNIT_BYTES);
+            tail.file
+                .reserve(tail.reserved, reserved - tail.reserved)
+                .map_err(|error| StoreError::io("reserve blocks of", &path(), error))?;
+            tail.reserved = reserved;
+        }
+        self.unsynced.note(start, &tail.file);
+        tail.file
+            .write_at(&[IoSlice::new(bytes)], at)
+            .map_err(|error| StoreError::io("write", &path(), error))?;
+        self.end += run.len() as u64;
+        if let Some(last) = run.last() {
+            self.end_physical = last.end();
+        }
+        self.view.publish_max(self.end);
+        Ok(())
+    }
+
+    /// Makes the file that begins at `start` the one that is written to, from byte `at` on.
+    fn ensure_tail(&mut self, start: u64, at: u64) -> Result<()> {
+        if self.tail.as_ref().is_some_and(|tail| tail.start == start) {
+            return Ok(());
+        }
+        let view = Arc::clone(&self.view);
+        let path = file_path(&view.directory, start);
+        let is_new = !view.extent().contains(&start);
+        if is_new && self.unsynced.has_new_file() {
+            // Or else a crash could keep this file and lose the one in front of it.
+            self.sync()?;
+        }
+        let mode = if is_new { OpenMode::CreateNew } else { OpenMode::Write };
+        if is_new && view.extent().is_empty() {
+            let made = view.disk.create_directory(&view.directory);
+            made.map_err(|error| StoreError::io("make", &view.directory, error))?;
+        }
+        let file = view
+            .disk
+            .open(&path, mode)
+            .map_err(|error| StoreError::io("open", &path, error))?;
+        if is_new {
+            let file_bytes = view.units_per_file * UNIT_BYTES;
+            file.set_length(file_bytes)
+                .map_err(|error| StoreError::io("extend", &path, error))?;
+            self.unsynced.note_new_file(start);
+            view.publish_file(start);
+        }
+        self.tail = Some(Tail {
+            start,
+            file,
+            reserved: at,
+        });
+        Ok(())
+    }
+
+    /// Removes files that are published no more, each durably before the next.
+    pub(super) fn remove(&self, starts: impl IntoIterator<Item = u64>) -> Result<()> {
+        let directory = &self.view.directory;
+        for start in starts {
+            let path = file_path(directory, start);
+            self.view
+                .disk
+                .remove_file(&path)
+                .map_err(|error| StoreError::io("remove", &path, error))?;
+            self.view
+                .disk
+                .sync_directory(directory)
+                .map_err(|error| StoreError::io("sync", directory, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl QueuePlace<'_> {
+    /// The queue's directory. A topic that is no plain directory name is refused.
+    fn directory(&self) -> Result<PathBuf> {
+        let topics = self.root.join(FOLDER);
+        if self.topic.is_empty() || self.topic == "." || self.topic == ".." || self.topic.contains(['/', '\0']) {
+            let reason = format!("{:?} is no name of a topic", self.topic);
+            return Err(StoreError::Unsupported { path: topics, reason });
+        }
+        Ok(topics.join(self.topic).join(self.queue_id.to_string()))
+    }
+}

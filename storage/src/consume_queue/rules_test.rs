@@ -1,0 +1,495 @@
+//! The rules of a consume queue, one by one, over the real disk with files of ten units.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::disk::{Disk, OpenMode, RealDisk};
+use crate::error::StoreError;
+use crate::position::{PhysicalOffset, QueueOffset};
+
+const FILE_BYTES: u64 = 10 * UNIT_BYTES;
+
+struct Store {
+    directory: TempDir,
+    disk: Arc<dyn Disk>,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            disk: Arc::new(RealDisk),
+        }
+    }
+
+    fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn try_open(&self, opening: Opening) -> crate::Result<(ConsumeQueue, Cut)> {
+        let place = QueuePlace {
+            root: self.root(),
+            topic: "topic",
+            queue_id: 3,
+        };
+        ConsumeQueue::open(&self.disk, place, FILE_BYTES, opening)
+    }
+
+    fn open(&self, opening: Opening) -> ConsumeQueue {
+        self.try_open(opening).unwrap().0
+    }
+
+    fn filled(&self, count: u64) -> ConsumeQueue {
+        let mut queue = self.open(Opening::Clean);
+        queue.append(QueueOffset(0), &units(0..count)).unwrap();
+        queue
+    }
+
+    fn file(&self, first_byte: u64) -> std::path::PathBuf {
+        self.root().join(format!("consumequeue/topic/3/{first_byte:020}"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = self.disk.list(&self.root().join("consumequeue/topic/3")).unwrap();
+        entries
+            .into_iter()
+            .map(|entry| entry.name.trim_start_matches('0').to_owned())
+            .collect()
+    }
+}
+
+/// The unit at a queue offset: records are 100 bytes long and begin at 100.
+fn unit(queue_offset: u64) -> Unit {
+    Unit {
+        physical_offset: PhysicalOffset(100 + queue_offset * 100),
+        size: 100,
+        tags_code: -(queue_offset as i64),
+    }
+}
+
+fn units(range: std::ops::Range<u64>) -> Vec<Unit> {
+    range.map(unit).collect()
+}
+
+/// All that a reader gets from `first` on, file by file.
+fn read_from(view: &QueueView, first: u64) -> Vec<(u64, Unit)> {
+    let mut all = Vec::new();
+    let mut next = QueueOffset(first);
+    loop {
+        let run = view.read(next, usize::MAX).unwrap();
+        let before = all.len();
+        all.extend(run.map(|(queue_offset, unit)| (queue_offset.0, unit)));
+        if all.len() == before {
+            return all;
+        }
+        next = next.advanced((all.len() - before) as u64);
+    }
+}
+
+fn expected(range: std::ops::Range<u64>) -> Vec<(u64, Unit)> {
+    range.map(|queue_offset| (queue_offset, unit(queue_offset))).collect()
+}
+
+#[test]
+fn units_are_read_across_files_in_runs_that_end_with_a_file() {
+    let store = Store::new();
+    let view = store.filled(25).view();
+    assert_eq!(view.max_offset(), QueueOffset(25));
+    assert_eq!(read_from(&view, 0), expected(0..25));
+    assert_eq!(view.read(QueueOffset(7), 100).unwrap().count(), 3);
+    assert_eq!(view.read(QueueOffset(10), 4).unwrap().bytes().len(), 80);
+    assert_eq!(view.unit(QueueOffset(24)).unwrap(), Some(unit(24)));
+    for outside in [25, 26, 30, u64::MAX] {
+        assert_eq!(view.unit(QueueOffset(outside)).unwrap(), None);
+    }
+    assert_eq!(store.names(), ["", "200", "400"]);
+}
+
+#[test]
+fn an_unused_queue_has_no_files_and_files_have_their_full_length_at_once() {
+    let store = Store::new();
+    let mut queue = store.open(Opening::Clean);
+    assert!(store.names().is_empty() && queue.dirty().is_none());
+    queue.append(QueueOffset(0), &units(0..1)).unwrap();
+    assert_eq!(
+        store
+            .disk
+            .open(&store.file(0), OpenMode::Read)
+            .unwrap()
+            .length()
+            .unwrap(),
+        FILE_BYTES
+    );
+}
+
+#[test]
+fn what_is_there_already_is_skipped_and_a_gap_is_refused() {
+    let store = Store::new();
+    let mut queue = store.filled(5);
+    assert_eq!(
+        queue.append(QueueOffset(2), &units(2..5)).unwrap(),
+        Appended { written: 0, skipped: 3 }
+    );
+    assert_eq!(
+        queue.append(QueueOffset(3), &units(3..12)).unwrap(),
+        Appended { written: 7, skipped: 2 }
+    );
+    let refused = queue.append(QueueOffset(13), &units(13..14)).unwrap_err();
+    assert!(matches!(
+        refused,
+        AppendError::Gap {
+            expected: QueueOffset(12),
+            found: QueueOffset(13)
+        }
+    ));
+    assert_eq!(read_from(&queue.view(), 0), expected(0..12));
+    assert_eq!(queue.end_physical(), unit(12).physical_offset);
+}
+
+#[test]
+fn a_clean_open_finds_the_end_wherever_it_lies() {
+    for count in [0, 1, 9, 10, 11, 20, 29] {
+        let store = Store::new();
+        drop(store.filled(count));
+        let (queue, cut) = store.try_open(Opening::Clean).unwrap();
+        assert_eq!((queue.end(), cut), (QueueOffset(count), Cut::default()));
+        assert_eq!(queue.synced(), (queue.end(), queue.end_physical()));
+        assert_eq!(read_from(&queue.view(), 0), expected(0..count));
+    }
+}
+
+#[test]
+fn after_a_crash_only_units_below_the_confirmed_position_stay() {
+    for (limit, kept) in [
+        (0, 0),
+        (100, 0),
+        (101, 1),
+        (1100, 10),
+        (1150, 11),
+        (2100, 20),
+        (9000, 25),
+    ] {
+        let store = Store::new();
+        drop(store.filled(25));
+        let (mut queue, cut) = store.try_open(Opening::AfterCrash(PhysicalOffset(limit))).unwrap();
+        assert_eq!(queue.end(), QueueOffset(kept));
+        let last_file = kept.saturating_sub(1) / 10 * 10;
+        assert_eq!(
+            cut,
+            Cut {
+                units: (last_file + 10).min(25) - kept,
+                files: 2 - (last_file / 10) as usize
+            }
+        );
+        queue.append(QueueOffset(0), &units(0..25)).unwrap();
+        assert_eq!(read_from(&queue.view(), 0), expected(0..25));
+    }
+}
+
+#[test]
+fn units_behind_a_lost_page_do_not_come_back_to_life() {
+    let store = Store::new();
+    drop(store.filled(9));
+    let file = store.disk.open(&store.file(0), OpenMode::Write).unwrap();
+    file.write_at(&[std::io::IoSlice::new(&[0; 40])], 5 * UNIT_BYTES)
+        .unwrap();
+    let (mut queue, cut) = store.try_open(Opening::AfterCrash(unit(4).physical_offset)).unwrap();
+    assert_eq!((queue.end(), cut.units), (QueueOffset(4), 3));
+    queue.append(QueueOffset(4), &units(4..7)).unwrap();
+    drop(queue);
+    assert_eq!(store.open(Opening::Clean).end(), QueueOffset(7));
+}
+
+#[test]
+fn a_cut_to_nothing_keeps_the_number_that_comes_next() {
+    let store = Store::new();
+    let mut queue = store.filled(25);
+    queue.delete_before(unit(10).physical_offset).unwrap();
+    drop(queue);
+    let queue = store.open(Opening::AfterCrash(unit(2).physical_offset));
+    assert_eq!(
+        (queue.end(), queue.view().min_offset()),
+        (QueueOffset(10), QueueOffset(10))
+    );
+    assert_eq!(store.names(), ["200"]);
+}
+
+#[test]
+fn truncation_needs_that_nobody_reads() {
+    let store = Store::new();
+    let mut queue = store.filled(25);
+    let view = queue.view();
+    assert!(matches!(
+        queue.truncate_to(PhysicalOffset(500)),
+        Err(StoreError::Unsupported { .. })
+    ));
+    drop(view);
+    assert_eq!(
+        queue.truncate_to(PhysicalOffset(500)).unwrap(),
+        Cut { units: 6, files: 2 }
+    );
+    assert_eq!(queue.truncate_to(PhysicalOffset(500)).unwrap(), Cut::default());
+    assert_eq!(read_from(&queue.view(), 0), expected(0..4));
+}
+
+#[test]
+fn a_queue_that_begins_in_the_middle_is_filled_as_java_fills_it() {
+    let store = Store::new();
+    let mut queue = store.filled(3);
+    let old = queue.view().read(QueueOffset(0), 3).unwrap();
+    queue.restart(QueueOffset(17), &units(17..22)).unwrap();
+    assert_eq!(store.names(), ["200", "400"]);
+    assert_eq!(queue.view().min_offset(), QueueOffset(17));
+    assert_eq!(read_from(&queue.view(), 17), expected(17..22));
+    assert_eq!(old.count(), 3, "a reader of the removed file goes on");
+    let filler = &store.disk.read_whole(&store.file(200), FILE_BYTES).unwrap()[..140];
+    assert_eq!(
+        filler,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0].repeat(7)
+    );
+    queue.sync().unwrap();
+    drop(queue);
+
+    let mut queue = store.open(Opening::Clean);
+    assert_eq!(queue.end(), QueueOffset(22));
+    assert_eq!(queue.correct_min(PhysicalOffset(0)).unwrap(), QueueOffset(17));
+    drop(queue);
+    let mut queue = store.open(Opening::AfterCrash(unit(17).physical_offset));
+    assert_eq!(queue.end(), QueueOffset(17));
+    queue.append(QueueOffset(17), &units(17..18)).unwrap();
+    assert_eq!(read_from(&queue.view(), 17), expected(17..18));
+}
+
+#[test]
+fn retention_takes_whole_files_but_never_the_newest() {
+    let store = Store::new();
+    let mut queue = store.filled(30);
+    let view = queue.view();
+    let old = view.read(QueueOffset(0), 10).unwrap();
+    assert_eq!(queue.delete_before(unit(14).physical_offset).unwrap(), 1);
+    assert_eq!((view.min_offset(), store.names().len()), (QueueOffset(14), 2));
+    assert_eq!(view.unit(QueueOffset(9)).unwrap(), None);
+    assert_eq!(old.map(|(_, unit)| unit).collect::<Vec<_>>(), units(0..10));
+    assert_eq!(queue.delete_before(PhysicalOffset(1_000_000)).unwrap(), 1);
+    assert_eq!(
+        (view.min_offset(), view.max_offset()),
+        (QueueOffset(30), QueueOffset(30))
+    );
+    queue.append(QueueOffset(30), &units(30..31)).unwrap();
+    assert_eq!(view.unit(QueueOffset(30)).unwrap(), Some(unit(30)));
+    assert_eq!(store.names(), ["400", "600"]);
+}
+
+#[test]
+fn a_file_removed_behind_the_back_of_a_reader_reads_as_nothing() {
+    let store = Store::new();
+    let view = store.filled(5).view();
+    store.disk.remove_file(&store.file(0)).unwrap();
+    assert_eq!(view.unit(QueueOffset(1)).unwrap(), None);
+}
+
+#[test]
+fn a_sync_speaks_for_what_was_there_when_it_was_asked_for() {
+    let store = Store::new();
+    let mut queue = store.filled(8);
+    let sync = queue.dirty().unwrap();
+    queue.append(QueueOffset(8), &units(8..12)).unwrap();
+    let synced = sync.run().unwrap();
+    queue.confirm(synced);
+    assert_eq!(
+        queue.synced(),
+        (QueueOffset(10), unit(10).physical_offset),
+        "the roll has synced the first file"
+    );
+    assert!(queue.dirty().is_some());
+    queue.sync().unwrap();
+    assert_eq!(queue.synced(), (QueueOffset(12), unit(12).physical_offset));
+    assert!(queue.dirty().is_none());
+}
+
+#[test]
+fn a_sync_from_before_a_cut_confirms_nothing() {
+    let store = Store::new();
+    let mut queue = store.filled(8);
+    let late = queue.dirty().unwrap().run().unwrap();
+    queue.truncate_to(unit(2).physical_offset).unwrap();
+    queue.append(QueueOffset(2), &units(2..6)).unwrap();
+    queue.confirm(late);
+    assert_eq!(queue.synced().0, QueueOffset(2));
+    assert!(queue.dirty().is_some());
+}
+
+#[test]
+fn a_reattached_queue_syncs_what_was_not_confirmed() {
+    let store = Store::new();
+    let readers = store.filled(25).view();
+    let mut queue = store.open(Opening::Again(unit(7).physical_offset));
+    assert_eq!((queue.end(), queue.synced().0), (QueueOffset(25), QueueOffset(7)));
+    queue.sync().unwrap();
+    assert_eq!(queue.synced(), (QueueOffset(25), unit(25).physical_offset));
+    assert_eq!(read_from(&readers, 0), expected(0..25));
+}
+
+#[test]
+fn files_that_do_not_fit_together_are_refused() {
+    let store = Store::new();
+    drop(store.filled(25));
+    store
+        .disk
+        .open(&store.file(200), OpenMode::Write)
+        .unwrap()
+        .set_length(180)
+        .unwrap();
+    assert!(matches!(
+        store.try_open(Opening::Clean),
+        Err(StoreError::SizeMismatch {
+            found: 180,
+            configured: 200,
+            ..
+        })
+    ));
+    store.disk.remove_file(&store.file(200)).unwrap();
+    assert!(matches!(
+        store.try_open(Opening::AfterCrash(PhysicalOffset(0))),
+        Err(StoreError::Damaged { .. })
+    ));
+}
+
+#[test]
+fn a_newest_file_that_never_got_its_length_is_removed() {
+    let store = Store::new();
+    drop(store.filled(10));
+    store.disk.open(&store.file(200), OpenMode::CreateNew).unwrap();
+    let (queue, cut) = store.try_open(Opening::AfterCrash(PhysicalOffset(9999))).unwrap();
+    assert_eq!((queue.end(), cut), (QueueOffset(10), Cut { units: 0, files: 1 }));
+    assert_eq!(store.names(), [""]);
+}
+
+#[test]
+fn files_of_another_length_are_used_as_they_are() {
+    let store = Store::new();
+    drop(store.filled(25));
+    let place = QueuePlace {
+        root: store.root(),
+        topic: "topic",
+        queue_id: 3,
+    };
+    let (mut queue, _) = ConsumeQueue::open(&store.disk, place, DEFAULT_FILE_BYTES, Opening::Clean).unwrap();
+    queue.append(QueueOffset(25), &units(25..41)).unwrap();
+    assert_eq!(read_from(&queue.view(), 0), expected(0..41));
+    assert_eq!(
+        discover(&*store.disk, store.root()).unwrap().file_bytes,
+        Some(FILE_BYTES)
+    );
+}
+
+#[test]
+fn a_topic_never_leads_out_of_its_directory() {
+    let store = Store::new();
+    for topic in ["", ".", "..", "a/b", "/etc", "a\0"] {
+        let place = QueuePlace {
+            root: store.root(),
+            topic,
+            queue_id: 0,
+        };
+        assert!(
+            ConsumeQueue::open(&store.disk, place, FILE_BYTES, Opening::Clean).is_err(),
+            "{topic:?}"
+        );
+    }
+}
+
+#[test]
+fn queues_are_discovered_and_odd_names_reported() {
+    let store = Store::new();
+    drop(store.filled(1));
+    let topics = store.root().join("consumequeue");
+    for directory in ["%RETRY%group/0", "topic/11", "topic/03", "topic/x"] {
+        store.disk.create_directory(&topics.join(directory)).unwrap();
+    }
+    store.disk.open(&topics.join("file"), OpenMode::CreateNew).unwrap();
+    let discovery = discover(&*store.disk, store.root()).unwrap();
+    let queues: Vec<_> = discovery
+        .queues
+        .iter()
+        .map(|found| (found.topic.as_str(), found.queue_id))
+        .collect();
+    assert_eq!(queues, [("%RETRY%group", 0), ("topic", 3), ("topic", 11)]);
+    assert_eq!(
+        discovery.odd,
+        [topics.join("file"), topics.join("topic/03"), topics.join("topic/x")]
+    );
+    let empty = discover(&*store.disk, &store.root().join("absent")).unwrap();
+    assert!(empty.queues.is_empty() && empty.file_bytes.is_none());
+}
+
+#[test]
+fn an_idle_queue_is_small() {
+    let store = Store::new();
+    let mut queue = store.filled(25);
+    queue.view().unit(QueueOffset(0)).unwrap();
+    queue.sync().unwrap();
+    queue.release();
+    assert_eq!(queue.view().mapped(), 0);
+    let files = 3 * (size_of::<usize>() * 6);
+    let path = store.file(0).as_os_str().len();
+    assert!(size_of::<ConsumeQueue>() + size_of::<QueueView>() + files + path < 768);
+    assert_eq!(read_from(&queue.view(), 0), expected(0..25));
+    queue.append(QueueOffset(25), &units(25..26)).unwrap();
+}
+
+#[test]
+fn the_offset_of_a_time_is_javas() {
+    let store = Store::new();
+    let mut queue = store.filled(25);
+    // Ten milliseconds between records, but 4, 5 and 6 are of one millisecond.
+    let time_of = |physical: PhysicalOffset, _| {
+        let queue_offset = (physical.0 as i64 - 100) / 100;
+        Some(
+            1000 + 10
+                * if (4..=6).contains(&queue_offset) {
+                    4
+                } else {
+                    queue_offset
+                },
+        )
+    };
+    let at = |queue: &ConsumeQueue, time| {
+        offset_by_time(&queue.view(), time, PhysicalOffset(0), time_of)
+            .unwrap()
+            .0
+    };
+    for (time, offset) in [
+        (0, 0),
+        (1000, 0),
+        (1010, 1),
+        (1014, 1),
+        (1015, 1),
+        (1016, 2),
+        (1040, 4),
+        (1090, 9),
+    ] {
+        assert_eq!(at(&queue, time), offset, "{time}");
+    }
+    // The file is chosen first: 1096 is nearer to offset 10, which is in the second file, alone there.
+    assert_eq!(
+        [at(&queue, 1091), at(&queue, 1096), at(&queue, 1199), at(&queue, 9999)],
+        [10, 10, 20, 24]
+    );
+    let unreadable = offset_by_time(&queue.view(), 1010, PhysicalOffset(0), |_, _| None);
+    assert_eq!(unreadable.unwrap(), QueueOffset(0));
+    queue.delete_before(unit(12).physical_offset).unwrap();
+    let log_min = unit(12).physical_offset;
+    assert_eq!(
+        offset_by_time(&queue.view(), 0, log_min, time_of).unwrap(),
+        QueueOffset(12)
+    );
+    let empty = Store::new().open(Opening::Clean).view();
+    assert_eq!(
+        offset_by_time(&empty, 5, PhysicalOffset(0), time_of).unwrap(),
+        QueueOffset(0)
+    );
+}

@@ -1,0 +1,152 @@
+//! Making a queue durable. The owner decides when; another thread does it.
+//!
+//! [`ConsumeQueue::dirty`] says what must be synced, [`QueueSync::run`] does it (it blocks) and gives a [`Synced`] that
+//! goes back to the owner. A cut in between makes it void by its generation: it never speaks for units written since.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::file_path;
+use super::queue::ConsumeQueue;
+use super::view::QueueView;
+use crate::disk::DiskFile;
+use crate::error::{Result, StoreError};
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// The files written to since they were last known to be durable. The handles are those that wrote: a handle opened
+/// later can miss the error of a failed write-back.
+type Handles = SmallVec<[(u64, Arc<dyn DiskFile>); 1]>;
+
+/// What of a queue is not durable.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    handles: Handles,
+    /// The newest file whose directory entry is not durable.
+    new_file: Option<u64>,
+    generation: u32,
+    /// The durable end.
+    synced: (u64, PhysicalOffset),
+}
+
+impl Unsynced {
+    /// Notes that the file that begins at `start` is about to be written to.
+    pub(super) fn note(&mut self, start: u64, file: &Arc<dyn DiskFile>) {
+        if self.handles.last().is_none_or(|&(last, _)| last != start) {
+            self.handles.push((start, Arc::clone(file)));
+        }
+    }
+
+    /// Notes that the file that begins at `start` was made.
+    pub(super) fn note_new_file(&mut self, start: u64) {
+        self.new_file = Some(start);
+    }
+
+    /// Whether the directory entry of some file is not durable.
+    pub(super) fn has_new_file(&self) -> bool {
+        self.new_file.is_some()
+    }
+
+    /// Starts over: the queue is durable up to here, and a sync under way speaks for nothing.
+    pub(super) fn restart(&mut self, synced: u64, physical: PhysicalOffset) {
+        let generation = self.generation.wrapping_add(1);
+        *self = Self {
+            generation,
+            synced: (synced, physical),
+            ..Self::default()
+        };
+    }
+}
+
+/// A sync that is to be done, on whatever thread may block.
+pub struct QueueSync {
+    view: Arc<QueueView>,
+    handles: Handles,
+    upto: Synced,
+}
+
+/// A sync that was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Synced {
+    generation: u32,
+    end: u64,
+    end_physical: PhysicalOffset,
+    new_file: Option<u64>,
+}
+
+impl QueueSync {
+    /// Syncs the files and, when some are new, the directory.
+    ///
+    /// # Errors
+    /// When the disk fails; then nothing may be confirmed, now or by a further attempt.
+    pub fn run(self) -> Result<Synced> {
+        let directory = &self.view.directory;
+        for (start, file) in &self.handles {
+            file.sync_data()
+                .map_err(|error| StoreError::io("sync", &file_path(directory, *start), error))?;
+        }
+        if self.upto.new_file.is_some() {
+            self.view
+                .disk
+                .sync_directory(directory)
+                .map_err(|error| StoreError::io("sync", directory, error))?;
+        }
+        Ok(self.upto)
+    }
+}
+
+impl ConsumeQueue {
+    /// What must be synced to make all that was appended durable; `None` when it is.
+    #[must_use]
+    pub fn dirty(&self) -> Option<QueueSync> {
+        if self.unsynced.handles.is_empty() {
+            return None;
+        }
+        let upto = Synced {
+            generation: self.unsynced.generation,
+            end: self.end,
+            end_physical: self.end_physical,
+            new_file: self.unsynced.new_file,
+        };
+        Some(QueueSync {
+            view: self.view(),
+            handles: self.unsynced.handles.clone(),
+            upto,
+        })
+    }
+
+    /// Notes that a sync was done. One from before a cut, or overtaken by a later one, is without effect.
+    pub fn confirm(&mut self, synced: Synced) {
+        let unsynced = &mut self.unsynced;
+        if synced.generation != unsynced.generation || synced.end < unsynced.synced.0 {
+            return;
+        }
+        unsynced.synced = (synced.end, synced.end_physical);
+        let units_per_file = self.view.units_per_file;
+        let end = self.end;
+        unsynced
+            .handles
+            .retain(|(start, _)| end > synced.end && *start + units_per_file > synced.end);
+        if unsynced.new_file == synced.new_file {
+            unsynced.new_file = None;
+        }
+    }
+
+    /// Syncs on this thread.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&mut self) -> Result<()> {
+        if let Some(sync) = self.dirty() {
+            let synced = sync.run()?;
+            self.confirm(synced);
+        }
+        Ok(())
+    }
+
+    /// Up to where the queue is durable: the queue offset of the next unit, and the end of the last one's record.
+    #[must_use]
+    pub fn synced(&self) -> (QueueOffset, PhysicalOffset) {
+        (QueueOffset(self.unsynced.synced.0), self.unsynced.synced.1)
+    }
+}
