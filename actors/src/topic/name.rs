@@ -1,0 +1,127 @@
+//! What a topic may be called, what may be sent to, and the refusals of the topic table.
+//!
+//! As Java's `TopicValidator` since 4.9: the older brokers checked the length alone.
+
+/// The longest name in bytes: the stored record counts it in one signed byte.
+pub const MAX_NAME_LENGTH: usize = 127;
+/// What the names of newer brokers' own topics begin with.
+const SYSTEM_PREFIX: &str = "rmq_sys_";
+
+/// The names that belong to the system in every broker; the cluster's and the broker's own come in by the settings.
+const SYSTEM_TOPICS: [&str; 10] = [
+    "TBW102",
+    "AUTO_CREATE_TOPIC_KEY",
+    "SCHEDULE_TOPIC_XXXX",
+    "BenchmarkTest",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "RMQ_SYS_TRACE_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
+/// The names that only the broker itself writes to.
+const CLOSED_TOPICS: [&str; 6] = [
+    "SCHEDULE_TOPIC_XXXX",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
+/// Why the topic table refuses. The text is the remark that Java's broker answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name is empty or blank.
+    #[error("The specified topic is blank.")]
+    Blank,
+    /// The name is longer than [`MAX_NAME_LENGTH`].
+    #[error("The specified topic is longer than topic max length.")]
+    TooLong,
+    /// The name has a character that is not allowed.
+    #[error("The specified topic contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$")]
+    IllegalCharacters,
+    /// The name belongs to the system.
+    #[error("The topic[{topic}] is conflict with system topic.")]
+    System {
+        /// The name.
+        topic: String,
+    },
+    /// Only the broker itself writes to that topic.
+    #[error("Sending message to topic[{topic}] is forbidden.")]
+    Closed {
+        /// The name.
+        topic: String,
+    },
+    /// There is no such topic, and none may be created by sending.
+    #[error(
+        "topic[{topic}] not exist, apply first please!\nSee http://rocketmq.apache.org/docs/faq/ for further details."
+    )]
+    NotExist {
+        /// The name.
+        topic: String,
+    },
+    /// The number of queues is beyond what a topic may have.
+    #[error("the topic may have 0 to 65535 queues in each direction: ask for fewer")]
+    TooManyQueues,
+}
+
+/// Checks a topic's name.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn check_name(topic: &str) -> Result<(), Refusal> {
+    if topic.trim().is_empty() {
+        return Err(Refusal::Blank);
+    }
+    if !topic
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"%|_-".contains(&byte))
+    {
+        return Err(Refusal::IllegalCharacters);
+    }
+    if topic.len() > MAX_NAME_LENGTH {
+        return Err(Refusal::TooLong);
+    }
+    Ok(())
+}
+
+/// Whether the name belongs to the system in every broker.
+#[must_use]
+pub fn is_system(topic: &str) -> bool {
+    SYSTEM_TOPICS.contains(&topic) || topic.starts_with(SYSTEM_PREFIX)
+}
+
+/// Whether only the broker itself may write to that topic.
+#[must_use]
+pub fn refuses_sends(topic: &str) -> bool {
+    CLOSED_TOPICS.contains(&topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_letters_digits_and_four_signs_up_to_127_bytes() {
+        assert_eq!(check_name("%RETRY%GID_a|b-c_9"), Ok(()));
+        assert_eq!(check_name(&"t".repeat(127)), Ok(()));
+        assert_eq!(check_name(&"t".repeat(128)), Err(Refusal::TooLong));
+        assert_eq!(check_name(""), Err(Refusal::Blank));
+        assert_eq!(check_name(" \t"), Err(Refusal::Blank));
+        for name in ["a b", "a@b", "a.b", "a/b", "thé", "a\u{1}"] {
+            assert_eq!(check_name(name), Err(Refusal::IllegalCharacters), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_topics_take_sends_and_the_half_topics_do_not() {
+        assert!(!refuses_sends("TBW102"));
+        assert!(!refuses_sends("AUTO_CREATE_TOPIC_KEY"));
+        assert!(refuses_sends("RMQ_SYS_TRANS_HALF_TOPIC"));
+        assert!(is_system("rmq_sys_REVIVE_LOG_DefaultCluster"));
+        assert!(!is_system("Orders"));
+    }
+}
