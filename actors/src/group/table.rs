@@ -23,7 +23,7 @@ const PRESET_GROUPS: [&str; 7] = [
 /// What the names of the system's own groups begin with; they are created whatever the settings say.
 const SYSTEM_PREFIX: &str = "CID_RMQ_SYS_";
 /// The longest name in bytes, as Java's `Validators` has it on the client.
-pub const MAX_NAME_LENGTH: usize = 255;
+const MAX_NAME_LENGTH: usize = 255;
 
 /// Whether the first use of a group creates it (`autoCreateSubscriptionGroup`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! As Java's `TopicValidator` since 4.9: the older brokers checked the length alone.
 
 /// The longest name in bytes: the stored record counts it in one signed byte.
-pub const MAX_NAME_LENGTH: usize = 127;
+const MAX_NAME_LENGTH: usize = 127;
 /// What the names of newer brokers' own topics begin with.
 const SYSTEM_PREFIX: &str = "rmq_sys_";
 
