@@ -140,15 +140,13 @@ impl TopicTable {
             return Ok(Arc::clone(topic));
         }
         check_name(wanted.topic)?;
-        if let Some(group) = wanted.topic.strip_prefix(RETRY_PREFIX) {
-            if self.likeness(wanted).is_none() {
-                return self.create_retry(group, 1, wanted.unit, now_ms);
-            }
+        match (self.likeness(wanted), wanted.topic.strip_prefix(RETRY_PREFIX)) {
+            (Some(config), _) => Ok(self.table.put(wanted.topic, config, now_ms)),
+            (None, Some(group)) => self.create_retry(group, 1, wanted.unit, now_ms),
+            (None, None) => Err(Refusal::NotExist {
+                topic: wanted.topic.to_owned(),
+            }),
         }
-        let config = self.likeness(wanted).ok_or_else(|| Refusal::NotExist {
-            topic: wanted.topic.to_owned(),
-        })?;
-        Ok(self.table.put(wanted.topic, config, now_ms))
     }
 
     /// Finds or stages the retry topic of a group.
