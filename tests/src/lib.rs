@@ -1,1 +1,3 @@
-//! Filled by its own work.
+//! What tests of several crates share.
+
+pub mod golden;
