@@ -1,1 +1,166 @@
-//! Stands empty until its own change.
+//! The JSON tables below `config/`: written so that a crash leaves the old text or the new one, and read with Java's
+//! fall-back to `<file>.bak` (RocketMQ's `ConfigManager`).
+//!
+//! Writing: the old text goes to `<file>.bak`, the new one to `<file>`, each by way of `<file>.tmp`, fsync and rename;
+//! then the directory is synced. Unlike in Java there is no moment without a `<file>`.
+
+use std::fmt::Display;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, OpenMode};
+use crate::error::{Result, StoreError};
+
+/// A longer table is refused: it would take longer to parse than a broker may take to start.
+pub const LONGEST_TABLE: u64 = 256 * 1024 * 1024;
+
+/// Replaces the table at `path`, making its directory when needed.
+///
+/// # Errors
+/// When the disk fails; the table then has its old text or the new one.
+pub fn write_table(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(path);
+    disk.create_directory(directory)
+        .map_err(|error| StoreError::io("make", directory, error))?;
+    if let Some(old) = read_bytes(disk, path)? {
+        replace(disk, path, &beside(path, ".bak"), &old)?;
+    }
+    replace(disk, path, path, bytes)?;
+    disk.sync_directory(directory)
+        .map_err(|error| StoreError::io("sync", directory, error))
+}
+
+/// Reads the table at `path` by `parse`; when it is missing, empty or does not parse, its `.bak`. `None` when both are
+/// missing or empty.
+///
+/// # Errors
+/// When one of them does not parse and the other is of no help, or the disk fails.
+pub fn read_table<T, E: Display>(
+    disk: &dyn Disk,
+    path: &Path,
+    parse: impl Fn(&[u8]) -> std::result::Result<T, E>,
+) -> Result<Option<T>> {
+    let mut damaged = None;
+    for path in [path.to_owned(), beside(path, ".bak")] {
+        match read_bytes(disk, &path)?.map(|bytes| parse(&bytes)) {
+            None => {}
+            Some(Ok(table)) => {
+                if let Some(damaged) = damaged {
+                    tracing::warn!(error = %damaged, read = %path.display(), "read the older table");
+                }
+                return Ok(Some(table));
+            }
+            Some(Err(reason)) => damaged = damaged.or(Some(damage(path, &reason))),
+        }
+    }
+    damaged.map_or(Ok(None), Err)
+}
+
+/// Writes `bytes` to a file beside `table`, syncs it and renames it to `target`. The rename itself is durable only when
+/// the directory has been synced.
+pub(crate) fn replace(disk: &dyn Disk, table: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    let path = beside(table, ".tmp");
+    let file = disk
+        .open(&path, OpenMode::Create)
+        .map_err(|error| StoreError::io("make", &path, error))?;
+    file.set_length(0)
+        .map_err(|error| StoreError::io("empty", &path, error))?;
+    file.write_at(&[IoSlice::new(bytes)], 0)
+        .map_err(|error| StoreError::io("write", &path, error))?;
+    file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
+    disk.rename(&path, target)
+        .map_err(|error| StoreError::io("rename", &path, error))
+}
+
+/// The content of a file; `None` when it is missing or empty.
+fn read_bytes(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
+    match disk.read_whole(path, LONGEST_TABLE) {
+        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io("read", path, error)),
+    }
+}
+
+fn damage(path: PathBuf, reason: &impl Display) -> StoreError {
+    let reason = format!("{reason}; correct it, restore it from a backup, or remove it to start without it");
+    StoreError::Damaged {
+        path,
+        position: 0,
+        reason,
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    fn text(bytes: &[u8]) -> std::result::Result<String, String> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        if text.starts_with('{') {
+            Ok(text)
+        } else {
+            Err(format!("{text:?} is no JSON"))
+        }
+    }
+
+    fn put(path: &Path, bytes: &[u8]) {
+        replace(&RealDisk, path, path, bytes).unwrap();
+    }
+
+    #[test]
+    fn the_text_before_is_kept_as_bak() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("config/topics.json");
+        assert_eq!(read_table(&RealDisk, &path, text).unwrap(), None);
+        for version in ["{1}", "{2}", "{3, longer}", "{4}"] {
+            write_table(&RealDisk, &path, version.as_bytes()).unwrap();
+            assert_eq!(read_table(&RealDisk, &path, text).unwrap().unwrap(), version);
+        }
+        assert_eq!(
+            RealDisk.read_whole(&beside(&path, ".bak"), 100).unwrap(),
+            b"{3, longer}"
+        );
+        assert_eq!(RealDisk.list(path.parent().unwrap()).unwrap().len(), 2, "no .tmp stays");
+    }
+
+    #[test]
+    fn a_missing_empty_or_damaged_table_is_read_from_its_bak() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("offsets.json");
+        put(&beside(&path, ".bak"), b"{old}");
+        assert_eq!(read_table(&RealDisk, &path, text).unwrap().unwrap(), "{old}");
+        for content in [b"".as_slice(), b"garbage"] {
+            put(&path, content);
+            assert_eq!(read_table(&RealDisk, &path, text).unwrap().unwrap(), "{old}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_table_without_a_good_bak_names_the_file_and_the_next_step() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("offsets.json");
+        put(&path, b"garbage");
+        for bak in [None, Some(b"".as_slice()), Some(b"also garbage")] {
+            if let Some(bak) = bak {
+                put(&beside(&path, ".bak"), bak);
+            }
+            let error = read_table(&RealDisk, &path, text).unwrap_err().to_string();
+            assert!(
+                error.contains("offsets.json") && error.contains("\"garbage\"") && error.contains("restore"),
+                "{error}"
+            );
+        }
+        RealDisk.remove_file(&path).unwrap();
+        assert!(
+            read_table(&RealDisk, &path, text).is_err(),
+            "a damaged bak alone is not passed over"
+        );
+    }
+}
