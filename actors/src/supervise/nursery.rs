@@ -1,0 +1,201 @@
+//! Starts children, keeps the list of them, and stops them: what the broker system actor is made of.
+//!
+//! A child is entered in the [`Tree`] by the same call that starts it, so no child runs that the list does not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::dev::channel::channel;
+use actix::{Actor, Addr, Recipient};
+use cuemq_storage::clock::Clock;
+use tokio::sync::oneshot;
+
+use super::context::Context;
+use super::fault::Faults;
+use super::life::{Birth, Cord, Life};
+use super::policy::RestartBudget;
+use super::report::{Cause, ChildReport, Failure};
+use super::tree::{ChildId, ChildSpec, Tree};
+use crate::placement::Placement;
+
+/// Children that did not end in time, by name, in the order in which they would have been stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("still running after {} ms: {}", limit.as_millis(), names.join(", "))]
+pub struct StillRunning {
+    /// The time they were given.
+    pub limit: Duration,
+    /// Their names.
+    pub names: Vec<String>,
+}
+
+/// A child that never came up.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} did not start: {failure}")]
+pub struct NotStarted {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    #[source]
+    pub failure: Failure,
+}
+
+/// Starts children and holds the ends of what ties them to their supervisor.
+pub struct Nursery {
+    tree: Tree,
+    placement: Placement,
+    clock: Arc<dyn Clock>,
+    faults: Faults,
+    reports: Recipient<ChildReport>,
+    ties: Vec<Tie>,
+}
+
+/// The supervisor's ends of a [`Cord`].
+struct Tie {
+    child: ChildId,
+    name: Arc<str>,
+    up: Option<oneshot::Receiver<Result<(), Failure>>>,
+    stop: oneshot::Sender<()>,
+    gone: oneshot::Receiver<()>,
+}
+
+impl Nursery {
+    /// An empty nursery under the name `root`, whose children report to `reports`.
+    #[must_use]
+    pub fn new(
+        root: &str,
+        placement: Placement,
+        clock: Arc<dyn Clock>,
+        faults: Faults,
+        reports: Recipient<ChildReport>,
+    ) -> Self {
+        Self {
+            tree: Tree::new(root),
+            placement,
+            clock,
+            faults,
+            reports,
+            ties: Vec::new(),
+        }
+    }
+
+    /// Starts a child: `factory` builds its value on its thread, now and after each failure that its policy forgives.
+    ///
+    /// The address is good at once, and for all values of the child to come. Wait for [`Nursery::all_up`] to know that
+    /// it was built.
+    pub fn start<A: Actor<Context = Context<A>>>(
+        &mut self,
+        spec: ChildSpec,
+        factory: impl FnMut(&mut Context<A>) -> Result<A, Cause> + Send + 'static,
+    ) -> Addr<A> {
+        let name = spec.name.clone();
+        let (sender, mailbox) = channel(spec.capacity);
+        let (up_sender, up) = oneshot::channel();
+        let (stop, stop_receiver) = oneshot::channel();
+        let (gone_sender, gone) = oneshot::channel();
+        // Nobody waits for those that come and go.
+        let up = (!spec.on_demand).then_some(up);
+        let (thread, budget) = (spec.thread, RestartBudget::new(spec.policy));
+        let child = self.tree.adopt(spec);
+        self.ties.push(Tie {
+            child,
+            name: name.clone(),
+            up,
+            stop,
+            gone,
+        });
+        let birth = Birth {
+            child,
+            faults: self.faults.point(&name),
+            name,
+            factory: Box::new(factory),
+            mailbox,
+            budget,
+            clock: self.clock.clone(),
+            reports: self.reports.clone(),
+            cord: Cord {
+                up: Some(up_sender),
+                stop: Some(stop_receiver),
+                _gone: gone_sender,
+            },
+        };
+        self.placement
+            .run(thread, birth.name.to_string(), move || Life::new(birth));
+        Addr::new(sender)
+    }
+
+    /// Notes what a child reported; true when its failure must be acted on by the whole system.
+    pub fn note(&mut self, report: &ChildReport) -> bool {
+        let escalated = self.tree.note(report);
+        if report.event.is_end()
+            && let Ok(place) = self.ties.binary_search_by_key(&report.child, |tie| tie.child)
+            // One that nobody has waited for yet is kept: it must not be taken for one that came up.
+            && self.ties[place].up.is_none()
+        {
+            self.ties.remove(place);
+        }
+        escalated
+    }
+
+    /// The list of children.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Waits until every child started so far was built, in the order of their start.
+    ///
+    /// # Errors
+    /// The first child that was not.
+    pub fn all_up(&mut self) -> impl Future<Output = Result<(), NotStarted>> + use<> {
+        let pending: Vec<_> = self
+            .ties
+            .iter_mut()
+            .filter_map(|tie| Some((tie.name.clone(), tie.up.take()?)))
+            .collect();
+        async move {
+            for (name, up) in pending {
+                let failure = match up.await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(failure)) => failure,
+                    Err(gone) => Failure::NotBuilt(Arc::new(gone)),
+                };
+                return Err(NotStarted {
+                    name: name.to_string(),
+                    failure,
+                });
+            }
+            Ok(())
+        }
+    }
+
+    /// Stops all children, the last started first; each is gone before the next one is asked.
+    ///
+    /// A child handles what is in its mailbox, then its `stopping` and `stopped` run. The future borrows nothing, so the
+    /// reports that come meanwhile can be noted.
+    ///
+    /// # Errors
+    /// When children are still running after `limit`. The rest was not asked.
+    pub fn stop_all(&mut self, limit: Duration) -> impl Future<Output = Result<(), StillRunning>> + use<> {
+        let mut ties = std::mem::take(&mut self.ties);
+        async move {
+            let mut asked = None;
+            let all = async {
+                while let Some(Tie { name, stop, gone, .. }) = ties.pop() {
+                    asked = Some(name);
+                    let _ = stop.send(());
+                    let _ = gone.await;
+                    asked = None;
+                }
+            };
+            if tokio::time::timeout(limit, all).await.is_ok() {
+                return Ok(());
+            }
+            let names = asked
+                .iter()
+                .chain(ties.iter().rev().map(|tie| &tie.name))
+                .map(ToString::to_string)
+                .collect();
+            Err(StillRunning { limit, names })
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! Supervision seen from outside: panics wherever an actor can panic, and what its callers and its supervisor see.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, MailboxError, Message, Running, WrapFuture};
+use cuemq_storage::clock::ManualClock;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::placement::{Placement, Thread};
+use crate::testing::{PATIENCE, Probe};
+
+const ONCE: Policy = Policy::Restart {
+    limit: 1,
+    window: Duration::from_secs(60),
+    backoff: Backoff::NONE,
+};
+
+/// Remembers numbers and answers how many it remembers.
+#[derive(Message)]
+#[rtype(result = "usize")]
+struct Note(u32);
+
+/// Asks for all numbers, in the order in which they came.
+#[derive(Message)]
+#[rtype(result = "Vec<u32>")]
+struct Read;
+
+/// Asks for something that goes wrong.
+#[derive(Message)]
+#[rtype(result = "()")]
+enum Break {
+    Handler,
+    Spawned,
+    WaitedFor,
+    Timer,
+    GiveUp,
+    Stop,
+}
+
+/// Is answered later, never by itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Later(oneshot::Sender<()>);
+
+#[derive(Default)]
+struct Notebook {
+    numbers: Vec<u32>,
+    kept: Vec<oneshot::Sender<()>>,
+    /// How many notes all values took.
+    taken: Arc<AtomicU32>,
+    lingers: bool,
+    _alive: Option<Alive>,
+}
+
+/// Counts the living values: there is never more than one.
+struct Alive(Arc<AtomicU32>);
+
+impl Alive {
+    fn one_of(count: &Arc<AtomicU32>) -> Self {
+        assert_eq!(
+            count.fetch_add(1, Ordering::SeqCst),
+            0,
+            "the last value is gone before the next one is built"
+        );
+        Self(count.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Actor for Notebook {
+    type Context = Context<Self>;
+
+    fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
+        if !std::mem::take(&mut self.lingers) {
+            return Running::Stop;
+        }
+        let address = ctx.address();
+        let last_words = async move {
+            address.send(Note(99)).await.unwrap();
+        };
+        ctx.spawn(last_words.into_actor(self));
+        ctx.run_later(Duration::from_millis(1), |_, ctx| ctx.stop());
+        Running::Continue
+    }
+}
+
+impl Handler<Note> for Notebook {
+    type Result = usize;
+
+    fn handle(&mut self, Note(number): Note, _: &mut Context<Self>) -> usize {
+        self.numbers.push(number);
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        self.numbers.len()
+    }
+}
+
+impl Handler<Read> for Notebook {
+    type Result = Vec<u32>;
+
+    fn handle(&mut self, _: Read, _: &mut Context<Self>) -> Vec<u32> {
+        self.numbers.clone()
+    }
+}
+
+impl Handler<Later> for Notebook {
+    type Result = ();
+
+    fn handle(&mut self, Later(reply): Later, _: &mut Context<Self>) {
+        self.kept.push(reply);
+    }
+}
+
+impl Handler<Break> for Notebook {
+    type Result = ();
+
+    fn handle(&mut self, what: Break, ctx: &mut Context<Self>) {
+        match what {
+            Break::Handler => panic!("spilled ink"),
+            Break::Spawned => drop(ctx.spawn(async { panic!("spilled ink") }.into_actor(self))),
+            Break::WaitedFor => ctx.wait(async { panic!("spilled ink") }.into_actor(self)),
+            Break::Timer => drop(ctx.run_later(Duration::ZERO, |_, _| panic!("spilled ink"))),
+            Break::GiveUp => ctx.fail("no more pages"),
+            Break::Stop => ctx.stop(),
+        }
+    }
+}
+
+struct Desk {
+    nursery: Nursery,
+    reports: Probe<ChildReport>,
+    faults: Faults,
+    clock: Arc<ManualClock>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let reports = Probe::new();
+        let (faults, clock) = (Faults::default(), Arc::new(ManualClock::new(0)));
+        let nursery = Nursery::new(
+            "desk",
+            Placement::local(),
+            clock.clone(),
+            faults.clone(),
+            reports.recipient(),
+        );
+        Self {
+            nursery,
+            reports,
+            faults,
+            clock,
+        }
+    }
+
+    fn notebook(&mut self, policy: Policy) -> Addr<Notebook> {
+        let alive = Arc::new(AtomicU32::new(0));
+        self.nursery
+            .start(ChildSpec::new("notebook", Thread::Files).policy(policy), move |_| {
+                Ok(Notebook {
+                    _alive: Some(Alive::one_of(&alive)),
+                    ..Notebook::default()
+                })
+            })
+    }
+
+    /// Notes reports until one fits.
+    async fn until(&mut self, fits: impl Fn(&ChildEvent) -> bool) -> ChildEvent {
+        loop {
+            let report = self.reports.next().await;
+            self.nursery.note(&report);
+            if fits(&report.event) {
+                return report.event;
+            }
+        }
+    }
+
+    async fn failure(&mut self) -> (String, Verdict) {
+        match self.until(|event| matches!(event, ChildEvent::Failed { .. })).await {
+            ChildEvent::Failed { failure, verdict } => (failure.to_string(), verdict),
+            other => panic!("not a failure: {other:?}"),
+        }
+    }
+}
+
+const AT_ONCE: Verdict = Verdict::Restart { after: Duration::ZERO };
+
+#[actix::test]
+async fn a_panic_in_a_handler_fails_its_caller_and_the_queued_messages_run_on_a_fresh_value() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    assert_eq!(notebook.send(Note(1)).await, Ok(1));
+    let broken = notebook.send(Break::Handler);
+    let queued = [notebook.send(Note(2)), notebook.send(Note(3)), notebook.send(Note(4))];
+    assert_eq!(broken.await, Err(MailboxError::Closed));
+    for (place, queued) in queued.into_iter().enumerate() {
+        assert_eq!(queued.await, Ok(place + 1), "a fresh value, and the order kept");
+    }
+    assert_eq!(notebook.send(Read).await.unwrap(), [2, 3, 4]);
+    let (failure, verdict) = desk.failure().await;
+    assert!(
+        failure.contains("spilled ink") && failure.contains("Break"),
+        "{failure}"
+    );
+    assert_eq!(verdict, AT_ONCE);
+}
+
+#[actix::test]
+async fn a_panic_in_a_future_or_timer_builds_a_fresh_value_under_the_same_address() {
+    for what in [Break::Spawned, Break::WaitedFor, Break::Timer] {
+        let mut desk = Desk::new();
+        let notebook = desk.notebook(ONCE);
+        assert_eq!(notebook.send(Note(1)).await, Ok(1));
+        assert_eq!(notebook.send(what).await, Ok(()), "the handler itself went well");
+        assert_eq!(desk.failure().await.1, AT_ONCE);
+        assert_eq!(notebook.send(Note(2)).await, Ok(1));
+    }
+}
+
+#[actix::test]
+async fn a_deferred_reply_fails_with_the_value_that_held_it() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    let (reply, later) = oneshot::channel();
+    notebook.send(Later(reply)).await.unwrap();
+    notebook.try_send(Break::Handler).unwrap();
+    assert!(later.await.is_err());
+}
+
+#[actix::test]
+async fn what_a_value_spawned_goes_with_it() {
+    let mut desk = Desk::new();
+    let (held, dropped) = oneshot::channel::<()>();
+    let mut held = Some(held);
+    let notebook = desk.nursery.start(
+        ChildSpec::new("notebook", Thread::Files),
+        move |ctx: &mut Context<Notebook>| {
+            let held = held.take();
+            let endless = async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            };
+            ctx.spawn(actix::fut::wrap_future(endless));
+            Ok(Notebook::default())
+        },
+    );
+    notebook.try_send(Break::Handler).unwrap();
+    assert!(tokio::time::timeout(PATIENCE, dropped).await.unwrap().is_err());
+    assert_eq!(notebook.send(Note(1)).await, Ok(1));
+}
+
+#[actix::test]
+async fn failures_beyond_the_budget_close_the_mailbox_and_go_up() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    notebook.try_send(Break::Handler).unwrap();
+    assert_eq!(desk.failure().await.1, AT_ONCE);
+    let last = notebook.send(Break::Handler);
+    let queued = notebook.send(Read);
+    assert_eq!(last.await, Err(MailboxError::Closed));
+    assert_eq!(queued.await, Err(MailboxError::Closed));
+    assert_eq!(desk.failure().await.1, Verdict::Escalate);
+    assert!(!notebook.connected());
+    assert_eq!(desk.nursery.tree().health(), Health::Failed);
+}
+
+#[actix::test]
+async fn time_heals_a_budget() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    for _ in 0..3 {
+        notebook.try_send(Break::Handler).unwrap();
+        assert_eq!(desk.failure().await.1, AT_ONCE);
+        desk.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(desk.nursery.tree().child("notebook").unwrap().restarts, 3);
+}
+
+#[actix::test]
+async fn messages_wait_in_order_while_a_pause_lasts() {
+    let backoff = Backoff {
+        step: Duration::from_millis(20),
+        most: Duration::from_secs(1),
+    };
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(Policy::Restart {
+        limit: 9,
+        window: Duration::from_secs(60),
+        backoff,
+    });
+    notebook.try_send(Break::Handler).unwrap();
+    notebook.try_send(Break::Handler).unwrap();
+    for number in 0..10 {
+        notebook.try_send(Note(number)).unwrap();
+    }
+    assert_eq!(desk.failure().await.1, AT_ONCE);
+    assert_eq!(
+        desk.failure().await.1,
+        Verdict::Restart {
+            after: Duration::from_millis(20)
+        }
+    );
+    assert_eq!(desk.nursery.tree().health(), Health::Restarting);
+    assert_eq!(notebook.send(Read).await.unwrap(), (0..10).collect::<Vec<_>>());
+}
+
+#[actix::test]
+async fn a_factory_that_fails_is_asked_again_within_the_budget() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(Policy::Restart {
+        limit: 3,
+        window: Duration::from_secs(60),
+        backoff: Backoff::NONE,
+    });
+    desk.nursery.all_up().await.unwrap();
+    desk.faults.arm("notebook", Site::Factory, 2);
+    notebook.try_send(Break::Handler).unwrap();
+    let queued = notebook.send(Note(1));
+    let failures = [desk.failure().await.0, desk.failure().await.0, desk.failure().await.0];
+    assert!(failures[0].contains("spilled ink"));
+    assert!(
+        failures[1].contains("injected") && failures[2].contains("its factory"),
+        "{failures:?}"
+    );
+    assert_eq!(queued.await, Ok(1));
+}
+
+#[actix::test]
+async fn a_child_that_never_ran_is_an_error_of_starting_up() {
+    let mut desk = Desk::new();
+    let notebook = desk.nursery.start(ChildSpec::new("notebook", Thread::Files), |_| {
+        Err::<Notebook, _>(Cause::from("the shop is closed"))
+    });
+    let error = desk.nursery.all_up().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "notebook did not start: could not start: the shop is closed"
+    );
+    assert_eq!(desk.failure().await.1, Verdict::Escalate);
+    assert_eq!(notebook.send(Read).await, Err(MailboxError::Closed));
+}
+
+#[actix::test]
+async fn a_failed_start_is_told_even_when_its_report_came_first() {
+    let mut desk = Desk::new();
+    desk.faults.arm("notebook", Site::Factory, 1);
+    desk.notebook(ONCE);
+    desk.failure().await;
+    assert!(desk.nursery.all_up().await.is_err());
+}
+
+#[actix::test]
+async fn armed_faults_strike_handlers_and_tasks_by_name() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(Policy::RESTART);
+    notebook.send(Note(1)).await.unwrap();
+    desk.faults.arm("notebook", Site::Handler, 1);
+    assert_eq!(
+        notebook.send(Note(2)).await,
+        Err(MailboxError::Closed),
+        "done, but the answer is lost"
+    );
+    assert!(notebook.send(Read).await.unwrap().is_empty());
+    desk.faults.arm("notebook", Site::Task, 1);
+    notebook.send(Break::Timer).await.unwrap();
+    assert!(desk.failure().await.0.contains("Handler"));
+    assert!(desk.failure().await.0.contains("Task"));
+    assert_eq!(desk.faults.due("notebook", Site::Task), 0);
+}
+
+#[actix::test]
+async fn an_actor_that_gives_up_is_built_anew_like_one_that_panicked() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    notebook.send(Note(1)).await.unwrap();
+    notebook.send(Break::GiveUp).await.unwrap();
+    assert!(notebook.send(Read).await.unwrap().is_empty());
+    assert_eq!(desk.failure().await.0, "gave up: no more pages");
+}
+
+#[actix::test]
+async fn fail_stop_goes_up_at_the_first_failure_and_never_ends_alone() {
+    for (policy, verdict) in [(Policy::FailStop, Verdict::Escalate), (Policy::Never, Verdict::Leave)] {
+        let mut desk = Desk::new();
+        let notebook = desk.notebook(policy);
+        desk.nursery.all_up().await.unwrap();
+        assert_eq!(notebook.send(Break::Handler).await, Err(MailboxError::Closed));
+        assert_eq!(desk.failure().await.1, verdict);
+        assert!(!notebook.connected());
+    }
+}
+
+#[actix::test]
+async fn an_actor_that_stops_itself_is_not_built_anew() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    notebook.send(Break::Stop).await.unwrap();
+    desk.until(|event| matches!(event, ChildEvent::Stopped)).await;
+    assert!(!notebook.connected());
+    assert_eq!(desk.nursery.tree().child("notebook").unwrap().health, Health::Stopped);
+}
+
+#[actix::test]
+async fn an_actor_whose_last_address_is_dropped_stops() {
+    let mut desk = Desk::new();
+    drop(desk.notebook(ONCE));
+    desk.until(|event| matches!(event, ChildEvent::Stopped)).await;
+}
+
+#[actix::test]
+async fn a_message_is_handled_even_when_its_sender_lost_patience() {
+    let mut desk = Desk::new();
+    let notebook = desk.notebook(ONCE);
+    drop(notebook.send(Note(1)));
+    assert_eq!(notebook.send(Read).await.unwrap(), [1]);
+}
+
+#[actix::test]
+async fn a_flooded_actor_lets_others_have_their_turn() {
+    let mut desk = Desk::new();
+    let taken = Arc::new(AtomicU32::new(0));
+    let (count, spec) = (taken.clone(), ChildSpec::new("notebook", Thread::Files));
+    let notebook = desk.nursery.start(spec, move |_| {
+        Ok(Notebook {
+            taken: count.clone(),
+            ..Notebook::default()
+        })
+    });
+    desk.nursery.all_up().await.unwrap();
+    for number in 0..700 {
+        notebook.try_send(Note(number)).unwrap();
+    }
+    // Another task of the same thread: it and the actor take turns.
+    let neighbour = actix_rt::spawn(async move {
+        let mut seen = vec![0];
+        while seen.last() != Some(&700) {
+            tokio::task::yield_now().await;
+            seen.push(taken.load(Ordering::SeqCst));
+        }
+        seen
+    });
+    let seen = tokio::time::timeout(PATIENCE, neighbour).await.unwrap().unwrap();
+    assert!(
+        seen.iter().any(|taken| (1..700).contains(taken)),
+        "never saw it half way: {seen:?}"
+    );
+}
+
+#[actix::test]
+async fn stopping_handles_what_is_queued_and_goes_from_the_last_started_to_the_first() {
+    let mut desk = Desk::new();
+    let names = ["first", "second", "third"];
+    let notebooks = names.map(|name| {
+        desk.nursery
+            .start(ChildSpec::new(name, Thread::Files), |_: &mut Context<Notebook>| {
+                Ok(Notebook::default())
+            })
+    });
+    desk.nursery.all_up().await.unwrap();
+    let queued: Vec<_> = notebooks.iter().map(|notebook| notebook.send(Note(1))).collect();
+    desk.nursery.stop_all(PATIENCE).await.unwrap();
+    for queued in queued {
+        assert_eq!(queued.await, Ok(1));
+    }
+    let ids: Vec<_> = desk
+        .nursery
+        .tree()
+        .children()
+        .iter()
+        .map(|child| child.id)
+        .rev()
+        .collect();
+    let stopped = desk
+        .reports
+        .drain()
+        .await
+        .into_iter()
+        .filter(|report| matches!(report.event, ChildEvent::Stopped));
+    assert_eq!(stopped.map(|report| report.child).collect::<Vec<_>>(), ids);
+}
+
+#[actix::test]
+async fn an_actor_may_finish_its_work_before_it_stops() {
+    let mut desk = Desk::new();
+    let notebook = desk.nursery.start(
+        ChildSpec::new("notebook", Thread::Files),
+        |_: &mut Context<Notebook>| {
+            Ok(Notebook {
+                lingers: true,
+                ..Notebook::default()
+            })
+        },
+    );
+    desk.nursery.all_up().await.unwrap();
+    desk.nursery.stop_all(PATIENCE).await.unwrap();
+    assert!(!notebook.connected());
+}
+
+#[actix::test]
+async fn a_child_that_does_not_end_is_named() {
+    let mut desk = Desk::new();
+    desk.notebook(ONCE);
+    let stuck = desk
+        .nursery
+        .start(ChildSpec::new("stuck", Thread::Files), |ctx: &mut Context<Notebook>| {
+            ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
+            Ok(Notebook::default())
+        });
+    desk.nursery.all_up().await.unwrap();
+    let error = desk.nursery.stop_all(Duration::from_millis(1)).await.unwrap_err();
+    assert_eq!(error.names, ["stuck", "notebook"]);
+    drop(stuck);
+}
