@@ -148,14 +148,14 @@ pub enum CommandCode {
 /// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldProblem {
-    /// A required field is not there.
+    /// A required field is not there; one with several names is given as "`a` or `b`" without the outer quotes.
     #[error("the required field `{0}` is missing")]
     Missing(&'static str),
     /// A field is there and holds something else than its type.
     #[error("the field `{field}` holds `{text}`, which is not {expected}")]
     Unreadable {
-        /// The field's name on the wire.
-        field: &'static str,
+        /// The field's name on the wire, as the peer wrote it.
+        field: String,
         /// The first characters of what it holds.
         text: String,
         /// What it has to be.

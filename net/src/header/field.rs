@@ -95,17 +95,13 @@ impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
 }
 
 /// Reads one field.
-pub(crate) fn read<'a, T: FieldValue<'a>>(
-    view: &HeaderView<'_>,
-    field: &'static str,
-    text: &'a str,
-) -> Result<T, FieldError> {
+pub(crate) fn read<'a, T: FieldValue<'a>>(view: &HeaderView<'_>, field: &str, text: &'a str) -> Result<T, FieldError> {
     T::read(text).ok_or_else(|| {
         let text = text.chars().take(QUOTED_CHARACTERS).collect();
         problem(
             view,
             FieldProblem::Unreadable {
-                field,
+                field: field.to_owned(),
                 text,
                 expected: T::EXPECTED,
             },
@@ -113,7 +109,7 @@ pub(crate) fn read<'a, T: FieldValue<'a>>(
     })
 }
 
-/// Settles a field once all are read.
+/// Settles a field once all are read; `field` is its name, or its names as [`FieldProblem::Missing`] wants them.
 pub(crate) fn settle<'a, T: FieldValue<'a>>(
     view: &HeaderView<'_>,
     field: &'static str,
@@ -156,12 +152,12 @@ macro_rules! fields {
                 $(let mut $field: Option<$type> = None;)*
                 for &(key, text) in view.fields() {
                     match key {
-                        $($key $(| $alias)* => $field = Some($crate::header::field::read(view, $key, text)?),)*
+                        $($key $(| $alias)* => $field = Some($crate::header::field::read(view, key, text)?),)*
                         _ => {}
                     }
                 }
                 Ok(Self {
-                    $($field: $crate::header::field::settle(view, $key, $field$(.or(Some($default)))?)?,)*
+                    $($field: $crate::header::field::settle(view, concat!($key $(, "` or `", $alias)*), $field$(.or(Some($default)))?)?,)*
                 })
             }
 
@@ -180,13 +176,13 @@ pub(crate) use fields;
 mod tests {
     use crate::frame::HeaderCodec;
     use crate::header::{HeaderScratch, parse};
-    use crate::request::{SendBackHeader, SendHeader};
+    use crate::request::{SendBack, SendHeader};
 
     fn send_back(fields: &str) -> Result<(String, i64, Option<i32>, bool), String> {
         let header = format!(r#"{{"code":36,"extFields":{{{fields}}}}}"#);
         let mut scratch = HeaderScratch::new();
         let view = parse(HeaderCodec::Json, header.as_bytes(), &mut scratch).unwrap();
-        let read = SendBackHeader::read(&view).map_err(|error| error.to_string())?;
+        let read = SendBack::read(&view).map_err(|error| error.to_string())?;
         Ok((
             read.group.to_owned(),
             read.physical_offset,

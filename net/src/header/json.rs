@@ -106,8 +106,9 @@ impl<'a> Scanner<'a> {
         self.byte(b'{', "an object or null")?;
         let mut first = true;
         while let Some(key) = self.member(&mut first)? {
-            if let Some(value) = self.value()? {
-                view.push(key, value)?;
+            match self.value()? {
+                Some(value) => view.push(key, value)?,
+                None => view.fields.retain(|(name, _)| *name != key),
             }
         }
         Ok(())
@@ -388,10 +389,11 @@ mod tests {
     #[test]
     fn the_last_of_equal_keys_counts() {
         with(
-            r#"{"code":1,"code":2,"extFields":{"a":"0"},"extFields":{"k":"1","k":"2"}}"#,
+            r#"{"code":1,"code":2,"extFields":{"a":"0"},"extFields":{"n":"3","k":"1","k":"2","n":null}}"#,
             |view| {
                 let view = view.unwrap();
-                assert_eq!((view.code, view.get("k"), view.get("a")), (2, Some("2"), None));
+                assert_eq!((view.code, view.get("k")), (2, Some("2")));
+                assert_eq!((view.get("a"), view.get("n")), (None, None));
             },
         );
     }

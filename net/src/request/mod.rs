@@ -2,11 +2,25 @@
 //!
 //! | file | codes |
 //! |---|---|
-//! | `send` | 10, 310, 320, 324, 325 and their like: sending and sending back |
+//! | `send` | 10, 310, 320, 324, 325, 326, 36 |
 //! | `pull` | 11, 361 |
+//! | `offset` | 14, 15, 29-32 |
+//! | `query` | 12, 33 |
+//! | `client` | 35, 38, 40, 220, 221, 307, 309 |
+//! | `transaction` | 37, 39 |
+//! | `namesrv` | 100-105, 205, 215, 216, 219, 224, 322, 327 |
+//! | `admin` | 17, 202-204, 207, 208, 222, 223, 300, 303, 308, 314, 315, 317, 321, 323, 343, 345, 351, 352 |
+//!
+//! The other codes have no header; what they carry is in the body.
 
+mod admin;
+mod client;
+mod namesrv;
+mod offset;
 mod pull;
+mod query;
 mod send;
+mod transaction;
 
 use crate::code::RequestCode;
 use crate::error::FrameError;
@@ -15,8 +29,23 @@ use crate::header::{self, FieldWriter};
 use crate::language::Language;
 use crate::version::Version;
 
+pub use admin::{
+    BrokerConsumeStats, BrokerStats, CloneOffset, ConsumeStats, ConsumeTimeSpan, ConsumerConnections, ConsumerStatus,
+    CorrectionOffset, CreateTopic, DeleteGroup, GroupQuery, ProducerConnections, QueryConsumeQueue, ResetOffset,
+    ResumeHalfMessage, TopicQuery,
+};
+pub use client::{
+    ClientStatus, ConsumeDirectly, ConsumerList, ConsumersChanged, ResetClientOffset, RunningInfo, Unregister,
+};
+pub use namesrv::{
+    DeleteKv, DeleteTopic, GetKv, KvList, PutKv, QueryDataVersion, RegisterBroker, RouteInfo, TopicsByCluster,
+    UnregisterBroker, WritePerm,
+};
+pub use offset::{EarliestStoreTime, MaxOffset, MinOffset, QueryOffset, SearchOffset, UpdateOffset};
 pub use pull::PullHeader;
-pub use send::{SendBackHeader, SendHeader};
+pub use query::{QueryMessage, ViewMessage};
+pub use send::{PushReply, SendBack, SendHeader};
+pub use transaction::{CheckTransaction, EndTransaction};
 
 /// The members of a request's header beside its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,7 @@ fields! {
     }
 
     /// The header of a message that a consumer sends back: 36.
-    pub struct SendBackHeader<'a> {
+    pub struct SendBack<'a> {
         /// Where the message lies in the commit log.
         physical_offset: i64 = "offset",
         /// The consuming group.
@@ -51,5 +51,37 @@ fields! {
         unit_mode: bool = "unitMode" or false,
         /// How often it may be redelivered.
         max_reconsume_times: Option<i32> = "maxReconsumeTimes",
+    }
+
+    /// The header by which a broker hands a reply to the client that waits for it: 326.
+    pub struct PushReply<'a> {
+        /// The replying group.
+        producer_group: &'a str = "producerGroup",
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The topic whose settings a new topic inherits.
+        default_topic: &'a str = "defaultTopic",
+        /// How many queues a new topic gets.
+        default_topic_queue_nums: i32 = "defaultTopicQueueNums",
+        /// The queue.
+        queue_id: i32 = "queueId",
+        /// Compression and the like.
+        sys_flag: i32 = "sysFlag",
+        /// When the reply was made, in ms since 1970.
+        born_timestamp: i64 = "bornTimestamp",
+        /// The application's own flag.
+        flag: i32 = "flag",
+        /// The properties.
+        properties: Option<&'a str> = "properties",
+        /// How often it was redelivered.
+        reconsume_times: Option<i32> = "reconsumeTimes",
+        /// Whether the client is in unit mode.
+        unit_mode: bool = "unitMode" or false,
+        /// The replying client's address.
+        born_host: &'a str = "bornHost",
+        /// The broker's address.
+        store_host: &'a str = "storeHost",
+        /// When the broker got it, in ms since 1970.
+        store_timestamp: i64 = "storeTimestamp",
     }
 }

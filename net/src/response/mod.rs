@@ -1,5 +1,7 @@
 //! Responses: how one is written, and the typed header of every answer that has one.
 
+mod namesrv;
+mod offset;
 mod pull;
 mod send;
 
@@ -10,6 +12,11 @@ use crate::header::{self, FLAG_RESPONSE, FieldWriter};
 use crate::language::Language;
 use crate::version::Version;
 
+pub use namesrv::{
+    AddWritePermResponse, BrokerConfigResponse, DataVersionResponse, KvResponse, RegisterBrokerResponse,
+    WipeWritePermResponse,
+};
+pub use offset::{OffsetResponse, QueryMessageResponse, StoreTimeResponse};
 pub use pull::PullResponse;
 pub use send::SendResponse;
 

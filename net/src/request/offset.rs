@@ -1,0 +1,67 @@
+//! Where queues begin and end, and how far groups have come (`QueryConsumerOffsetRequestHeader` and its neighbours).
+
+use crate::header::field::fields;
+
+fields! {
+    /// Asks how far a group has come in a queue: 14.
+    pub struct QueryOffset<'a> {
+        /// The consuming group.
+        consumer_group: &'a str = "consumerGroup",
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+        /// Whether an unknown group gets 0; 5.x clients say no where they look for the answer "none".
+        set_zero_if_not_found: Option<bool> = "setZeroIfNotFound",
+    }
+
+    /// Says how far a group has come in a queue: 15, mostly oneway.
+    pub struct UpdateOffset<'a> {
+        /// The consuming group.
+        consumer_group: &'a str = "consumerGroup",
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+        /// The next position to consume.
+        consumer_offset: i64 = "commitOffset",
+    }
+
+    /// Asks for the first message stored at or after a time: 29.
+    pub struct SearchOffset<'a> {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+        /// The time, in ms since 1970.
+        timestamp: i64 = "timestamp",
+        /// `LOWER` (the default) or `UPPER`: which of several messages of that time.
+        boundary_type: Option<&'a str> = "boundaryType",
+    }
+
+    /// Asks for the position behind a queue's last message: 30.
+    pub struct MaxOffset<'a> {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+        /// Whether only what is safe counts; 5.x clients say so.
+        committed: Option<bool> = "committed",
+    }
+
+    /// Asks for the first position that a queue still has: 31.
+    pub struct MinOffset<'a> {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+    }
+
+    /// Asks when the first message that a queue still has was stored: 32.
+    pub struct EarliestStoreTime<'a> {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The queue.
+        queue_id: i32 = "queueId",
+    }
+}
