@@ -3,6 +3,7 @@
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "the fuzz crate exports it")]
+#[expect(dead_code, reason = "the targets of other codecs")]
 mod targets;
 
 use bytes::Bytes;

@@ -40,3 +40,18 @@ fn the_corpus_of_frames_breaks_no_rule() {
 fn the_corpus_of_headers_breaks_no_rule() {
     run_all("headers", targets::headers::run);
 }
+
+#[test]
+fn the_corpus_of_batches_breaks_no_rule() {
+    run_all("batch", targets::batch::run);
+}
+
+#[test]
+fn the_corpus_of_properties_breaks_no_rule() {
+    run_all("properties", targets::properties::run);
+}
+
+#[test]
+fn the_corpus_of_records_breaks_no_rule() {
+    run_all("record", targets::record::run);
+}

@@ -1,0 +1,16 @@
+//! The body of a batch send: its entries written again are the same body, but for the fields that readers ignore.
+
+use cuemq_net::message::batch;
+
+/// Reads `data` as a batch until its end or its first bad entry.
+pub fn run(data: &[u8]) {
+    let mut written = Vec::new();
+    let mut entries = batch::entries(data);
+    for entry in entries.by_ref().map_while(Result::ok) {
+        let from = written.len();
+        let size = batch::encode(&entry, &mut written).expect("an entry that was read fits its lengths");
+        let read = &data[from..from + size];
+        assert_eq!(&written[from + 12..], &read[12..]);
+    }
+    assert!(entries.next().is_none(), "nothing follows an error");
+}
