@@ -1,4 +1,3 @@
 //! What tests of several crates share.
 
 pub mod golden;
-pub mod sim_net;
