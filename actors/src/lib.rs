@@ -4,6 +4,7 @@ pub mod config_table;
 pub mod group;
 pub mod hold;
 pub mod namesrv;
+pub mod net;
 pub mod offset;
 pub mod peer;
 pub mod placement;

@@ -4,6 +4,7 @@
 //! All calls block. None of them belongs on an I/O thread, but for [`DiskFile::write_at`] by the commit log's and the
 //! consume queues' owners and for the pure memory access of a [`ReadView`].
 
+pub mod memory;
 mod probe;
 mod real;
 
@@ -11,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use memory::MemoryDisk;
 pub use probe::probe;
 pub use real::RealDisk;
 

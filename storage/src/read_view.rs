@@ -117,7 +117,6 @@ pub(crate) struct Region {
     memory: Arc<MmapRaw>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the in-memory disk comes next"))]
 impl Region {
     /// Reserves `capacity` bytes (at least one page) that read as zeros.
     pub(crate) fn reserve(capacity: u64) -> io::Result<Self> {

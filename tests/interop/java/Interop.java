@@ -1,0 +1,124 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * What an application does with an unchanged Java client, scenario by scenario: Interop NAMESRV [SCENARIO...]
+ *
+ * <p>Prints one line for each: {@code PASS name (details)}, {@code FAIL name reason} or {@code SKIP name reason}. Every
+ * scenario has topics and groups of its own, and compares what was sent with what came, message by message. The same
+ * source compiles against 4.3.0 and 4.9.8.
+ *
+ * <p>A scenario that needs a restart of the broker prints {@code RESTART} and waits for {@code DONE} or {@code NONE} on
+ * standard input.
+ */
+public final class Interop {
+    private static final int SCENARIO_SECONDS = 150;
+
+    /** A scenario returns what its line says in brackets. */
+    interface Scenario {
+        String play(Clients clients) throws Exception;
+    }
+
+    /** Thrown by a scenario that this run cannot play. */
+    static final class Skipped extends Exception {
+        Skipped(String reason) {
+            super(reason);
+        }
+    }
+
+    private static final Map<String, Scenario> SCENARIOS = new LinkedHashMap<>();
+    private static final BufferedReader DRIVER = new BufferedReader(new InputStreamReader(System.in));
+
+    private static void scenario(String name, Scenario scenario) {
+        SCENARIOS.put(name, scenario);
+    }
+
+    static {
+        scenario("sync", Sending::sync);
+        scenario("async", Sending::async);
+        scenario("oneway", Sending::oneway);
+        scenario("batch", Sending::batch);
+        scenario("one-mebibyte", Sending::oneMebibyte);
+        scenario("too-large-is-refused", Sending::tooLargeIsRefused);
+        scenario("compressed", Sending::compressed);
+        scenario("properties", Sending::properties);
+        scenario("order-by-selector", Sending::orderBySelector);
+        scenario("topic-on-first-send", Sending::topicOnFirstSend);
+        scenario("default-pull-consumer-over-all-queues", Pulling::overAllQueues);
+        scenario("pull-by-tag", Pulling::byTag);
+        scenario("long-poll", Pulling::longPoll);
+        scenario("offsets", Pulling::offsets);
+        scenario("push-consumer-with-tags", Groups::pushConsumerWithTags);
+        scenario("push-wake-up", Groups::pushWakeUp);
+        scenario("consumer-id-list", Groups::consumerIdList);
+        scenario("two-consumers-share-a-group-and-one-leaves", Groups::shareAndLeave);
+        scenario("resume-after-restart", Groups::resumeAfterRestart);
+    }
+
+    public static void main(String[] args) {
+        List<String> wanted = Arrays.asList(args).subList(1, args.length);
+        for (String name : wanted) {
+            if (!SCENARIOS.containsKey(name)) {
+                System.out.println("FAIL " + name + " there is no such scenario; there are " + SCENARIOS.keySet());
+                System.exit(1);
+            }
+        }
+        boolean failed = false;
+        for (Map.Entry<String, Scenario> entry : SCENARIOS.entrySet()) {
+            if (wanted.isEmpty() || wanted.contains(entry.getKey())) {
+                failed |= !played(entry.getKey(), entry.getValue(), args[0]);
+            }
+        }
+        // Clients leave threads behind that are no daemons.
+        System.exit(failed ? 1 : 0);
+    }
+
+    /** Plays one scenario, with a deadline, and prints its line. */
+    private static boolean played(String name, Scenario scenario, String namesrv) {
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        long began = System.currentTimeMillis();
+        try (Clients clients = new Clients(namesrv, name)) {
+            Future<String> details = thread.submit(() -> scenario.play(clients));
+            String text = details.get(SCENARIO_SECONDS, TimeUnit.SECONDS);
+            System.out.printf("PASS %s (%s; %d ms)%n", name, text, System.currentTimeMillis() - began);
+            return true;
+        } catch (TimeoutException e) {
+            System.out.printf("FAIL %s not done within %d s%n", name, SCENARIO_SECONDS);
+            Thread.getAllStackTraces().forEach((t, frames) -> System.err.println(t + " " + Arrays.toString(frames)));
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Skipped) {
+                System.out.printf("SKIP %s %s%n", name, e.getCause().getMessage());
+                return true;
+            }
+            System.out.printf("FAIL %s %s%n", name, e.getCause().toString().replace('\n', ' '));
+            e.getCause().printStackTrace();
+        } catch (Exception e) {
+            System.out.printf("FAIL %s while it was cleared away: %s%n", name, e);
+            e.printStackTrace();
+        } finally {
+            thread.shutdownNow();
+        }
+        return false;
+    }
+
+    /** Has the driver restart the broker in order, and returns when it serves again. */
+    static void restartBroker() throws Exception {
+        System.out.println("RESTART");
+        String answer = DRIVER.readLine();
+        if (!"DONE".equals(answer)) {
+            throw new Skipped("this broker cannot be restarted from here");
+        }
+    }
+
+    private Interop() {}
+}

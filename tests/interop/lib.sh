@@ -1,0 +1,112 @@
+# Sourced by `run` and `kill-load`: jars and flags of the Java clients, and a cuemq server to run them against.
+#   CUEMQ_INTEROP_CACHE   where the jars stay (default: ${XDG_CACHE_HOME:-~/.cache}/cuemq-interop)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cache=${CUEMQ_INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cuemq-interop}
+server_pid=
+
+die() {
+    echo "$*" >&2
+    exit 1
+}
+
+# usage SCRIPT: its opening comment.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1" >&2; exit 2; }
+
+# client_jars VERSION: prints the folder of the client's jars, which Maven fetches the first time.
+client_jars() {
+    local jars=$cache/$1
+    mkdir -p "$cache"
+    (
+        flock 9
+        [ ! -e "$jars/complete" ] || exit 0
+        echo "fetching the Java client $1 into $jars" >&2
+        rm -rf "$jars"
+        mvn -q -B -ntp -f "$here/pom.xml" -Drocketmq.version="$1" dependency:copy-dependencies \
+            -DoutputDirectory="$jars" >"$cache/$1.log" 2>&1 || { cat "$cache/$1.log" >&2; exit 1; }
+        touch "$jars/complete"
+    ) 9>"$cache/$1.lock" || die "Maven cannot fetch rocketmq-client $1; is its repository reachable?"
+    echo "$jars"
+}
+
+# From Java 9 on, the netty and fastjson of these old clients must be let into the JDK's packages.
+java_flags() {
+    local package
+    echo -Xmx384m
+    echo -XX:TieredStopAtLevel=1
+    [ "$(java -XshowSettings:properties -version 2>&1 | sed -n 's/ *java.specification.version = //p')" != 1.8 ] || return 0
+    for package in java.lang java.lang.reflect java.net java.nio java.util jdk.internal.misc jdk.internal.ref sun.nio.ch; do
+        echo "--add-opens=java.base/$package=ALL-UNNAMED"
+    done
+}
+
+# compile VERSION: the programs of java/ against that client, into $work/classes-VERSION.
+compile() {
+    local jars
+    jars=$(client_jars "$1") || exit 1
+    javac -nowarn -Xlint:none -encoding UTF-8 -cp "$jars/*" -d "$work/classes-$1" "$here"/java/*.java 2>"$work/javac.log" ||
+        { cat "$work/javac.log" >&2; die "the programs do not compile against $1"; }
+}
+
+# run_java VERSION CLASS ARGUMENTS...: the clients log below $work.
+run_java() {
+    local version=$1 jars flags
+    shift
+    jars=$(client_jars "$version") || exit 1
+    mapfile -t flags < <(java_flags)
+    exec java "${flags[@]}" -Djava.net.preferIPv4Stack=true -Duser.home="$work/home-$version" \
+        -Drocketmq.client.logRoot="$work/logs-$version" -Drocketmq.client.logLevel=WARN -Dfile.encoding=UTF-8 \
+        -Dclient.version="$version" -cp "$work/classes-$version:$jars/*" "$@"
+}
+
+# build_server: prints the path of a release build.
+build_server() {
+    (cd "$root" && cargo build --locked --release >&2) || die "the server does not build"
+    echo "${CARGO_TARGET_DIR:-$root/target}/release/cuemq"
+}
+
+# start_server: $server on the data folder $work/data; waits for its line and sets namesrv, broker and server_pid. The
+# first start takes any free ports, later ones the same again.
+start_server() {
+    local line='' stdout=$work/ready ports=(--port "${broker_port:-0}" --namesrv-port "${namesrv_port:-0}")
+    [ -p "$stdout" ] || mkfifo "$stdout"
+    "$server" server --data "$work/data" "${ports[@]}" >"$stdout" 2>>"$work/server.log" &
+    server_pid=$!
+    [ -z "${ready_fd:-}" ] || exec {ready_fd}<&-
+    exec {ready_fd}<"$stdout"
+    read -r -t 30 -u "$ready_fd" line || true
+    if ! [[ $line =~ ^cuemq\ is\ ready:\ name\ server\ ([^ ,]+:([0-9]+)),\ broker\ ([^ ,]+:([0-9]+)), ]]; then
+        tail -n 30 "$work/server.log" >&2
+        die "the server did not say that it is ready, but: ${line:-nothing}"
+    fi
+    namesrv=${BASH_REMATCH[1]} namesrv_port=${BASH_REMATCH[2]} broker=${BASH_REMATCH[3]} broker_port=${BASH_REMATCH[4]}
+}
+
+# stop_server: in order; anything but status 0 and no `abort` file left is a failure.
+stop_server() {
+    local status=0 abort
+    kill -TERM "$server_pid"
+    wait "$server_pid" || status=$?
+    server_pid=
+    [ $status -eq 0 ] || die "the server ended with status $status when it was told to stop; see $work/server.log"
+    abort=$(find "$work/data" -name abort)
+    [ -z "$abort" ] || die "the server stopped in order and left $abort"
+}
+
+# kill_server: SIGKILL, and gone when this returns.
+kill_server() {
+    kill -KILL "$server_pid"
+    wait "$server_pid" 2>/dev/null || true
+    server_pid=
+}
+
+# On exit: no process of ours stays. What was written stays only after a failure.
+clean_up() {
+    local status=$?
+    [ -z "$server_pid" ] || kill -KILL "$server_pid" 2>/dev/null || true
+    [ -z "${java_pid:-}" ] || kill -KILL "$java_pid" 2>/dev/null || true
+    if [ $status -eq 0 ]; then rm -rf "$work"; else echo "logs and data are kept in $work" >&2; fi
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/cuemq-interop.XXXXXX")
+trap clean_up EXIT
