@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, MailboxError, Message, Running, WrapFuture};
-use cuemq_storage::clock::ManualClock;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::placement::{Placement, Thread};
-use crate::testing::{PATIENCE, Probe};
+use crate::placement::Thread;
+use crate::testing::{PATIENCE, Stage};
 
 const ONCE: Policy = Policy::Restart {
     limit: 1,
@@ -133,68 +132,28 @@ impl Handler<Break> for Notebook {
     }
 }
 
-struct Desk {
-    nursery: Nursery,
-    reports: Probe<ChildReport>,
-    faults: Faults,
-    clock: Arc<ManualClock>,
+fn notebook(stage: &mut Stage, policy: Policy) -> Addr<Notebook> {
+    let alive = Arc::new(AtomicU32::new(0));
+    stage
+        .nursery
+        .start(ChildSpec::new("notebook", Thread::Files).policy(policy), move |_| {
+            Ok(Notebook {
+                _alive: Some(Alive::one_of(&alive)),
+                ..Notebook::default()
+            })
+        })
 }
 
-impl Desk {
-    fn new() -> Self {
-        let reports = Probe::new();
-        let (faults, clock) = (Faults::default(), Arc::new(ManualClock::new(0)));
-        let nursery = Nursery::new(
-            "desk",
-            Placement::local(),
-            clock.clone(),
-            faults.clone(),
-            reports.recipient(),
-        );
-        Self {
-            nursery,
-            reports,
-            faults,
-            clock,
-        }
-    }
-
-    fn notebook(&mut self, policy: Policy) -> Addr<Notebook> {
-        let alive = Arc::new(AtomicU32::new(0));
-        self.nursery
-            .start(ChildSpec::new("notebook", Thread::Files).policy(policy), move |_| {
-                Ok(Notebook {
-                    _alive: Some(Alive::one_of(&alive)),
-                    ..Notebook::default()
-                })
-            })
-    }
-
-    /// Notes reports until one fits.
-    async fn until(&mut self, fits: impl Fn(&ChildEvent) -> bool) -> ChildEvent {
-        loop {
-            let report = self.reports.next().await;
-            self.nursery.note(&report);
-            if fits(&report.event) {
-                return report.event;
-            }
-        }
-    }
-
-    async fn failure(&mut self) -> (String, Verdict) {
-        match self.until(|event| matches!(event, ChildEvent::Failed { .. })).await {
-            ChildEvent::Failed { failure, verdict } => (failure.to_string(), verdict),
-            other => panic!("not a failure: {other:?}"),
-        }
-    }
+async fn failure(stage: &mut Stage) -> String {
+    stage.failure().await.0.to_string()
 }
 
 const AT_ONCE: Verdict = Verdict::Restart { after: Duration::ZERO };
 
 #[actix::test]
 async fn a_panic_in_a_handler_fails_its_caller_and_the_queued_messages_run_on_a_fresh_value() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     assert_eq!(notebook.send(Note(1)).await, Ok(1));
     let broken = notebook.send(Break::Handler);
     let queued = [notebook.send(Note(2)), notebook.send(Note(3)), notebook.send(Note(4))];
@@ -203,7 +162,8 @@ async fn a_panic_in_a_handler_fails_its_caller_and_the_queued_messages_run_on_a_
         assert_eq!(queued.await, Ok(place + 1), "a fresh value, and the order kept");
     }
     assert_eq!(notebook.send(Read).await.unwrap(), [2, 3, 4]);
-    let (failure, verdict) = desk.failure().await;
+    let (failure, verdict) = stage.failure().await;
+    let failure = failure.to_string();
     assert!(
         failure.contains("spilled ink") && failure.contains("Break"),
         "{failure}"
@@ -214,19 +174,19 @@ async fn a_panic_in_a_handler_fails_its_caller_and_the_queued_messages_run_on_a_
 #[actix::test]
 async fn a_panic_in_a_future_or_timer_builds_a_fresh_value_under_the_same_address() {
     for what in [Break::Spawned, Break::WaitedFor, Break::Timer] {
-        let mut desk = Desk::new();
-        let notebook = desk.notebook(ONCE);
+        let mut stage = Stage::new();
+        let notebook = notebook(&mut stage, ONCE);
         assert_eq!(notebook.send(Note(1)).await, Ok(1));
         assert_eq!(notebook.send(what).await, Ok(()), "the handler itself went well");
-        assert_eq!(desk.failure().await.1, AT_ONCE);
+        assert_eq!(stage.failure().await.1, AT_ONCE);
         assert_eq!(notebook.send(Note(2)).await, Ok(1));
     }
 }
 
 #[actix::test]
 async fn a_deferred_reply_fails_with_the_value_that_held_it() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     let (reply, later) = oneshot::channel();
     notebook.send(Later(reply)).await.unwrap();
     notebook.try_send(Break::Handler).unwrap();
@@ -235,10 +195,10 @@ async fn a_deferred_reply_fails_with_the_value_that_held_it() {
 
 #[actix::test]
 async fn what_a_value_spawned_goes_with_it() {
-    let mut desk = Desk::new();
+    let mut stage = Stage::new();
     let (held, dropped) = oneshot::channel::<()>();
     let mut held = Some(held);
-    let notebook = desk.nursery.start(
+    let notebook = stage.nursery.start(
         ChildSpec::new("notebook", Thread::Files),
         move |ctx: &mut Context<Notebook>| {
             let held = held.take();
@@ -257,29 +217,29 @@ async fn what_a_value_spawned_goes_with_it() {
 
 #[actix::test]
 async fn failures_beyond_the_budget_close_the_mailbox_and_go_up() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     notebook.try_send(Break::Handler).unwrap();
-    assert_eq!(desk.failure().await.1, AT_ONCE);
+    assert_eq!(stage.failure().await.1, AT_ONCE);
     let last = notebook.send(Break::Handler);
     let queued = notebook.send(Read);
     assert_eq!(last.await, Err(MailboxError::Closed));
     assert_eq!(queued.await, Err(MailboxError::Closed));
-    assert_eq!(desk.failure().await.1, Verdict::Escalate);
+    assert_eq!(stage.failure().await.1, Verdict::Escalate);
     assert!(!notebook.connected());
-    assert_eq!(desk.nursery.tree().health(), Health::Failed);
+    assert_eq!(stage.nursery.tree().health(), Health::Failed);
 }
 
 #[actix::test]
 async fn time_heals_a_budget() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     for _ in 0..3 {
         notebook.try_send(Break::Handler).unwrap();
-        assert_eq!(desk.failure().await.1, AT_ONCE);
-        desk.clock.advance(Duration::from_secs(60));
+        assert_eq!(stage.failure().await.1, AT_ONCE);
+        stage.clock.advance(Duration::from_secs(60));
     }
-    assert_eq!(desk.nursery.tree().child("notebook").unwrap().restarts, 3);
+    assert_eq!(stage.nursery.tree().child("notebook").unwrap().restarts, 3);
 }
 
 #[actix::test]
@@ -288,41 +248,51 @@ async fn messages_wait_in_order_while_a_pause_lasts() {
         step: Duration::from_millis(20),
         most: Duration::from_secs(1),
     };
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(Policy::Restart {
-        limit: 9,
-        window: Duration::from_secs(60),
-        backoff,
-    });
+    let mut stage = Stage::new();
+    let notebook = notebook(
+        &mut stage,
+        Policy::Restart {
+            limit: 9,
+            window: Duration::from_secs(60),
+            backoff,
+        },
+    );
     notebook.try_send(Break::Handler).unwrap();
     notebook.try_send(Break::Handler).unwrap();
     for number in 0..10 {
         notebook.try_send(Note(number)).unwrap();
     }
-    assert_eq!(desk.failure().await.1, AT_ONCE);
+    assert_eq!(stage.failure().await.1, AT_ONCE);
     assert_eq!(
-        desk.failure().await.1,
+        stage.failure().await.1,
         Verdict::Restart {
             after: Duration::from_millis(20)
         }
     );
-    assert_eq!(desk.nursery.tree().health(), Health::Restarting);
+    assert_eq!(stage.nursery.tree().health(), Health::Restarting);
     assert_eq!(notebook.send(Read).await.unwrap(), (0..10).collect::<Vec<_>>());
 }
 
 #[actix::test]
 async fn a_factory_that_fails_is_asked_again_within_the_budget() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(Policy::Restart {
-        limit: 3,
-        window: Duration::from_secs(60),
-        backoff: Backoff::NONE,
-    });
-    desk.nursery.all_up().await.unwrap();
-    desk.faults.arm("notebook", Site::Factory, 2);
+    let mut stage = Stage::new();
+    let notebook = notebook(
+        &mut stage,
+        Policy::Restart {
+            limit: 3,
+            window: Duration::from_secs(60),
+            backoff: Backoff::NONE,
+        },
+    );
+    stage.nursery.all_up().await.unwrap();
+    stage.faults.arm("notebook", Site::Factory, 2);
     notebook.try_send(Break::Handler).unwrap();
     let queued = notebook.send(Note(1));
-    let failures = [desk.failure().await.0, desk.failure().await.0, desk.failure().await.0];
+    let failures = [
+        failure(&mut stage).await,
+        failure(&mut stage).await,
+        failure(&mut stage).await,
+    ];
     assert!(failures[0].contains("spilled ink"));
     assert!(
         failures[1].contains("injected") && failures[2].contains("its factory"),
@@ -333,106 +303,106 @@ async fn a_factory_that_fails_is_asked_again_within_the_budget() {
 
 #[actix::test]
 async fn a_child_that_never_ran_is_an_error_of_starting_up() {
-    let mut desk = Desk::new();
-    let notebook = desk.nursery.start(ChildSpec::new("notebook", Thread::Files), |_| {
+    let mut stage = Stage::new();
+    let notebook = stage.nursery.start(ChildSpec::new("notebook", Thread::Files), |_| {
         Err::<Notebook, _>(Cause::from("the shop is closed"))
     });
-    let error = desk.nursery.all_up().await.unwrap_err();
+    let error = stage.nursery.all_up().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "notebook did not start: could not start: the shop is closed"
     );
-    assert_eq!(desk.failure().await.1, Verdict::Escalate);
+    assert_eq!(stage.failure().await.1, Verdict::Escalate);
     assert_eq!(notebook.send(Read).await, Err(MailboxError::Closed));
 }
 
 #[actix::test]
 async fn a_failed_start_is_told_even_when_its_report_came_first() {
-    let mut desk = Desk::new();
-    desk.faults.arm("notebook", Site::Factory, 1);
-    desk.notebook(ONCE);
-    desk.failure().await;
-    assert!(desk.nursery.all_up().await.is_err());
+    let mut stage = Stage::new();
+    stage.faults.arm("notebook", Site::Factory, 1);
+    notebook(&mut stage, ONCE);
+    stage.failure().await;
+    assert!(stage.nursery.all_up().await.is_err());
 }
 
 #[actix::test]
 async fn armed_faults_strike_handlers_and_tasks_by_name() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(Policy::RESTART);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, Policy::RESTART);
     notebook.send(Note(1)).await.unwrap();
-    desk.faults.arm("notebook", Site::Handler, 1);
+    stage.faults.arm("notebook", Site::Handler, 1);
     assert_eq!(
         notebook.send(Note(2)).await,
         Err(MailboxError::Closed),
         "done, but the answer is lost"
     );
     assert!(notebook.send(Read).await.unwrap().is_empty());
-    desk.faults.arm("notebook", Site::Task, 1);
+    stage.faults.arm("notebook", Site::Task, 1);
     notebook.send(Break::Timer).await.unwrap();
-    assert!(desk.failure().await.0.contains("Handler"));
-    assert!(desk.failure().await.0.contains("Task"));
-    assert_eq!(desk.faults.due("notebook", Site::Task), 0);
+    assert!(failure(&mut stage).await.contains("Handler"));
+    assert!(failure(&mut stage).await.contains("Task"));
+    assert_eq!(stage.faults.due("notebook", Site::Task), 0);
 }
 
 #[actix::test]
 async fn an_actor_that_gives_up_is_built_anew_like_one_that_panicked() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     notebook.send(Note(1)).await.unwrap();
     notebook.send(Break::GiveUp).await.unwrap();
     assert!(notebook.send(Read).await.unwrap().is_empty());
-    assert_eq!(desk.failure().await.0, "gave up: no more pages");
+    assert_eq!(failure(&mut stage).await, "gave up: no more pages");
 }
 
 #[actix::test]
 async fn fail_stop_goes_up_at_the_first_failure_and_never_ends_alone() {
     for (policy, verdict) in [(Policy::FailStop, Verdict::Escalate), (Policy::Never, Verdict::Leave)] {
-        let mut desk = Desk::new();
-        let notebook = desk.notebook(policy);
-        desk.nursery.all_up().await.unwrap();
+        let mut stage = Stage::new();
+        let notebook = notebook(&mut stage, policy);
+        stage.nursery.all_up().await.unwrap();
         assert_eq!(notebook.send(Break::Handler).await, Err(MailboxError::Closed));
-        assert_eq!(desk.failure().await.1, verdict);
+        assert_eq!(stage.failure().await.1, verdict);
         assert!(!notebook.connected());
     }
 }
 
 #[actix::test]
 async fn an_actor_that_stops_itself_is_not_built_anew() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     notebook.send(Break::Stop).await.unwrap();
-    desk.until(|event| matches!(event, ChildEvent::Stopped)).await;
+    stage.until(|event| matches!(event, ChildEvent::Stopped)).await;
     assert!(!notebook.connected());
-    assert_eq!(desk.nursery.tree().child("notebook").unwrap().health, Health::Stopped);
+    assert_eq!(stage.nursery.tree().child("notebook").unwrap().health, Health::Stopped);
 }
 
 #[actix::test]
 async fn an_actor_whose_last_address_is_dropped_stops() {
-    let mut desk = Desk::new();
-    drop(desk.notebook(ONCE));
-    desk.until(|event| matches!(event, ChildEvent::Stopped)).await;
+    let mut stage = Stage::new();
+    drop(notebook(&mut stage, ONCE));
+    stage.until(|event| matches!(event, ChildEvent::Stopped)).await;
 }
 
 #[actix::test]
 async fn a_message_is_handled_even_when_its_sender_lost_patience() {
-    let mut desk = Desk::new();
-    let notebook = desk.notebook(ONCE);
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
     drop(notebook.send(Note(1)));
     assert_eq!(notebook.send(Read).await.unwrap(), [1]);
 }
 
 #[actix::test]
 async fn a_flooded_actor_lets_others_have_their_turn() {
-    let mut desk = Desk::new();
+    let mut stage = Stage::new();
     let taken = Arc::new(AtomicU32::new(0));
     let (count, spec) = (taken.clone(), ChildSpec::new("notebook", Thread::Files));
-    let notebook = desk.nursery.start(spec, move |_| {
+    let notebook = stage.nursery.start(spec, move |_| {
         Ok(Notebook {
             taken: count.clone(),
             ..Notebook::default()
         })
     });
-    desk.nursery.all_up().await.unwrap();
+    stage.nursery.all_up().await.unwrap();
     for number in 0..700 {
         notebook.try_send(Note(number)).unwrap();
     }
@@ -454,21 +424,22 @@ async fn a_flooded_actor_lets_others_have_their_turn() {
 
 #[actix::test]
 async fn stopping_handles_what_is_queued_and_goes_from_the_last_started_to_the_first() {
-    let mut desk = Desk::new();
+    let mut stage = Stage::new();
     let names = ["first", "second", "third"];
     let notebooks = names.map(|name| {
-        desk.nursery
+        stage
+            .nursery
             .start(ChildSpec::new(name, Thread::Files), |_: &mut Context<Notebook>| {
                 Ok(Notebook::default())
             })
     });
-    desk.nursery.all_up().await.unwrap();
+    stage.nursery.all_up().await.unwrap();
     let queued: Vec<_> = notebooks.iter().map(|notebook| notebook.send(Note(1))).collect();
-    desk.nursery.stop_all(PATIENCE).await.unwrap();
+    stage.nursery.stop_all(PATIENCE).await.unwrap();
     for queued in queued {
         assert_eq!(queued.await, Ok(1));
     }
-    let ids: Vec<_> = desk
+    let ids: Vec<_> = stage
         .nursery
         .tree()
         .children()
@@ -476,7 +447,7 @@ async fn stopping_handles_what_is_queued_and_goes_from_the_last_started_to_the_f
         .map(|child| child.id)
         .rev()
         .collect();
-    let stopped = desk
+    let stopped = stage
         .reports
         .drain()
         .await
@@ -487,8 +458,8 @@ async fn stopping_handles_what_is_queued_and_goes_from_the_last_started_to_the_f
 
 #[actix::test]
 async fn an_actor_may_finish_its_work_before_it_stops() {
-    let mut desk = Desk::new();
-    let notebook = desk.nursery.start(
+    let mut stage = Stage::new();
+    let notebook = stage.nursery.start(
         ChildSpec::new("notebook", Thread::Files),
         |_: &mut Context<Notebook>| {
             Ok(Notebook {
@@ -497,23 +468,23 @@ async fn an_actor_may_finish_its_work_before_it_stops() {
             })
         },
     );
-    desk.nursery.all_up().await.unwrap();
-    desk.nursery.stop_all(PATIENCE).await.unwrap();
+    stage.nursery.all_up().await.unwrap();
+    stage.nursery.stop_all(PATIENCE).await.unwrap();
     assert!(!notebook.connected());
 }
 
 #[actix::test]
 async fn a_child_that_does_not_end_is_named() {
-    let mut desk = Desk::new();
-    desk.notebook(ONCE);
-    let stuck = desk
+    let mut stage = Stage::new();
+    notebook(&mut stage, ONCE);
+    let stuck = stage
         .nursery
         .start(ChildSpec::new("stuck", Thread::Files), |ctx: &mut Context<Notebook>| {
             ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
             Ok(Notebook::default())
         });
-    desk.nursery.all_up().await.unwrap();
-    let error = desk.nursery.stop_all(Duration::from_millis(1)).await.unwrap_err();
+    stage.nursery.all_up().await.unwrap();
+    let error = stage.nursery.stop_all(Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(error.names, ["stuck", "notebook"]);
     drop(stuck);
 }

@@ -1,12 +1,16 @@
 //! What tests of actors are made of, public so that an application's tests can use it too.
 //!
-//! An actor names its neighbours only as `Recipient`s, so a test hands it [`Probe`]s instead; time and chance come from
-//! [`ManualClock`] and [`SeededEntropy`]; [`Faults`] lets any supervised actor panic by name.
+//! An actor names its neighbours only as `Recipient`s, so a test hands it [`Probe`]s instead. Time, chance and files come
+//! from [`ManualClock`], [`SeededEntropy`] and [`MemoryDisk`]. A [`Stage`] supervises actors on the test's own thread, and
+//! its [`Faults`] let any of them panic by name. The example `test_one_actor` shows all of it.
 
 mod probe;
+mod stage;
 
 pub use cuemq_storage::clock::ManualClock;
+pub use cuemq_storage::disk::MemoryDisk;
 pub use cuemq_storage::entropy::SeededEntropy;
 pub use probe::{PATIENCE, Probe};
+pub use stage::Stage;
 
 pub use crate::supervise::{Faults, Site};
