@@ -10,8 +10,13 @@ die() {
     exit 1
 }
 
-# usage SCRIPT: its opening comment.
-usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1" >&2; exit 2; }
+# usage SCRIPT: prints its opening comment.
+usage() {
+    sed -n "2,/^[^#]/s/^# \{0,1\}//p" "$1" >&2
+    rm -rf "$work"
+    trap - EXIT
+    exit 2
+}
 
 # client_jars VERSION: prints the folder of the client's jars, which Maven fetches the first time.
 client_jars() {
@@ -32,7 +37,7 @@ client_jars() {
 # From Java 9 on, the netty and fastjson of these old clients must be let into the JDK's packages.
 java_flags() {
     local package
-    echo -Xmx384m
+    echo -Xmx512m
     echo -XX:TieredStopAtLevel=1
     [ "$(java -XshowSettings:properties -version 2>&1 | sed -n 's/ *java.specification.version = //p')" != 1.8 ] || return 0
     for package in java.lang java.lang.reflect java.net java.nio java.util jdk.internal.misc jdk.internal.ref sun.nio.ch; do

@@ -1,10 +1,9 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
@@ -65,29 +64,27 @@ public final class KillLoad {
     }
 
     private static String exactlyOnce(Clients clients, Load load) throws Exception {
-        Map<String, MessageExt> stored = new HashMap<>();
-        for (List<MessageExt> queue : readAll(clients, load.topic).values()) {
-            Map<Integer, Integer> last = new HashMap<>();
-            for (MessageExt message : queue) {
-                Load.Attempt attempt = load.attempt(message);
-                MessageExt other = stored.put(message.getKeys(), message);
-                Clients.require(other == null, "twice: " + message + " and " + other);
-                Integer before = last.put(attempt.thread, attempt.number);
-                boolean inOrder = before == null || before < attempt.number;
-                Clients.require(inOrder, "thread " + attempt.thread + " sent " + attempt.number + " after " + before + ": " + message);
-            }
-        }
+        Map<String, Load.Place> stored = new HashMap<>();
+        // A thread keeps to one queue, so its messages must be read in the order in which it sent them.
+        Map<Integer, Integer> last = new HashMap<>();
+        readAll(clients, load.topic, message -> {
+            Load.Attempt attempt = load.attempt(message);
+            Load.Place other = stored.put(attempt.key(), new Load.Place(message));
+            Clients.require(other == null, "twice: at " + other + " and " + message);
+            Integer before = last.put(attempt.thread, attempt.number);
+            boolean inOrder = before == null || before < attempt.number;
+            Clients.require(inOrder, "thread " + attempt.thread + " sent " + attempt.number + " after " + before + ": " + message);
+        });
         int acknowledged = 0;
         for (Load.Attempt attempt : load.attempts()) {
-            if (attempt.result == null) {
+            if (attempt.acknowledged == null) {
                 continue;
             }
             acknowledged++;
-            MessageExt message = stored.get(attempt.key());
-            Clients.require(message != null, "lost: " + attempt.key() + " acknowledged as " + attempt.result);
-            boolean inPlace = message.getQueueId() == attempt.result.getMessageQueue().getQueueId()
-                    && message.getQueueOffset() == attempt.result.getQueueOffset() && message.getMsgId().equals(attempt.result.getMsgId());
-            Clients.require(inPlace, "acknowledged as " + attempt.result + ", stored as " + message);
+            Load.Place place = stored.get(attempt.key());
+            Clients.require(place != null, "lost: " + attempt.key() + " acknowledged at " + attempt.acknowledged);
+            boolean inPlace = place.same(attempt.acknowledged);
+            Clients.require(inPlace, attempt.key() + " was acknowledged at " + attempt.acknowledged + " and lies at " + place);
         }
         return acknowledged + " acknowledged, each there once; " + load.failures() + " sends failed, "
                 + (stored.size() - acknowledged) + " of them are there";
@@ -95,19 +92,18 @@ public final class KillLoad {
 
     private static String atLeastOnce(Clients clients, Load load) throws Exception {
         Map<String, String> uniqueIds = new HashMap<>();
-        int copies = 0;
-        for (List<MessageExt> queue : readAll(clients, load.topic).values()) {
-            for (MessageExt message : queue) {
-                load.attempt(message);
-                String before = uniqueIds.put(message.getKeys(), message.getMsgId());
-                copies += before == null ? 0 : 1;
-                boolean same = before == null || before.equals(message.getMsgId());
-                Clients.require(same, "copies of " + message.getKeys() + " have the unique ids " + before + " and " + message.getMsgId());
-            }
-        }
+        AtomicInteger copies = new AtomicInteger();
+        readAll(clients, load.topic, message -> {
+            String key = load.attempt(message).key();
+            String before = uniqueIds.put(key, message.getMsgId());
+            boolean same = before == null || before.equals(message.getMsgId());
+            Clients.require(same, "copies of " + key + " have the unique ids " + before + " and " + message.getMsgId());
+            copies.addAndGet(before == null ? 0 : 1);
+        });
         for (Load.Attempt attempt : load.attempts()) {
-            boolean there = attempt.result == null || attempt.result.getMsgId().equals(uniqueIds.get(attempt.key()));
-            Clients.require(there, "lost: " + attempt.key() + " acknowledged as " + attempt.result);
+            Load.Place place = attempt.acknowledged;
+            boolean there = place == null || place.uniqueId.equals(uniqueIds.get(attempt.key()));
+            Clients.require(there, "lost: " + attempt.key() + " acknowledged at " + place);
         }
         return uniqueIds.size() + " acknowledged, all there; " + copies + " copies; " + load.failures() + " sends were repeated";
     }
@@ -117,25 +113,23 @@ public final class KillLoad {
         return load.awaitConsumed(CONSUMER_SECONDS);
     }
 
-    /** Every message of a topic by queue, with queue offsets that leave no gap. */
-    private static Map<Integer, List<MessageExt>> readAll(Clients clients, String topic) throws Exception {
-        Map<Integer, List<MessageExt>> all = new TreeMap<>();
+    /** Shows every message of a topic, queue after queue; their queue offsets leave no gap. */
+    private static void readAll(Clients clients, String topic, Consumer<MessageExt> each) throws Exception {
         DefaultMQPullConsumer reader = clients.reader();
         for (MessageQueue queue : clients.queues(topic)) {
-            List<MessageExt> messages = new ArrayList<>();
             Clients.require(reader.minOffset(queue) == 0, queue + " begins at " + reader.minOffset(queue));
-            PullResult result = reader.pull(queue, "*", 0, 32);
+            long next = 0;
+            PullResult result = reader.pull(queue, "*", next, 32);
             while (result.getPullStatus() == PullStatus.FOUND) {
-                messages.addAll(result.getMsgFoundList());
-                result = reader.pull(queue, "*", result.getNextBeginOffset(), 32);
+                for (MessageExt message : result.getMsgFoundList()) {
+                    Clients.require(message.getQueueOffset() == next, "offset " + next + " of " + queue + " is " + message);
+                    next++;
+                    each.accept(message);
+                }
+                result = reader.pull(queue, "*", next, 32);
             }
             Clients.require(result.getPullStatus() == PullStatus.NO_NEW_MSG, "at the end of " + queue + ": " + result);
-            for (int i = 0; i < messages.size(); i++) {
-                Clients.require(messages.get(i).getQueueOffset() == i, "offset " + i + " of " + queue + " is " + messages.get(i));
-            }
-            all.put(queue.getQueueId(), messages);
         }
-        return all;
     }
 
     private KillLoad() {}

@@ -27,11 +27,39 @@ final class Load {
     /** After a failure, so that a broker that is away does not cost a million attempts. */
     private static final int PAUSE_MS = 20;
 
-    /** One message: sent, and acknowledged when it has a result. */
+    /** Where a message lies and its unique id: what an answer says, and what a reader finds. */
+    static final class Place {
+        private final int queueId;
+        private final long queueOffset;
+        final String uniqueId;
+
+        Place(SendResult result) {
+            queueId = result.getMessageQueue().getQueueId();
+            queueOffset = result.getQueueOffset();
+            uniqueId = result.getMsgId();
+        }
+
+        Place(MessageExt message) {
+            queueId = message.getQueueId();
+            queueOffset = message.getQueueOffset();
+            uniqueId = message.getMsgId();
+        }
+
+        boolean same(Place other) {
+            return queueId == other.queueId && queueOffset == other.queueOffset && uniqueId.equals(other.uniqueId);
+        }
+
+        @Override
+        public String toString() {
+            return "offset " + queueOffset + " of queue " + queueId + " as " + uniqueId;
+        }
+    }
+
+    /** One message: sent, and acknowledged when it has a place. There are many, so they hold no more than that. */
     static final class Attempt {
         final int thread;
         final int number;
-        volatile SendResult result;
+        volatile Place acknowledged;
 
         Attempt(int thread, int number) {
             this.thread = thread;
@@ -114,7 +142,7 @@ final class Load {
             try {
                 SendResult result = queue == null ? producer.send(message) : producer.send(message, queue);
                 if (result.getSendStatus() == SendStatus.SEND_OK) {
-                    attempt.result = result;
+                    attempt.acknowledged = new Place(result);
                     acknowledged.incrementAndGet();
                     return;
                 }
@@ -175,7 +203,7 @@ final class Load {
     /** Waits until the consumer has seen every acknowledged message; fails at once when it saw a wrong one. */
     String awaitConsumed(int seconds) throws Exception {
         List<String> keys = new ArrayList<>();
-        attempts().stream().filter(attempt -> attempt.result != null).forEach(attempt -> keys.add(attempt.key()));
+        attempts().stream().filter(attempt -> attempt.acknowledged != null).forEach(attempt -> keys.add(attempt.key()));
         try {
             Clients.until("consumption of all", seconds, () -> !wrong.isEmpty() || consumed.containsAll(keys) ? keys : null);
         } catch (AssertionError e) {
