@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use cuemq_net::body::{DataVersion, ExtraMembers, SubscriptionGroupConfig, SubscriptionGroupTable};
+use cuemq_net::code::ResponseCode;
 
-use super::{GroupConfig, GroupView, SubscriptionGroup};
-use crate::config_table::{BadMember, Config, ConfigTable, DataVersion, LoadError, Members};
+use super::{GroupView, SubscriptionGroup};
+use crate::config_table::ConfigTable;
 
 /// The groups of Java's own tools, and those that may not consume but by their own ways.
 const PRESET_GROUPS: [&str; 7] = [
@@ -46,31 +47,56 @@ pub enum Refusal {
     /// The name is blank, too long or has characters that Java's clients refuse.
     #[error("the group name must be 1 to 255 of the characters %|a-zA-Z0-9_-")]
     BadName,
-    /// An administrator's configuration cannot be read.
-    #[error("the subscription group cannot be read: {0}")]
-    BadConfig(#[from] BadMember),
+}
+
+impl Refusal {
+    /// The code that Java's broker answers.
+    #[must_use]
+    pub fn code(&self) -> ResponseCode {
+        match self {
+            Self::NotExist { .. } => ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
+            Self::BadName => ResponseCode::SYSTEM_ERROR,
+        }
+    }
 }
 
 /// The table of subscription groups.
 #[derive(Debug)]
 pub struct GroupTable {
-    table: ConfigTable<GroupConfig>,
+    table: ConfigTable<SubscriptionGroupConfig>,
+    /// Members of the file that belong to other releases.
+    extra: ExtraMembers,
     auto_create: AutoCreate,
 }
 
 impl GroupTable {
-    /// Reads the table from `subscriptionGroup.json` (`None` where there is none), adds the pre-created groups it lacks,
-    /// and shows all in `view`.
-    ///
-    /// # Errors
-    /// When the file is not such a table.
-    pub fn load(file: Option<Value>, auto_create: AutoCreate, view: GroupView, now_ms: u64) -> Result<Self, LoadError> {
-        let mut table = ConfigTable::load(file, view, now_ms)?;
+    /// Takes over `subscriptionGroup.json` (`None` where there is none), adds the pre-created groups it lacks, and shows
+    /// all in `view`.
+    #[must_use]
+    pub fn load(file: Option<SubscriptionGroupTable>, auto_create: AutoCreate, view: GroupView, now_ms: u64) -> Self {
+        let mut file = file.unwrap_or_else(|| {
+            let timestamp = i64::try_from(now_ms).unwrap_or(i64::MAX);
+            SubscriptionGroupTable {
+                data_version: DataVersion {
+                    timestamp,
+                    ..DataVersion::default()
+                },
+                ..Default::default()
+            }
+        });
+        for (name, config) in &mut file.subscription_group_table {
+            config.group_name.clone_from(name);
+        }
+        let mut table = ConfigTable::new(file.subscription_group_table, file.data_version, view);
         for name in PRESET_GROUPS {
-            table.preset(name, GroupConfig::default());
+            table.preset(name, defaults(name));
         }
         table.publish_all();
-        Ok(Self { table, auto_create })
+        Self {
+            table,
+            extra: file.extra,
+            auto_create,
+        }
     }
 
     /// Finds a group, or stages it with the defaults where its use creates it.
@@ -85,28 +111,35 @@ impl GroupTable {
             return Err(Refusal::NotExist { group: name.to_owned() });
         }
         check_name(name)?;
-        Ok(self.table.put(name, GroupConfig::default(), now_ms))
+        Ok(self.table.put(name, defaults(name), now_ms))
     }
 
-    /// Stages a group as an administrator wants it, new or changed, from the body of his request. Members that are not
-    /// ours to know are kept, the request's over those that were there.
+    /// Stages a group as an administrator wants it, new or changed. Members of other releases are kept, his over those
+    /// that were there.
     ///
     /// # Errors
-    /// [`Refusal::BadName`] and [`Refusal::BadConfig`].
-    pub fn update(&mut self, name: &str, members: Members, now_ms: u64) -> Result<Arc<SubscriptionGroup>, Refusal> {
-        check_name(name)?;
-        let config = GroupConfig::read(&members)?;
-        Ok(self.table.put_members(name, config, members, now_ms))
+    /// [`Refusal::BadName`].
+    pub fn update(&mut self, config: SubscriptionGroupConfig, now_ms: u64) -> Result<Arc<SubscriptionGroup>, Refusal> {
+        check_name(&config.group_name)?;
+        let name = config.group_name.clone();
+        let mut extra = self
+            .table
+            .get(&name)
+            .map_or_else(ExtraMembers::new, |group| group.config.extra.clone());
+        extra.extend(config.extra);
+        Ok(self
+            .table
+            .put(&name, SubscriptionGroupConfig { extra, ..config }, now_ms))
     }
 
     /// Stages the change of one group's configuration (`None` where there is no such group).
     pub fn change(
         &mut self,
         name: &str,
-        change: impl FnOnce(&mut GroupConfig),
+        change: impl FnOnce(&mut SubscriptionGroupConfig),
         now_ms: u64,
     ) -> Option<Arc<SubscriptionGroup>> {
-        let mut config = self.table.get(name)?.config;
+        let mut config = self.table.get(name)?.config.clone();
         change(&mut config);
         Some(self.table.put(name, config, now_ms))
     }
@@ -149,16 +182,27 @@ impl GroupTable {
         self.table.revert();
     }
 
-    /// The table as `subscriptionGroup.json` holds it, staged changes included.
+    /// The table as `subscriptionGroup.json` and the answer to code 201 hold it, staged changes included.
     #[must_use]
-    pub fn export(&self) -> Value {
-        self.table.export()
+    pub fn export(&self) -> SubscriptionGroupTable {
+        SubscriptionGroupTable {
+            data_version: self.table.version(),
+            subscription_group_table: self.table.export(),
+            extra: self.extra.clone(),
+        }
     }
 
     /// The readers' side.
     #[must_use]
     pub fn view(&self) -> GroupView {
         self.table.view()
+    }
+}
+
+fn defaults(name: &str) -> SubscriptionGroupConfig {
+    SubscriptionGroupConfig {
+        group_name: name.to_owned(),
+        ..SubscriptionGroupConfig::default()
     }
 }
 
@@ -175,30 +219,38 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use cuemq_net::dialect::Value;
 
     use super::*;
 
     fn table(auto_create: AutoCreate) -> GroupTable {
-        GroupTable::load(None, auto_create, GroupView::new(), 1_000).unwrap()
+        GroupTable::load(None, auto_create, GroupView::new(), 1_000)
     }
 
-    fn members(value: Value) -> Members {
-        value.as_object().unwrap().clone()
+    fn with_extra(retry_max_times: i32, extra: &[(&str, &str)]) -> SubscriptionGroupConfig {
+        let extra = extra
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        SubscriptionGroupConfig {
+            retry_max_times,
+            extra,
+            ..defaults("g")
+        }
     }
 
     #[test]
     fn the_groups_of_the_tools_are_there_from_the_start() {
         let view = table(AutoCreate::SystemOnly).view();
         assert_eq!(view.all().len(), PRESET_GROUPS.len());
-        assert_eq!(view.get("CID_ONSAPI_PULL").unwrap().config, GroupConfig::default());
+        assert_eq!(view.get("CID_ONSAPI_PULL").unwrap().config, defaults("CID_ONSAPI_PULL"));
     }
 
     #[test]
     fn the_first_use_creates_a_group_where_the_settings_allow_it() {
         let mut open = table(AutoCreate::Yes);
         let group = open.find_or_create("GID_new", 1_001).unwrap();
-        assert_eq!(group.config, GroupConfig::default());
+        assert_eq!(group.config, defaults("GID_new"));
         assert_eq!(open.version().counter, 1);
         open.find_or_create("GID_new", 1_002).unwrap();
         assert_eq!(open.version().counter, 1);
@@ -207,6 +259,7 @@ mod tests {
         let mut closed = table(AutoCreate::SystemOnly);
         let refusal = closed.find_or_create("GID_new", 1_001).unwrap_err();
         assert_eq!(refusal.to_string(), "subscription group not exist, GID_new");
+        assert_eq!(refusal.code(), ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST);
         assert!(closed.find_or_create("CID_RMQ_SYS_TRANS", 1_002).is_ok());
     }
 
@@ -214,32 +267,18 @@ mod tests {
     fn an_update_lays_the_request_over_the_row_that_was_there() {
         let mut table = table(AutoCreate::Yes);
         table
-            .update(
-                "g",
-                members(json!({"groupName": "g", "attributes": {"a": "b"}, "new": 1})),
-                1_001,
-            )
+            .update(with_extra(16, &[("attributes", "a"), ("new", "1")]), 1_001)
             .unwrap();
-        table
-            .update(
-                "g",
-                members(json!({"groupName": "g", "retryMaxTimes": 3, "new": 2})),
-                1_002,
-            )
-            .unwrap();
+        table.update(with_extra(3, &[("new", "2")]), 1_002).unwrap();
         table
             .change("g", |config| config.consume_enable = false, 1_003)
             .unwrap();
-        let row = table.export()["subscriptionGroupTable"]["g"].clone();
-        assert_eq!((&row["attributes"], &row["new"]), (&json!({"a": "b"}), &json!(2)));
-        assert_eq!(
-            (&row["retryMaxTimes"], &row["consumeEnable"]),
-            (&json!(3), &json!(false))
-        );
-        let refusal = table
-            .update("g", members(json!({"retryMaxTimes": "many"})), 1_004)
-            .unwrap_err();
-        assert!(refusal.to_string().contains("retryMaxTimes is \"many\""));
+        let expected = SubscriptionGroupConfig {
+            consume_enable: false,
+            ..with_extra(3, &[("attributes", "a"), ("new", "2")])
+        };
+        assert_eq!(table.export().subscription_group_table["g"], expected);
+        assert!(table.update(defaults(""), 1_004).is_err());
         assert!(table.delete("g", 1_005).is_some() && table.delete("g", 1_006).is_none());
     }
 }

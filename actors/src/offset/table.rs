@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cuemq_net::body::{ConsumerOffsetTable, ExtraMembers};
+use cuemq_net::dialect::{Key, Object, Value};
 use cuemq_storage::hash::Map;
 use smallvec::SmallVec;
 
@@ -16,6 +18,9 @@ use crate::topic::MAX_QUEUE_NUMS;
 
 /// The offsets of one group on one topic, sorted by queue.
 type Queues = SmallVec<[(i32, i64); 4]>;
+
+/// The member in which release 5 lists the topics of each group.
+const GROUP_TOPIC_MAP: &str = "groupTopicMap";
 
 /// One commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +70,20 @@ pub struct OffsetTable {
     groups: Map<Arc<str>, Map<Arc<str>, Queues>>,
     /// Rows of the file whose key is not topic@group.
     other_rows: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// Members of the file that belong to other releases.
+    extra: ExtraMembers,
     dirty: bool,
 }
 
 impl OffsetTable {
-    /// Takes over the rows of the file.
+    /// Takes over `consumerOffset.json`.
     #[must_use]
-    pub fn load(rows: BTreeMap<String, BTreeMap<i32, i64>>) -> Self {
-        let mut table = Self::default();
-        for (key, queues) in rows {
+    pub fn load(file: ConsumerOffsetTable) -> Self {
+        let mut table = Self {
+            extra: file.extra,
+            ..Self::default()
+        };
+        for (key, queues) in file.offset_table {
             match key.split_once('@') {
                 Some((topic, group)) if is_name(topic) && is_name(group) => {
                     let topics = table.groups.entry(Arc::from(group)).or_default();
@@ -85,16 +95,25 @@ impl OffsetTable {
         table
     }
 
-    /// The rows as the file holds them.
+    /// The table as the file and the answer to code 43 hold it.
     #[must_use]
-    pub fn export(&self) -> BTreeMap<String, BTreeMap<i32, i64>> {
-        let mut rows = self.other_rows.clone();
+    pub fn export(&self) -> ConsumerOffsetTable {
+        let mut file = ConsumerOffsetTable {
+            offset_table: self.other_rows.clone(),
+            extra: self.extra.clone(),
+        };
         for (group, topics) in &self.groups {
             for (topic, queues) in topics {
-                rows.insert(format!("{topic}@{group}"), queues.iter().copied().collect());
+                file.offset_table
+                    .insert(format!("{topic}@{group}"), queues.iter().copied().collect());
             }
         }
-        rows
+        if let Some(Value::Object(by_group)) = file.extra.get_mut(GROUP_TOPIC_MAP) {
+            for group in self.groups.keys() {
+                self.carry_on(by_group, group);
+            }
+        }
+        file
     }
 
     /// Whether anything changed since [`OffsetTable::mark_clean`].
@@ -240,6 +259,26 @@ impl OffsetTable {
         clamped
     }
 
+    /// Adds the group's topics to release 5's list of them.
+    fn carry_on(&self, by_group: &mut Object, group: &Arc<str>) {
+        let is_group = |key: &Key| matches!(key, Key::Text(text) if **text == **group);
+        let place = by_group.0.iter().position(|(key, _)| is_group(key)).unwrap_or_else(|| {
+            by_group
+                .0
+                .push((Key::Text(group.to_string()), Value::Array(Vec::new())));
+            by_group.0.len() - 1
+        });
+        let Some((_, Value::Array(topics))) = by_group.0.get_mut(place) else {
+            return;
+        };
+        for topic in self.topics_of(group) {
+            let value = Value::from(&*topic);
+            if !topics.contains(&value) {
+                topics.push(value);
+            }
+        }
+    }
+
     fn queues_mut(&mut self, group: &str, topic: &str) -> Result<&mut Queues, BadCommit> {
         let known = self.groups.get(group).is_some_and(|topics| topics.contains_key(topic));
         if !known {
@@ -264,6 +303,9 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use cuemq_net::body::Body;
+    use cuemq_net::dialect::Style;
+
     use super::*;
 
     fn table() -> OffsetTable {
@@ -307,15 +349,27 @@ mod tests {
 
     #[test]
     fn the_rows_come_back_from_the_file_also_those_that_are_not_ours_to_read() {
-        let mut rows = table().export();
-        assert_eq!(rows["T@g"], BTreeMap::from([(0, 120), (1, 118)]));
-        rows.insert("no group".to_owned(), BTreeMap::from([(0, 1)]));
-        rows.insert("a@b@c".to_owned(), BTreeMap::from([(0, 2)]));
-        rows.insert("T@old".to_owned(), BTreeMap::from([(-1, -5)]));
-        let loaded = OffsetTable::load(rows.clone());
-        assert_eq!(loaded.export(), rows);
+        let mut file = table().export();
+        assert_eq!(file.offset_table["T@g"], BTreeMap::from([(0, 120), (1, 118)]));
+        for (key, queues) in [("no group", [(0, 1)]), ("a@b@c", [(0, 2)]), ("T@old", [(-1, -5)])] {
+            file.offset_table.insert(key.to_owned(), BTreeMap::from(queues));
+        }
+        let loaded = OffsetTable::load(file.clone());
+        assert_eq!(loaded.export(), file);
         assert!(!loaded.is_dirty());
         assert_eq!(loaded.get("g", "T", 1), Some(118));
+    }
+
+    #[test]
+    fn release_5_s_list_of_topics_is_carried_on_where_it_is() {
+        let text = br#"{"groupTopicMap":{"g":["T"],"gone":["X"]},"offsetTable":{"T@g":{0:1}}}"#;
+        let mut table = OffsetTable::load(ConsumerOffsetTable::decode(text).unwrap());
+        table.commit("g", "U", 0, 1).unwrap();
+        table.commit("h", "T", 0, 1).unwrap();
+        let printed = String::from_utf8(table.export().encode(Style::Standard)).unwrap();
+        assert!(printed.contains(r#""gone":["X"]"#), "{printed}");
+        assert!(printed.contains(r#""g":["T","U"]"#), "{printed}");
+        assert!(printed.contains(r#""h":["T"]"#), "{printed}");
     }
 
     #[test]
@@ -330,7 +384,7 @@ mod tests {
         table.remove_topic("%RETRY%g");
         assert_eq!(table.groups_of("T"), ["h".into(), "new".into()]);
         table.remove_topic("T");
-        assert!(table.export().is_empty());
+        assert!(table.export().offset_table.is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! As Java's `TopicValidator` since 4.9: the older brokers checked the length alone.
 
+use cuemq_net::code::ResponseCode;
+
 /// The longest name in bytes: the stored record counts it in one signed byte.
 const MAX_NAME_LENGTH: usize = 127;
 /// What the names of newer brokers' own topics begin with.
@@ -64,8 +66,23 @@ pub enum Refusal {
         topic: String,
     },
     /// The number of queues is beyond what a topic may have.
-    #[error("the topic may have 0 to 65535 queues in each direction: ask for fewer")]
-    TooManyQueues,
+    #[error("the topic[{topic}] may have at most 65535 queues in each direction: give it fewer")]
+    TooManyQueues {
+        /// The name.
+        topic: String,
+    },
+}
+
+impl Refusal {
+    /// The code that Java's broker answers.
+    #[must_use]
+    pub fn code(&self) -> ResponseCode {
+        match self {
+            Self::Closed { .. } => ResponseCode::NO_PERMISSION,
+            Self::NotExist { .. } => ResponseCode::TOPIC_NOT_EXIST,
+            _ => ResponseCode::SYSTEM_ERROR,
+        }
+    }
 }
 
 /// Checks a topic's name.
@@ -90,14 +107,23 @@ pub fn check_name(topic: &str) -> Result<(), Refusal> {
 
 /// Whether the name belongs to the system in every broker.
 #[must_use]
-pub fn is_system(topic: &str) -> bool {
+pub fn is_system_name(topic: &str) -> bool {
     SYSTEM_TOPICS.contains(&topic) || topic.starts_with(SYSTEM_PREFIX)
 }
 
-/// Whether only the broker itself may write to that topic.
-#[must_use]
-pub fn refuses_sends(topic: &str) -> bool {
-    CLOSED_TOPICS.contains(&topic)
+/// Checks that clients may send to a topic: its name, and that not only the broker itself writes to it.
+///
+/// # Errors
+/// Says what is wrong with it, or [`Refusal::Closed`].
+pub fn check_send(topic: &str) -> Result<(), Refusal> {
+    check_name(topic)?;
+    if CLOSED_TOPICS.contains(&topic) {
+        Err(Refusal::Closed {
+            topic: topic.to_owned(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -118,10 +144,15 @@ mod tests {
 
     #[test]
     fn the_default_topics_take_sends_and_the_half_topics_do_not() {
-        assert!(!refuses_sends("TBW102"));
-        assert!(!refuses_sends("AUTO_CREATE_TOPIC_KEY"));
-        assert!(refuses_sends("RMQ_SYS_TRANS_HALF_TOPIC"));
-        assert!(is_system("rmq_sys_REVIVE_LOG_DefaultCluster"));
-        assert!(!is_system("Orders"));
+        assert_eq!(check_send("TBW102"), Ok(()));
+        assert_eq!(check_send("AUTO_CREATE_TOPIC_KEY"), Ok(()));
+        let refusal = check_send("RMQ_SYS_TRANS_HALF_TOPIC").unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "Sending message to topic[RMQ_SYS_TRANS_HALF_TOPIC] is forbidden."
+        );
+        assert_eq!(refusal.code(), ResponseCode::NO_PERMISSION);
+        assert!(is_system_name("rmq_sys_REVIVE_LOG_DefaultCluster"));
+        assert!(!is_system_name("Orders"));
     }
 }

@@ -6,92 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use cuemq_net::body::{DataVersion, ExtraMembers, TopicConfig, TopicConfigTable};
 
+use super::system::{DEFAULT_TOPICS, SystemTopics};
 use super::{
-    DEAD_LETTER_PREFIX, MAX_QUEUE_NUMS, Permission, RETRY_PREFIX, Refusal, Topic, TopicConfig, TopicView, check_name,
-    is_system,
+    DEAD_LETTER_PREFIX, MAX_QUEUE_NUMS, Permission, RETRY_PREFIX, Refusal, Topic, TopicView, UNIT, UNIT_SUBSCRIPTION,
+    check_name, with_queues,
 };
-use crate::config_table::{ConfigTable, DataVersion, LoadError};
-
-/// The default topics in whose likeness a send creates a topic: every release but one says the first, 4.3.0 the second.
-const DEFAULT_TOPICS: [&str; 2] = ["TBW102", "AUTO_CREATE_TOPIC_KEY"];
-/// The queues of `BenchmarkTest`.
-const BENCHMARK_QUEUES: u32 = 1024;
-/// The queues of the cluster's topic.
-const CLUSTER_QUEUES: u32 = 16;
-
-/// What decides which topics are there from the start.
-#[derive(Clone, Debug)]
-pub struct SystemTopics {
-    /// `brokerClusterName`; a topic of that name tells clients where the cluster is.
-    pub cluster_name: String,
-    /// `brokerName`; likewise.
-    pub broker_name: String,
-    /// `autoCreateTopicEnable`: whether a send may create a topic.
-    pub auto_create: bool,
-    /// `defaultTopicQueueNums`: the queues of the default topics, and so the most that a send's topic gets.
-    pub default_queue_nums: u32,
-    /// `clusterTopicEnable`: whether the cluster's topic can be sent to and pulled from.
-    pub cluster_topic: bool,
-    /// `brokerTopicEnable`: whether the broker's topic can.
-    pub broker_topic: bool,
-    /// `msgTraceTopicName`, where there is a topic for message traces (`traceTopicEnable`).
-    pub trace_topic: Option<String>,
-    /// How many delay levels there are: the queues of the schedule topic.
-    pub delay_levels: u32,
-}
-
-impl Default for SystemTopics {
-    fn default() -> Self {
-        Self {
-            cluster_name: "DefaultCluster".to_owned(),
-            broker_name: "DefaultBroker".to_owned(),
-            auto_create: true,
-            default_queue_nums: 8,
-            cluster_topic: true,
-            broker_topic: true,
-            trace_topic: Some("RMQ_SYS_TRACE_TOPIC".to_owned()),
-            delay_levels: 18,
-        }
-    }
-}
-
-impl SystemTopics {
-    /// The topics and what they are.
-    fn list(&self) -> Vec<(&str, TopicConfig)> {
-        let plain = TopicConfig::with_queues;
-        let with_bits = |queue_nums, bits| TopicConfig {
-            permission: Permission(bits),
-            ..plain(queue_nums)
-        };
-        let inherit = |open: bool| {
-            if open {
-                Permission::INHERIT | Permission::READ_WRITE.0
-            } else {
-                Permission::INHERIT
-            }
-        };
-        let mut topics = vec![
-            ("SELF_TEST_TOPIC", plain(1)),
-            ("BenchmarkTest", plain(BENCHMARK_QUEUES)),
-            (
-                self.cluster_name.as_str(),
-                with_bits(CLUSTER_QUEUES, inherit(self.cluster_topic)),
-            ),
-            (self.broker_name.as_str(), with_bits(1, inherit(self.broker_topic))),
-            ("OFFSET_MOVED_EVENT", plain(1)),
-            ("SCHEDULE_TOPIC_XXXX", plain(self.delay_levels)),
-        ];
-        if self.auto_create {
-            topics.extend(DEFAULT_TOPICS.map(|name| (name, with_bits(self.default_queue_nums, inherit(true)))));
-        }
-        if let Some(name) = &self.trace_topic {
-            topics.push((name, plain(1)));
-        }
-        topics
-    }
-}
+use crate::config_table::ConfigTable;
 
 /// What a send to an unknown topic says about the topic it wants.
 #[derive(Clone, Copy, Debug)]
@@ -110,24 +32,52 @@ pub struct OnSend<'a> {
 #[derive(Debug)]
 pub struct TopicTable {
     table: ConfigTable<TopicConfig>,
+    /// Members of the file that belong to other releases.
+    extra: ExtraMembers,
     system: SystemTopics,
 }
 
 impl TopicTable {
-    /// Reads the table from `topics.json` (`None` where there is none), adds the system topics it lacks, and shows all
-    /// in `view`.
+    /// Takes over `topics.json` (`None` where there is none), adds the system topics it lacks, and shows all in `view`.
     ///
     /// # Errors
-    /// When the file is not such a table.
-    pub fn load(file: Option<Value>, system: SystemTopics, view: TopicView, now_ms: u64) -> Result<Self, LoadError> {
-        let mut table = ConfigTable::load(file, view, now_ms)?;
-        for (name, config) in system.list() {
-            table.preset(name, config);
+    /// [`Refusal::TooManyQueues`] when a topic of the file has more than this broker carries.
+    pub fn load(
+        file: Option<TopicConfigTable>,
+        system: SystemTopics,
+        view: TopicView,
+        now_ms: u64,
+    ) -> Result<Self, Refusal> {
+        let mut file = file.unwrap_or_else(|| {
+            let timestamp = i64::try_from(now_ms).unwrap_or(i64::MAX);
+            TopicConfigTable {
+                data_version: DataVersion {
+                    timestamp,
+                    ..DataVersion::default()
+                },
+                ..Default::default()
+            }
+        });
+        for (name, config) in &mut file.topic_config_table {
+            check_queues(name, config)?;
+            config.topic_name.clone_from(name);
         }
-        let reply_topic = format!("{}_REPLY_TOPIC", system.cluster_name);
-        table.preset(&reply_topic, TopicConfig::with_queues(1));
+        let mut table = ConfigTable::new(file.topic_config_table, file.data_version, view);
+        for (name, config) in system.list() {
+            table.preset(
+                &name,
+                TopicConfig {
+                    topic_name: name.clone(),
+                    ..config
+                },
+            );
+        }
         table.publish_all();
-        Ok(Self { table, system })
+        Ok(Self {
+            table,
+            extra: file.extra,
+            system,
+        })
     }
 
     /// Finds the topic that a send names, or stages it in the likeness of the default topic that the send names. A
@@ -141,7 +91,7 @@ impl TopicTable {
         }
         check_name(wanted.topic)?;
         match (self.likeness(wanted), wanted.topic.strip_prefix(RETRY_PREFIX)) {
-            (Some(config), _) => Ok(self.table.put(wanted.topic, config, now_ms)),
+            (Some(config), _) => Ok(self.put(wanted.topic, config, now_ms)),
             (None, Some(group)) => self.create_retry(group, 1, wanted.unit, now_ms),
             (None, None) => Err(Refusal::NotExist {
                 topic: wanted.topic.to_owned(),
@@ -160,10 +110,10 @@ impl TopicTable {
         unit: bool,
         now_ms: u64,
     ) -> Result<Arc<Topic>, Refusal> {
-        let system_flag = if unit { TopicConfig::UNIT_SUBSCRIPTION } else { 0 };
+        let topic_sys_flag = if unit { UNIT_SUBSCRIPTION } else { 0 };
         let config = TopicConfig {
-            system_flag,
-            ..TopicConfig::with_queues(queue_nums)
+            topic_sys_flag,
+            ..with_queues(queue_nums)
         };
         self.create_own(&format!("{RETRY_PREFIX}{group}"), config, now_ms)
     }
@@ -173,11 +123,7 @@ impl TopicTable {
     /// # Errors
     /// When the group's name makes no topic name.
     pub fn create_dead_letter(&mut self, group: &str, now_ms: u64) -> Result<Arc<Topic>, Refusal> {
-        self.create_own(
-            &format!("{DEAD_LETTER_PREFIX}{group}"),
-            TopicConfig::with_queues(1),
-            now_ms,
-        )
+        self.create_own(&format!("{DEAD_LETTER_PREFIX}{group}"), with_queues(1), now_ms)
     }
 
     /// Finds or stages a topic that the broker itself needs (half messages, retries).
@@ -189,8 +135,8 @@ impl TopicTable {
             return Ok(Arc::clone(topic));
         }
         check_name(name)?;
-        check_queues(&config)?;
-        Ok(self.table.put(name, config, now_ms))
+        check_queues(name, &config)?;
+        Ok(self.put(name, config, now_ms))
     }
 
     /// Stages a topic as an administrator wants it, new or changed. Whether it is an order topic stays as it was: the
@@ -200,9 +146,13 @@ impl TopicTable {
     /// The refusals of its name, also for the system's topics, and [`Refusal::TooManyQueues`].
     pub fn update(&mut self, name: &str, config: TopicConfig, now_ms: u64) -> Result<Arc<Topic>, Refusal> {
         self.check_change(name)?;
-        check_queues(&config)?;
-        let order = self.table.get(name).is_some_and(|topic| topic.config.order);
-        Ok(self.table.put(name, TopicConfig { order, ..config }, now_ms))
+        check_queues(name, &config)?;
+        let (order, mut extra) = match self.table.get(name) {
+            Some(topic) => (topic.config.order, topic.config.extra.clone()),
+            None => (false, ExtraMembers::new()),
+        };
+        extra.extend(config.extra);
+        Ok(self.put(name, TopicConfig { order, extra, ..config }, now_ms))
     }
 
     /// Stages the removal of a topic; gives what it was, `None` where there was none.
@@ -224,11 +174,12 @@ impl TopicTable {
             .map(Arc::clone)
             .collect();
         for topic in &changed {
-            self.table.put(
+            let order = !topic.config.order;
+            self.put(
                 &topic.name,
                 TopicConfig {
-                    order: !topic.config.order,
-                    ..topic.config
+                    order,
+                    ..topic.config.clone()
                 },
                 now_ms,
             );
@@ -253,14 +204,10 @@ impl TopicTable {
         self.table.version()
     }
 
-    /// Whether a name belongs to the system: in every broker, or as this broker's cluster, name or reply topic.
+    /// The system's topics, as far as their names say.
     #[must_use]
-    pub fn is_system(&self, name: &str) -> bool {
-        is_system(name)
-            || name == self.system.cluster_name
-            || name == self.system.broker_name
-            || self.system.trace_topic.as_deref() == Some(name)
-            || name.strip_suffix("_REPLY_TOPIC") == Some(self.system.cluster_name.as_str())
+    pub fn system(&self) -> &SystemTopics {
+        &self.system
     }
 
     /// Whether changes wait to be published.
@@ -279,10 +226,14 @@ impl TopicTable {
         self.table.revert();
     }
 
-    /// The table as `topics.json` holds it, staged changes included.
+    /// The table as `topics.json` and the answer to code 21 hold it, staged changes included.
     #[must_use]
-    pub fn export(&self) -> Value {
-        self.table.export()
+    pub fn export(&self) -> TopicConfigTable {
+        TopicConfigTable {
+            data_version: self.table.version(),
+            topic_config_table: self.table.export(),
+            extra: self.extra.clone(),
+        }
     }
 
     /// The readers' side.
@@ -292,31 +243,34 @@ impl TopicTable {
     }
 
     fn likeness(&self, wanted: OnSend<'_>) -> Option<TopicConfig> {
-        let default = self.table.get(wanted.default_topic)?.config;
-        if !default.permission.is_inherited()
-            || (DEFAULT_TOPICS.contains(&wanted.default_topic) && !self.system.auto_create)
-        {
+        let default = self.table.get(wanted.default_topic)?;
+        let closed = !self.system.auto_create && DEFAULT_TOPICS.contains(&wanted.default_topic);
+        if closed || !default.permission().is_inherited() {
             return None;
         }
-        let queue_nums = u32::try_from(wanted.queue_nums)
-            .unwrap_or(0)
-            .min(default.write_queue_nums);
+        let most = default.config.write_queue_nums;
         let unit_flag = if wanted.topic.starts_with(RETRY_PREFIX) {
-            TopicConfig::UNIT_SUBSCRIPTION
+            UNIT_SUBSCRIPTION
         } else {
-            TopicConfig::UNIT
+            UNIT
         };
         Some(TopicConfig {
-            permission: Permission(default.permission.0 & !Permission::INHERIT),
-            filter_type: default.filter_type,
-            system_flag: if wanted.unit { unit_flag } else { 0 },
-            ..TopicConfig::with_queues(queue_nums)
+            perm: default.config.perm & !Permission::INHERIT,
+            topic_filter_type: default.config.topic_filter_type,
+            topic_sys_flag: if wanted.unit { unit_flag } else { 0 },
+            ..with_queues(u32::try_from(wanted.queue_nums).unwrap_or(0).min(most))
         })
+    }
+
+    /// Stages a row that knows its own name.
+    fn put(&mut self, name: &str, config: TopicConfig, now_ms: u64) -> Arc<Topic> {
+        let topic_name = name.to_owned();
+        self.table.put(name, TopicConfig { topic_name, ..config }, now_ms)
     }
 
     fn check_change(&self, name: &str) -> Result<(), Refusal> {
         check_name(name)?;
-        if self.is_system(name) {
+        if self.system.contains(name) {
             Err(Refusal::System { topic: name.to_owned() })
         } else {
             Ok(())
@@ -324,12 +278,13 @@ impl TopicTable {
     }
 }
 
-fn check_queues(config: &TopicConfig) -> Result<(), Refusal> {
-    let within = |queue_nums| queue_nums <= MAX_QUEUE_NUMS;
-    if within(config.read_queue_nums) && within(config.write_queue_nums) {
+fn check_queues(topic: &str, config: &TopicConfig) -> Result<(), Refusal> {
+    if config.read_queue_nums.max(config.write_queue_nums) <= MAX_QUEUE_NUMS {
         Ok(())
     } else {
-        Err(Refusal::TooManyQueues)
+        Err(Refusal::TooManyQueues {
+            topic: topic.to_owned(),
+        })
     }
 }
 
@@ -339,6 +294,13 @@ mod tests {
 
     fn table(system: SystemTopics) -> TopicTable {
         TopicTable::load(None, system, TopicView::new(), 1_000).unwrap()
+    }
+
+    fn named(name: &str, config: TopicConfig) -> TopicConfig {
+        TopicConfig {
+            topic_name: name.to_owned(),
+            ..config
+        }
     }
 
     fn on_send<'a>(topic: &'a str, default_topic: &'a str) -> OnSend<'a> {
@@ -369,14 +331,15 @@ mod tests {
             ("RMQ_SYS_TRACE_TOPIC", 1, 6),
             ("DefaultCluster_REPLY_TOPIC", 1, 6),
         ] {
-            let config = view.get(name).unwrap_or_else(|| panic!("{name} is missing")).config;
+            let topic = view.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+            let config = &topic.config;
             assert_eq!(
                 (config.read_queue_nums, config.write_queue_nums),
                 (queue_nums, queue_nums),
                 "{name}"
             );
-            assert_eq!(config.permission, Permission(bits), "{name}");
-            assert!(table.is_system(name), "{name}");
+            assert_eq!(config.perm, bits, "{name}");
+            assert!(table.system().contains(name), "{name}");
         }
         assert_eq!(view.all().len(), 10);
         assert_eq!(table.version().counter, 0);
@@ -387,7 +350,7 @@ mod tests {
         let mut table = table(SystemTopics::default());
         for (name, default) in [("New", "TBW102"), ("Old", "AUTO_CREATE_TOPIC_KEY")] {
             let topic = table.create_on_send(on_send(name, default), 1_001).unwrap();
-            assert_eq!(topic.config, TopicConfig::with_queues(4));
+            assert_eq!(topic.config, named(name, with_queues(4)));
         }
         let many = table
             .create_on_send(
@@ -418,7 +381,7 @@ mod tests {
                 1_001,
             )
             .unwrap();
-        assert_eq!(unit.config.system_flag, TopicConfig::UNIT);
+        assert_eq!(unit.config.topic_sys_flag, UNIT);
         assert_eq!(table.version().counter, 5);
     }
 
@@ -440,7 +403,8 @@ mod tests {
             table.version(),
             DataVersion {
                 counter: 1,
-                timestamp_ms: 1_001
+                timestamp: 1_001,
+                state_version: None,
             }
         );
     }
@@ -481,14 +445,12 @@ mod tests {
         };
         let topic = table.create_on_send(sent, 1_001).unwrap();
         let expected = TopicConfig {
-            system_flag: TopicConfig::UNIT_SUBSCRIPTION,
-            ..TopicConfig::with_queues(1)
+            topic_sys_flag: UNIT_SUBSCRIPTION,
+            ..with_queues(1)
         };
-        assert_eq!(topic.config, expected);
-        assert_eq!(
-            table.create_retry("h", 3, false, 1_002).unwrap().config,
-            TopicConfig::with_queues(3)
-        );
+        assert_eq!(topic.config, named("%RETRY%g", expected));
+        let three = table.create_retry("h", 3, false, 1_002).unwrap();
+        assert_eq!(three.config, named("%RETRY%h", with_queues(3)));
         assert_eq!(&*table.create_dead_letter("h", 1_003).unwrap().name, "%DLQ%h");
         assert_eq!(
             table.create_retry(&"g".repeat(121), 1, false, 1_004).unwrap_err(),
@@ -500,48 +462,46 @@ mod tests {
     fn an_update_is_refused_for_the_system_s_topics_and_keeps_the_order_mark() {
         let mut table = table(SystemTopics::default());
         for name in ["DefaultCluster", "TBW102", "DefaultCluster_REPLY_TOPIC", "rmq_sys_x"] {
-            let refusal = table.update(name, TopicConfig::with_queues(1), 1_001).unwrap_err();
+            let refusal = table.update(name, with_queues(1), 1_001).unwrap_err();
             assert_eq!(
                 refusal.to_string(),
                 format!("The topic[{name}] is conflict with system topic.")
             );
             assert!(table.delete(name, 1_001).is_err());
         }
-        table.update("T", TopicConfig::with_queues(4), 1_001).unwrap();
+        table.update("T", with_queues(4), 1_001).unwrap();
         assert!(table.mark_order(&BTreeSet::from(["T".to_owned()]), 1_002));
         assert!(!table.mark_order(&BTreeSet::from(["T".to_owned(), "Unknown".to_owned()]), 1_003));
-        assert!(
-            table
-                .update("T", TopicConfig::with_queues(8), 1_004)
-                .unwrap()
-                .config
-                .order
-        );
+        assert!(table.update("T", with_queues(8), 1_004).unwrap().config.order);
         assert!(table.mark_order(&BTreeSet::new(), 1_005));
         assert!(!table.get("T").unwrap().config.order);
         assert_eq!(
             table
-                .update("Huge", TopicConfig::with_queues(MAX_QUEUE_NUMS + 1), 1_006)
+                .update("Huge", with_queues(MAX_QUEUE_NUMS + 1), 1_006)
                 .unwrap_err(),
-            Refusal::TooManyQueues
+            Refusal::TooManyQueues {
+                topic: "Huge".to_owned()
+            }
         );
     }
 
     #[test]
     fn the_file_overrides_what_the_system_says() {
         let mut first = table(SystemTopics::default());
-        first.update("T", TopicConfig::with_queues(3), 1_001).unwrap();
+        first.update("T", with_queues(3), 1_001).unwrap();
         first.delete("T", 1_002).unwrap();
         assert!(first.delete("T", 1_003).unwrap().is_none());
         let mut file = first.export();
-        file["topicConfigTable"]["BenchmarkTest"]["readQueueNums"] = Value::from(5);
+        file.topic_config_table
+            .insert("BenchmarkTest".to_owned(), with_queues(5));
         let second = TopicTable::load(Some(file), SystemTopics::default(), TopicView::new(), 2_000).unwrap();
         assert_eq!(second.get("BenchmarkTest").unwrap().config.read_queue_nums, 5);
         assert_eq!(
             second.version(),
             DataVersion {
                 counter: 2,
-                timestamp_ms: 1_002
+                timestamp: 1_002,
+                state_version: None,
             }
         );
         assert!(second.get("T").is_none());
