@@ -54,7 +54,7 @@ fn assert_kept(original: &Value, rewritten: &Value, place: &str) {
 }
 
 fn rewritten(body: &impl Body) -> Value {
-    parse(&body.encode(Style::Pretty)).unwrap()
+    parse(&body.encode(Style::Pretty)).expect("what was printed parses")
 }
 
 #[test]
