@@ -164,6 +164,17 @@ mod tests {
     }
 
     #[actix::test]
+    async fn threads_carry_the_names_of_their_roles() {
+        let threads = Threads::start(Layout::for_cores(4)).unwrap();
+        let (sender, receiver) = oneshot::channel();
+        threads.placement().run(Thread::Log, "who", || async {
+            sender.send(rustix::thread::name().unwrap()).unwrap();
+        });
+        assert_eq!(receiver.await.unwrap().to_str(), Ok("cuemq-log"));
+        threads.join(PATIENCE).await.unwrap();
+    }
+
+    #[actix::test]
     async fn a_task_for_a_thread_that_is_gone_is_dropped() {
         let threads = Threads::start(Layout::for_cores(1)).unwrap();
         let placement = threads.placement();

@@ -55,8 +55,8 @@ pub(super) struct Cord {
     pub(super) up: Option<oneshot::Sender<Result<(), Failure>>>,
     /// The supervisor asks for the end.
     pub(super) stop: Option<oneshot::Receiver<()>>,
-    /// Dropped at the very end.
-    pub(super) _gone: oneshot::Sender<()>,
+    /// Answered at the very end: over as it should be, or by a failure.
+    pub(super) gone: Option<oneshot::Sender<Result<(), Failure>>>,
 }
 
 /// The task.
@@ -68,7 +68,7 @@ pub(super) struct Life<A: Actor<Context = Context<A>>> {
     stage: Stage<A>,
     budget: RestartBudget,
     restarts: u32,
-    /// The supervisor asked for the end.
+    /// The supervisor asked for the end: nothing is built any more.
     closing: bool,
     clock: Arc<dyn Clock>,
     reports: Recipient<ChildReport>,
@@ -87,6 +87,8 @@ struct Value<A: Actor> {
     actor: A,
     waits: Vec<Wait<A>>,
     items: Vec<Item<A>>,
+    /// It was told that the supervisor asked for the end.
+    told: bool,
 }
 
 /// How a turn ended.
@@ -129,7 +131,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
                     Turn::Again
                 }
             },
-            Stage::Running(value) => value.turn(&mut self.mailbox, &mut self.context, &mut self.closing, cx),
+            Stage::Running(value) => value.turn(&mut self.mailbox, &mut self.context, self.closing, cx),
             Stage::Ended => Turn::Ended,
         }
     }
@@ -159,6 +161,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             actor,
             waits: Vec::new(),
             items: Vec::new(),
+            told: false,
         });
         if self.context.agenda.given_up.is_none() {
             if let Some(up) = self.cord.up.take() {
@@ -178,11 +181,18 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
                 let _ = up.send(Err(failure.clone()));
                 Verdict::Escalate
             }
-            None => self.budget.failed(self.clock.monotonic()),
+            None => match self.budget.failed(self.clock.monotonic()) {
+                Verdict::Restart { .. } if self.closing => Verdict::Escalate,
+                verdict => verdict,
+            },
         };
         self.log(&failure, verdict);
-        self.report(ChildEvent::Failed { failure, verdict });
+        self.report(ChildEvent::Failed {
+            failure: failure.clone(),
+            verdict,
+        });
         let Verdict::Restart { after } = verdict else {
+            self.say_goodbye(Err(failure));
             return ControlFlow::Break(());
         };
         self.restarts += 1;
@@ -192,6 +202,12 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             Stage::Resting(Box::pin(tokio::time::sleep(after)))
         };
         ControlFlow::Continue(())
+    }
+
+    fn say_goodbye(&mut self, outcome: Result<(), Failure>) {
+        if let Some(gone) = self.cord.gone.take() {
+            let _ = gone.send(outcome);
+        }
     }
 
     /// Drops the value and all that it asked for.
@@ -238,6 +254,7 @@ impl<A: Actor<Context = Context<A>>> Future for Life<A> {
                 Ok(Turn::Ended) => {
                     life.discard();
                     life.report(ChildEvent::Stopped);
+                    life.say_goodbye(Ok(()));
                     return Poll::Ready(());
                 }
                 Ok(Turn::Failed(failure)) => failure,
@@ -259,7 +276,7 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
         &mut self,
         mailbox: &mut AddressReceiver<A>,
         ctx: &mut Context<A>,
-        closing: &mut bool,
+        closing: bool,
         cx: &mut task::Context<'_>,
     ) -> Turn {
         let mut left = MESSAGES_PER_TURN;
@@ -280,7 +297,8 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
             if left == 0 {
                 // Unlike waking itself, this lets the thread look at its sockets and timers first.
                 let _ = pin!(tokio::task::yield_now()).poll(cx);
-            } else if std::mem::take(closing) || abandoned {
+            } else if abandoned || (closing && !self.told) {
+                self.told |= closing;
                 ctx.stop();
             }
             if !ctx.agenda.ending() {

@@ -83,7 +83,7 @@ mod tree;
 
 pub use context::Context;
 pub use fault::{FaultPoint, Faults, Site};
-pub use nursery::{NotStarted, Nursery, StillRunning};
+pub use nursery::{NotStarted, Nursery, UncleanStop};
 pub use panic::{Guarded, Panicked, guarded, install_panic_hook};
 pub use policy::{Backoff, Policy, RestartBudget, Verdict};
 pub use report::{Cause, ChildEvent, ChildReport, Failure};

@@ -2,6 +2,8 @@
 //!
 //! A child is entered in the [`Tree`] by the same call that starts it, so no child runs that the list does not know.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +20,34 @@ use super::report::{Cause, ChildReport, Failure};
 use super::tree::{ChildId, ChildSpec, Tree};
 use crate::placement::Placement;
 
-/// Children that did not end in time, by name, in the order in which they would have been stopped.
-#[derive(Debug, thiserror::Error)]
-#[error("still running after {} ms: {}", limit.as_millis(), names.join(", "))]
-pub struct StillRunning {
+/// Children that did not end in time, or not as they should.
+#[derive(Debug)]
+pub struct UncleanStop {
     /// The time they were given.
     pub limit: Duration,
-    /// Their names.
-    pub names: Vec<String>,
+    /// Those that failed while they were stopped, and why.
+    pub failed: Vec<(String, Failure)>,
+    /// Those that are still running, in the order in which they would have been stopped.
+    pub still_running: Vec<String>,
+}
+
+impl Error for UncleanStop {}
+
+impl fmt::Display for UncleanStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = self
+            .failed
+            .iter()
+            .map(|(name, failure)| format!("{name} failed: {failure}"));
+        let running = self.still_running.iter().map(|name| format!("{name} still runs"));
+        let all: Vec<_> = failed.chain(running).collect();
+        write!(
+            f,
+            "no clean stop within {} ms: {}",
+            self.limit.as_millis(),
+            all.join("; ")
+        )
+    }
 }
 
 /// A child that never came up.
@@ -55,7 +77,7 @@ struct Tie {
     name: Arc<str>,
     up: Option<oneshot::Receiver<Result<(), Failure>>>,
     stop: oneshot::Sender<()>,
-    gone: oneshot::Receiver<()>,
+    gone: oneshot::Receiver<Result<(), Failure>>,
 }
 
 impl Nursery {
@@ -115,7 +137,7 @@ impl Nursery {
             cord: Cord {
                 up: Some(up_sender),
                 stop: Some(stop_receiver),
-                _gone: gone_sender,
+                gone: Some(gone_sender),
             },
         };
         self.placement
@@ -171,31 +193,38 @@ impl Nursery {
     /// Stops all children, the last started first; each is gone before the next one is asked.
     ///
     /// A child handles what is in its mailbox, then its `stopping` and `stopped` run. The future borrows nothing, so the
-    /// reports that come meanwhile can be noted.
+    /// reports that come meanwhile can be noted. A child that fails while it stops is not built anew.
     ///
     /// # Errors
-    /// When children are still running after `limit`. The rest was not asked.
-    pub fn stop_all(&mut self, limit: Duration) -> impl Future<Output = Result<(), StillRunning>> + use<> {
+    /// When children failed, or are still running after `limit`; those that come after them were not asked then.
+    pub fn stop_all(&mut self, limit: Duration) -> impl Future<Output = Result<(), UncleanStop>> + use<> {
         let mut ties = std::mem::take(&mut self.ties);
         async move {
-            let mut asked = None;
+            let (mut asked, mut failed) = (None, Vec::new());
             let all = async {
                 while let Some(Tie { name, stop, gone, .. }) = ties.pop() {
-                    asked = Some(name);
+                    asked = Some(name.to_string());
                     let _ = stop.send(());
-                    let _ = gone.await;
+                    // One that says nothing went with its thread, before.
+                    if let Ok(Err(failure)) = gone.await {
+                        failed.push((name.to_string(), failure));
+                    }
                     asked = None;
                 }
             };
-            if tokio::time::timeout(limit, all).await.is_ok() {
+            let in_time = tokio::time::timeout(limit, all).await.is_ok();
+            if in_time && failed.is_empty() {
                 return Ok(());
             }
-            let names = asked
-                .iter()
-                .chain(ties.iter().rev().map(|tie| &tie.name))
-                .map(ToString::to_string)
+            let still_running = asked
+                .into_iter()
+                .chain(ties.iter().rev().map(|tie| tie.name.to_string()))
                 .collect();
-            Err(StillRunning { limit, names })
+            Err(UncleanStop {
+                limit,
+                failed,
+                still_running,
+            })
         }
     }
 }

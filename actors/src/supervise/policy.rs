@@ -126,6 +126,8 @@ impl RestartBudget {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -184,5 +186,25 @@ mod tests {
     fn fail_stop_goes_up_at_once_and_never_ends_quietly() {
         assert_eq!(RestartBudget::new(Policy::FailStop).failed(MS), Verdict::Escalate);
         assert_eq!(RestartBudget::new(Policy::Never).failed(MS), Verdict::Leave);
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_ever_holds_more_restarts_than_the_limit(
+            limit in 0u32..5,
+            pauses in proptest::collection::vec(0u32..700, 1..60),
+        ) {
+            let mut budget = budget(limit, Backoff::NONE);
+            let (mut now, mut restarts) = (Duration::ZERO, Vec::new());
+            for pause in pauses {
+                now += pause * MS;
+                let in_window = restarts.iter().filter(|at| now - **at < 1000 * MS).count();
+                let restarted = matches!(budget.failed(now), Verdict::Restart { .. });
+                prop_assert_eq!(restarted, in_window < limit as usize);
+                if restarted {
+                    restarts.push(now);
+                }
+            }
+        }
     }
 }

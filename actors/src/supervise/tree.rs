@@ -177,11 +177,16 @@ impl Tree {
             ChildEvent::Stopped => child.health = Health::Stopped,
             ChildEvent::Failed { failure, verdict } => {
                 child.last_failure = Some(failure.to_string());
-                child.health = Health::Failed;
-                if let Verdict::Restart { .. } = verdict {
-                    child.health = Health::Restarting;
-                    child.restarts += 1;
-                    self.restarts += 1;
+                child.health = match verdict {
+                    Verdict::Restart { .. } => Health::Restarting,
+                    Verdict::Escalate => Health::Failed,
+                    Verdict::Leave => Health::Stopped,
+                };
+                let restarts = u64::from(child.health == Health::Restarting);
+                child.restarts += restarts;
+                self.restarts += restarts;
+                if child.health == Health::Stopped && child.spec.on_demand {
+                    self.children.remove(place);
                 }
                 return *verdict == Verdict::Escalate;
             }
@@ -245,7 +250,7 @@ impl Tree {
             );
             let _ = write!(text, " {}", child.health.word());
             if child.restarts > 0 {
-                let _ = write!(text, ", {} restarts", child.restarts);
+                let _ = write!(text, ", restarted {}x", child.restarts);
             }
             if let Some(failure) = &child.last_failure {
                 let _ = write!(text, ", last failure: {failure}");
@@ -319,7 +324,7 @@ mod tests {
              |- commit log                  log            restart 3 in 60 s  running\n\
              |  |- flusher                  flusher        fail-stop          running\n\
              |  |- 2 on demand, 1 running\n\
-             |- hold 0                      io-0           restart 3 in 60 s  running, 1 restarts, \
+             |- hold 0                      io-0           restart 3 in 60 s  running, restarted 1x, \
              last failure: gave up: no memory\n",
             "\n{drawn}"
         );
@@ -346,9 +351,12 @@ mod tests {
         let mut tree = Tree::new("broker");
         let queue = tree.adopt(ChildSpec::new("queue", Thread::Log).on_demand());
         let hold = tree.adopt(ChildSpec::new("hold", Thread::Io(0)));
+        let failing = tree.adopt(ChildSpec::new("failing", Thread::Log).on_demand());
+        tell(&mut tree, failing, failed("no", Verdict::Leave));
         for child in [queue, hold] {
             tell(&mut tree, child, ChildEvent::Stopped);
         }
+        assert!(tree.child("failing").is_none());
         assert!(tree.child("queue").is_none());
         assert_eq!(tree.child("hold").unwrap().health, Health::Stopped);
         let next = tree.adopt(ChildSpec::new("hold", Thread::Io(0)));
