@@ -1,0 +1,71 @@
+//! Makes the commit log's next file ready before it is needed: fallocate blocks, so it has a background thread
+//! (`AllocateMappedFileService` in Java).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix::{Actor, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
+use cuemq_storage::disk::Disk;
+use cuemq_storage::segment::{SegmentWriter, file_name};
+
+use crate::supervise::Context;
+
+/// Make the file that begins here. From `CommitLog`, at most one under way.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Allocate {
+    /// The first position of the file.
+    pub start: u64,
+    /// Who gets it.
+    pub answer: Recipient<Allocated>,
+}
+
+/// A file is ready, or cannot be had. To `CommitLog`.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Allocated {
+    /// The first position of the file.
+    pub start: u64,
+    /// The file.
+    pub result: Result<SegmentWriter, StoreError>,
+}
+
+/// The actor.
+pub struct Allocator {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    segment_bytes: u64,
+}
+
+impl Allocator {
+    /// Makes files of `segment_bytes` in `directory`.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, directory: PathBuf, segment_bytes: u64) -> Self {
+        Self { disk, directory, segment_bytes }
+    }
+
+    fn allocate(&self, start: u64) -> Result<SegmentWriter, StoreError> {
+        let path = self.directory.join(file_name(start));
+        let io = |operation| move |error| StoreError::io(operation, &self.directory.join(file_name(start)), error);
+        if self.disk.exists(&path).map_err(io("look for"))? {
+            // Made for an earlier life of the log, which never wrote to it: the log ends before it.
+            self.disk.remove_file(&path).map_err(io("remove"))?;
+        }
+        SegmentWriter::create(self.disk.as_ref(), &self.directory, start, self.segment_bytes)
+    }
+}
+
+impl Actor for Allocator {
+    type Context = Context<Self>;
+}
+
+impl Handler<Allocate> for Allocator {
+    type Result = ();
+
+    #[expect(clippy::disallowed_methods, reason = "one answer for each file, of which one is under way")]
+    fn handle(&mut self, allocate: Allocate, _: &mut Self::Context) {
+        let Allocate { start, answer } = allocate;
+        answer.do_send(Allocated { start, result: self.allocate(start) });
+    }
+}

@@ -1,0 +1,55 @@
+//! The command line.
+
+mod logs;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use logs::LogForm;
+pub use serve::ServeArguments;
+
+/// What a wrong flag, file, port or directory ends with.
+const WRONG: u8 = 2;
+
+/// A message broker that speaks RocketMQ: name server and broker in one program.
+#[derive(Debug, Parser)]
+#[command(name = "cuemq", version, max_term_width = 110)]
+pub struct Cli {
+    /// How logs are written to standard error: `text` for people, `json` for machines. RUST_LOG chooses what is written.
+    #[arg(long = "log", value_enum, default_value_t = LogForm::Text, global = true)]
+    log: LogForm,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a name server and a broker: all that an application needs.
+    Server(ServeArguments),
+    /// Runs a name server alone.
+    Namesrv(ServeArguments),
+    /// Runs a broker that registers with the name servers given by -n.
+    Broker(ServeArguments),
+}
+
+impl Cli {
+    /// Does what the command line says; the exit status of the program.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        logs::start(self.log);
+        let served = match self.command {
+            Command::Server(arguments) => serve::run(arguments, serve::Role::Both),
+            Command::Namesrv(arguments) => serve::run(arguments, serve::Role::NameServer),
+            Command::Broker(arguments) => serve::run(arguments, serve::Role::Broker),
+        };
+        match served {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("cuemq: {error:#}");
+                ExitCode::from(WRONG)
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `cuemq server`, `cuemq namesrv`, `cuemq broker`: from flags and files to a running system, and its end by a signal.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use cuemq_storage::clock::{Clock, RealClock};
+use cuemq_storage::disk::RealDisk;
+use cuemq_storage::entropy::SeededEntropy;
+use cuemq_storage::log_state::FlushMode;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::broker::{self, Running, Seams, Services};
+use crate::config::{BrokerConfig, file};
+use crate::net::TcpNet;
+use crate::placement::{Layout, Threads};
+use crate::supervise::{Faults, install_panic_hook};
+
+/// A second signal ends the process at once, with this status.
+const IMPATIENT: i32 = 130;
+/// How long the threads may take to end.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Which parts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Name server and broker.
+    Both,
+    /// The name server alone.
+    NameServer,
+    /// The broker alone.
+    Broker,
+}
+
+/// The flags of a server.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The data directory [default: ./cuemq-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address to listen on; 0.0.0.0 for all interfaces [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<IpAddr>,
+    /// The address that clients are told; needed when --listen names all interfaces [default: the one of --listen]
+    #[arg(long, value_name = "ADDR")]
+    announce: Option<IpAddr>,
+    /// The broker's port; old clients use it less 2; 0 picks a free pair [default: 10911]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The name server's port; 0 picks a free one [default: 9876]
+    #[arg(long, value_name = "PORT")]
+    namesrv_port: Option<u16>,
+    /// A settings file: TOML (*.toml), or RocketMQ's broker.conf
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Name servers to register with, as host:port;host:port
+    #[arg(short = 'n', long = "namesrvAddr", value_name = "ADDRS", env = "NAMESRV_ADDR")]
+    name_servers: Option<String>,
+    /// Prints the settings in force, and where each comes from, and ends
+    #[arg(short = 'p', long = "printConfigItem")]
+    print: bool,
+}
+
+/// Runs what `role` says until a signal comes.
+///
+/// # Errors
+/// When something given is wrong or taken; nothing on the disk has changed then.
+pub fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
+    let settings = file::Settings::gather(&arguments.flags(), role == Role::NameServer)?;
+    if arguments.print {
+        print!("{}", settings.table());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = settings.into_config();
+    install_panic_hook();
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = Threads::start(Layout::for_cores(cores)).context("the threads cannot be started")?;
+    let seams = Seams {
+        disk: Arc::new(RealDisk),
+        clock: Arc::clone(&clock),
+        entropy: Arc::new(SeededEntropy::from_system().context("the system gives no random numbers")?),
+        net: Arc::new(TcpNet),
+        placement: threads.placement(),
+        faults: Faults::default(),
+    };
+    let system = actix_rt::System::new();
+    let ended = system.block_on(serve(config, role, seams, clock));
+    let joined = system.block_on(threads.join(JOIN_LIMIT));
+    if let Err(error) = joined {
+        tracing::warn!(%error, "some threads did not end in time");
+    }
+    ended
+}
+
+async fn serve(config: BrokerConfig, role: Role, seams: Seams, clock: Arc<dyn Clock>) -> Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be waited for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be waited for")?;
+    let services = Services { broker: role != Role::NameServer, name_server: role != Role::Broker };
+    let data = config.data.clone();
+    let flush = config.flush;
+    let running = broker::start(config, services, seams).await?;
+    say_ready(&running, role, &data, flush, clock.monotonic());
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: a second signal ends the process at once");
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => std::process::exit(IMPATIENT),
+        _ = interrupt.recv() => std::process::exit(IMPATIENT),
+        stopped = running.stop() => stopped?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one line on standard output that says that sends are accepted.
+fn say_ready(running: &Running, role: Role, data: &Path, flush: FlushMode, started_in: Duration) {
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let flush = match flush {
+        FlushMode::Sync => "sync",
+        FlushMode::Async => "async",
+    };
+    let (name_server, broker) = (shown(running.name_server), shown(running.broker));
+    let ms = started_in.as_millis();
+    let line = match role {
+        Role::NameServer => format!("cuemq is ready: name server {name_server}, started in {ms} ms"),
+        Role::Broker => format!("cuemq is ready: broker {broker}, data {}, flush {flush}, started in {ms} ms", data.display()),
+        Role::Both => format!(
+            "cuemq is ready: name server {name_server}, broker {broker}, data {}, flush {flush}, started in {ms} ms",
+            data.display()
+        ),
+    };
+    let mut out = std::io::stdout().lock();
+    // Nobody may be reading; the broker runs all the same.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn shown(address: Option<SocketAddr>) -> String {
+    address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)).to_string()
+}
+
+impl ServeArguments {
+    fn flags(&self) -> file::Flags {
+        file::Flags {
+            file: self.config.clone(),
+            data: self.data.clone(),
+            listen: self.listen,
+            announce: self.announce,
+            port: self.port,
+            namesrv_port: self.namesrv_port,
+            name_servers: self.name_servers.clone(),
+        }
+    }
+}

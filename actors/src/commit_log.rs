@@ -1,0 +1,278 @@
+//! The only writer of `commitlog/`. Send path, steps 4 to 6 of 7: gives the batches of a tick their places, writes them
+//! with one call, and when they are safe hands them to the consume queues and the index and answers their senders.
+//!
+//! The logic is [`cuemq_storage::commit_log::CommitLog`]; this actor carries out its effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use cuemq_storage::clock::Clock;
+use cuemq_storage::commit_log::{Answer, CommitLog as Log, Dispatch, Effects};
+use cuemq_storage::log_state::{Acknowledge, Target};
+use cuemq_storage::position::PhysicalOffset;
+use cuemq_storage::StoreError;
+
+use crate::allocator::{Allocate, Allocated};
+use crate::consume_queue::QueueActors;
+use crate::flusher::{Flush, Flushed};
+use crate::index::IndexFeed;
+use crate::io::egress::Completed;
+use crate::io::send_context::{SendBatch, SendContext};
+use crate::supervise::Context;
+
+pub use crate::send_gate::SendGate;
+
+/// Append this batch. From connections, bounded by the mailbox and the budget of bytes.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct AppendBatch {
+    /// The records.
+    pub batch: SendBatch,
+    /// What their senders wait for.
+    pub acknowledge: Acknowledge,
+}
+
+/// A consume queue or the index holds on disk what it was given. From them, one for each of their syncs.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Confirmed {
+    /// Which one.
+    pub target: Target,
+    /// Up to where in the log.
+    pub upto: PhysicalOffset,
+}
+
+/// A consume queue, the index or the checkpoint could not be written. From them, once each.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Poison(pub StoreError);
+
+/// A consume queue has had nothing to do for long. From `ConsumeQueue`, once for each idle time.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct QueueIdle {
+    /// Its slot.
+    pub slot: u32,
+    /// How many messages it has handled.
+    pub handled: u64,
+}
+
+/// Flush what is appended, and answer when nothing is owed any more. From `BrokerSystem`, when it stops.
+#[derive(Message, Debug)]
+#[rtype(result = "bool")]
+pub struct Settle;
+
+/// Write what came since the last tick. To itself, at most one under way.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+struct Tick;
+
+/// Whom the commit log works with.
+pub struct Neighbours {
+    /// Syncs the log.
+    pub flusher: Recipient<Flush>,
+    /// Makes its next file.
+    pub allocator: Recipient<Allocate>,
+    /// Tells the senders, one for each I/O thread.
+    pub egress: Vec<Recipient<Completed>>,
+    /// The consume queues.
+    pub queues: QueueActors,
+    /// The index, unless it is switched off.
+    pub index: Option<IndexFeed>,
+}
+
+/// The actor.
+pub struct CommitLog {
+    log: Log<SendContext>,
+    neighbours: Neighbours,
+    clock: Arc<dyn Clock>,
+    /// How often to flush under async flush.
+    flush_interval: Option<Duration>,
+    ticking: bool,
+    effects: Effects<SendContext>,
+    /// What a rebuilt log dispatches again.
+    again: Vec<Dispatch>,
+}
+
+impl CommitLog {
+    /// Owns a recovered log; `again` is dispatched once more, for queues that may lack it.
+    #[must_use]
+    pub fn new(
+        log: Log<SendContext>,
+        neighbours: Neighbours,
+        clock: Arc<dyn Clock>,
+        flush_interval: Option<Duration>,
+        again: Vec<Dispatch>,
+    ) -> Self {
+        Self { log, neighbours, clock, flush_interval, ticking: false, effects: Effects::default(), again }
+    }
+
+    /// Asks for a tick behind everything that is in the mailbox now.
+    fn tick_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.ticking {
+            self.ticking = true;
+            ctx.notify(Tick);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "each kind has its own bound: one flush, one file, the bytes in flight")]
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        let effects = std::mem::take(&mut self.effects);
+        if let Some(job) = effects.flush {
+            self.neighbours.flusher.do_send(Flush { job, answer: ctx.address().recipient() });
+        }
+        if let Some(start) = effects.allocate {
+            self.neighbours.allocator.do_send(Allocate { start, answer: ctx.address().recipient() });
+        }
+        if let Some(error) = effects.failure {
+            tracing::error!(%error, "the store has failed: sends are refused until the broker is restarted, reads go on");
+        }
+        for dispatch in effects.dispatches {
+            self.dispatch(dispatch);
+        }
+        self.answer(effects.answers);
+    }
+
+    fn dispatch(&mut self, dispatch: Dispatch) {
+        for slot in self.log.queues().take_fresh() {
+            if let Some(name) = self.log.queues().name(slot) {
+                self.neighbours.queues.register(slot, name.clone());
+            }
+        }
+        let upto = dispatch.upto;
+        for queue in dispatch.queues {
+            self.neighbours.queues.feed(queue, upto);
+        }
+        if let Some(index) = &mut self.neighbours.index {
+            index.feed(dispatch.from, dispatch.upto, dispatch.keys);
+        }
+    }
+
+    /// Tells the senders, with one message for each I/O thread.
+    #[expect(clippy::disallowed_methods, reason = "bounded by the bytes in flight")]
+    fn answer(&self, answers: Vec<Answer<SendContext>>) {
+        if answers.is_empty() {
+            return;
+        }
+        if let [only] = self.neighbours.egress.as_slice() {
+            only.do_send(Completed { answers });
+            return;
+        }
+        let mut by_thread: Vec<Vec<Answer<SendContext>>> = Vec::new();
+        by_thread.resize_with(self.neighbours.egress.len(), Vec::new);
+        for answer in answers {
+            if let Some(thread) = by_thread.get_mut(usize::from(answer.batch.context.peer.thread)) {
+                thread.push(answer);
+            }
+        }
+        for (egress, answers) in self.neighbours.egress.iter().zip(by_thread) {
+            if !answers.is_empty() {
+                egress.do_send(Completed { answers });
+            }
+        }
+    }
+}
+
+impl Actor for CommitLog {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(interval) = self.flush_interval {
+            ctx.run_interval(interval, |actor, ctx| {
+                actor.log.flush_due(&mut actor.effects);
+                actor.carry_out(ctx);
+            });
+        }
+        let again = std::mem::take(&mut self.again);
+        self.log.redispatch(again, &mut self.effects);
+        self.log.prepare(&mut self.effects);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<AppendBatch> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, append: AppendBatch, ctx: &mut Self::Context) {
+        self.log.append(append.batch, append.acknowledge, self.clock.now_ms(), &mut self.effects);
+        self.tick_soon(ctx);
+    }
+}
+
+impl Handler<Tick> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.ticking = false;
+        self.log.end_of_tick(&mut self.effects);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<Flushed> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, flushed: Flushed, ctx: &mut Self::Context) {
+        match flushed.result {
+            Ok(()) => self.log.flushed(flushed.epoch, flushed.upto, &mut self.effects),
+            Err(error) => self.log.fail(error, &mut self.effects),
+        }
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<Allocated> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, allocated: Allocated, ctx: &mut Self::Context) {
+        let wanted = allocated.start == self.log.next_file();
+        match allocated.result {
+            Ok(writer) if wanted => self.log.supply(writer, self.clock.now_ms(), &mut self.effects),
+            Ok(writer) => tracing::warn!(start = allocated.start, segment = ?writer.segment(), "a file for an earlier life"),
+            Err(error) => {
+                tracing::error!(%error, "no new commit log file: sends that need it are refused");
+                self.log.refuse_waiting(&mut self.effects);
+            }
+        }
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<Confirmed> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, confirmed: Confirmed, _: &mut Self::Context) {
+        self.log.confirmed(confirmed.target, confirmed.upto);
+    }
+}
+
+impl Handler<Poison> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, Poison(error): Poison, ctx: &mut Self::Context) {
+        self.log.fail(error, &mut self.effects);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<QueueIdle> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, idle: QueueIdle, _: &mut Self::Context) {
+        self.neighbours.queues.let_go(idle.slot, idle.handled);
+    }
+}
+
+impl Handler<Settle> for CommitLog {
+    type Result = bool;
+
+    fn handle(&mut self, _: Settle, ctx: &mut Self::Context) -> bool {
+        self.log.end_of_tick(&mut self.effects);
+        self.log.flush_due(&mut self.effects);
+        self.carry_out(ctx);
+        let state = self.log.state();
+        state.is_failed() || self.log.is_settled() && state.durable() == state.appended()
+    }
+}
+

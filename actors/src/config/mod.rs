@@ -1,0 +1,150 @@
+//! The broker's settings. The `Default` values are the only list of defaults; the keys in comments are RocketMQ's.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cuemq_storage::index::Layout as IndexLayout;
+use cuemq_storage::log_state::FlushMode;
+use cuemq_storage::recovery::StoreLayout;
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// The data directory (`storePathRootDir`).
+    pub data: PathBuf,
+    /// The commit log's directory, `<data>/commitlog` when `None` (`storePathCommitLog`).
+    pub commit_log: Option<PathBuf>,
+    /// The address that is listened on.
+    pub listen: IpAddr,
+    /// The address that clients are told (`brokerIP1`); must not be a wildcard.
+    pub announce: IpAddr,
+    /// The port; old clients use this one less 2 (`listenPort`). 0 lets the kernel pick.
+    pub port: u16,
+    /// Name servers to register with, as `host:port` (`namesrvAddr`).
+    pub name_servers: Vec<String>,
+    /// The cluster (`brokerClusterName`).
+    pub cluster_name: String,
+    /// The broker's name (`brokerName`).
+    pub broker_name: String,
+    /// 0 for a master (`brokerId`).
+    pub broker_id: u64,
+    /// Read 4, write 2, both 6 (`brokerPermission`).
+    pub permission: i32,
+    /// Queues of a topic made on first use (`defaultTopicQueueNums`).
+    pub default_topic_queue_nums: u32,
+    /// Whether the first message makes its topic (`autoCreateTopicEnable`).
+    pub auto_create_topic: bool,
+    /// Whether the first use makes a group (`autoCreateSubscriptionGroup`).
+    pub auto_create_group: bool,
+    /// When a message is acknowledged (`flushDiskType`).
+    pub flush: FlushMode,
+    /// How often the log is flushed under async flush (`flushIntervalCommitLog`).
+    pub flush_interval: Duration,
+    /// Bytes of a commit log file; `None` takes it from the files found, or 1 GiB (`mappedFileSizeCommitLog`).
+    pub segment_bytes: Option<u64>,
+    /// Bytes of a consume queue file (`mappedFileSizeConsumeQueue`).
+    pub queue_file_bytes: u64,
+    /// The sizes of an index file; `None` without index (`messageIndexEnable`, `maxHashSlotNum`, `maxIndexNum`).
+    pub index: Option<IndexLayout>,
+    /// Whether recovery checks bodies (`checkCRCOnRecover`).
+    pub check_crc: bool,
+    /// The longest record in bytes (`maxMessageSize`).
+    pub max_message_size: u32,
+    /// Told to clients with every send (`regionId`).
+    pub region: String,
+    /// Whether clients are told to trace messages (`traceOn`).
+    pub trace_on: bool,
+    /// Whether a pull without messages waits for one as long as it asks for (`longPollingEnable`).
+    pub long_polling: bool,
+    /// How long it waits otherwise (`shortPollingTimeMills`).
+    pub short_polling: Duration,
+    /// How often consumer offsets are saved (`flushConsumerOffsetInterval`).
+    pub offsets_interval: Duration,
+    /// How often the broker registers with its name servers (`registerNameServerPeriod`).
+    pub register_interval: Duration,
+    /// Whether consumers are told of changes in their group (`notifyConsumerIdsChangedEnable`).
+    pub notify_ids_changed: bool,
+    /// No sends are accepted before this time, in milliseconds since 1970 (`startAcceptSendRequestTimeStamp`).
+    pub accept_sends_from_ms: u64,
+    /// Sends are refused when less than this many bytes, or two commit log files, are free.
+    pub free_bytes: u64,
+    /// How often what the queues and the index hold is made durable and noted.
+    pub checkpoint_interval: Duration,
+    /// A connection with neither reads nor writes for this long is closed (`serverChannelMaxIdleTimeSeconds`).
+    pub idle_limit: Duration,
+    /// How many connections a listener keeps; further ones are closed at once.
+    pub connections_max: usize,
+    /// Bytes of messages that may be under way before their answers, over all connections.
+    pub in_flight_bytes: usize,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./cuemq-data"),
+            commit_log: None,
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            announce: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 10_911,
+            name_servers: Vec::new(),
+            cluster_name: "DefaultCluster".to_owned(),
+            broker_name: "broker-a".to_owned(),
+            broker_id: 0,
+            permission: 6,
+            default_topic_queue_nums: 8,
+            auto_create_topic: true,
+            auto_create_group: true,
+            flush: FlushMode::Sync,
+            flush_interval: Duration::from_millis(500),
+            segment_bytes: None,
+            queue_file_bytes: cuemq_storage::consume_queue::DEFAULT_FILE_BYTES,
+            index: Some(IndexLayout::DEFAULT),
+            check_crc: true,
+            max_message_size: 4 << 20,
+            region: "DefaultRegion".to_owned(),
+            trace_on: true,
+            long_polling: true,
+            short_polling: Duration::from_secs(1),
+            offsets_interval: Duration::from_secs(5),
+            register_interval: Duration::from_secs(30),
+            notify_ids_changed: true,
+            accept_sends_from_ms: 0,
+            free_bytes: 256 << 20,
+            checkpoint_interval: Duration::from_secs(2),
+            idle_limit: Duration::from_secs(120),
+            connections_max: 20_000,
+            in_flight_bytes: 256 << 20,
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// Settings for tests: small files, ports that the kernel picks.
+    #[must_use]
+    pub fn for_test() -> Self {
+        Self {
+            port: 0,
+            segment_bytes: Some(1 << 20),
+            queue_file_bytes: 6000,
+            index: IndexLayout::new(500, 2000),
+            free_bytes: 0,
+            checkpoint_interval: Duration::from_millis(200),
+            ..Self::default()
+        }
+    }
+
+    /// Where the store lies and how its files are made.
+    #[must_use]
+    pub fn layout(&self) -> StoreLayout {
+        let mut layout = StoreLayout::at(&self.data);
+        if let Some(commit_log) = &self.commit_log {
+            layout.commit_log.clone_from(commit_log);
+        }
+        layout.segment_bytes = self.segment_bytes;
+        layout.queue_file_bytes = self.queue_file_bytes;
+        layout.index = self.index;
+        layout.check_crc = self.check_crc;
+        layout
+    }
+}

@@ -1,0 +1,219 @@
+//! One for each topic and queue: the only writer of that queue's files below `consumequeue/`. Dispatch, step 6 of 7: adds
+//! the units of new messages, shows them to readers, wakes the pulls that wait for them.
+//!
+//! Built anew after a failure, it opens its files, reads the log from the position that everybody has confirmed, and adds
+//! what it lacks; what waits in its mailbox is skipped when it is there already.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
+use cuemq_storage::commit_log::{LogView, QueueName, QueueUnits};
+use cuemq_storage::consume_queue::{AppendError, ConsumeQueue as Queue, Opening, QueuePlace, QueueSync, Synced};
+use cuemq_storage::delay_level::DelayLevels;
+use cuemq_storage::disk::Disk;
+use cuemq_storage::log_state::Target;
+use cuemq_storage::position::PhysicalOffset;
+use cuemq_storage::queue_directory::QueueHandle;
+use cuemq_storage::recovery::refill;
+
+use crate::commit_log::{Confirmed, Poison, QueueIdle};
+use crate::hold::actor::Arrived;
+use crate::supervise::{Cause, Context};
+
+mod actors;
+
+pub use actors::{QueueActors, QueueStart};
+
+/// A queue that had nothing to do for this long lets its files go.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// Add these units. From `CommitLog`, one for each tick that touches the queue, bounded by the bytes in flight.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct AddUnits {
+    /// The units and where they begin.
+    pub units: QueueUnits,
+    /// The end of the tick in the log.
+    pub upto: PhysicalOffset,
+}
+
+/// Sync a queue's files. To the queues' flusher, at most one for each queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SyncQueue {
+    /// What to sync.
+    pub job: QueueSync,
+    /// Who is told.
+    pub answer: Recipient<QueueSynced>,
+}
+
+/// A queue's files are synced, or could not be. From the queues' flusher.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct QueueSynced {
+    /// What was made durable.
+    pub result: Result<Synced, StoreError>,
+}
+
+/// Where a queue lies, and whom it works with; the same for all of a broker's queues.
+pub struct QueueNeighbours {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The store's directory.
+    pub root: PathBuf,
+    /// The length of a new file in bytes.
+    pub file_bytes: u64,
+    /// The delay levels.
+    pub levels: DelayLevels,
+    /// The log, to be read again after a failure.
+    pub log: Arc<LogView>,
+    /// Syncs the files.
+    pub syncer: Recipient<SyncQueue>,
+    /// Hold the pulls that wait, one for each I/O thread.
+    pub holds: Vec<Recipient<Arrived>>,
+    /// Hears what is durable.
+    pub confirmed: Recipient<Confirmed>,
+    /// Hears of failures.
+    pub poison: Recipient<Poison>,
+    /// Hears of idleness.
+    pub idle: Recipient<QueueIdle>,
+    /// How long units stay unsynced at most.
+    pub sync_interval: Duration,
+}
+
+/// The actor.
+pub struct ConsumeQueue {
+    queue: Queue,
+    name: QueueName,
+    handle: Arc<QueueHandle>,
+    neighbours: Arc<QueueNeighbours>,
+    /// The end of the last tick that was added.
+    upto: PhysicalOffset,
+    /// The end of the tick that the sync under way covers.
+    syncing: Option<PhysicalOffset>,
+    sync_asked: bool,
+    handled: u64,
+    handled_at_last_look: u64,
+}
+
+impl ConsumeQueue {
+    /// Owns a queue that is in order.
+    #[must_use]
+    pub fn new(queue: Queue, name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Self {
+        handle.replace(queue.view());
+        let upto = PhysicalOffset(0);
+        let (syncing, sync_asked, handled, handled_at_last_look) = (None, false, 0, 0);
+        Self { queue, name, handle, neighbours, upto, syncing, sync_asked, handled, handled_at_last_look }
+    }
+
+    /// Opens the queue's files within the same process, and adds what the log has and they lack.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn reopen(
+        name: QueueName,
+        handle: Arc<QueueHandle>,
+        neighbours: Arc<QueueNeighbours>,
+    ) -> Result<Self, Cause> {
+        let place = QueuePlace { root: &neighbours.root, topic: &name.topic, queue_id: name.queue_id };
+        let (mut queue, _) = Queue::open(&neighbours.disk, place, neighbours.file_bytes, Opening::Clean)?;
+        refill(&mut queue, &name, &neighbours.log, &neighbours.levels)?;
+        Ok(Self::new(queue, name, handle, neighbours))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "one for each tick and I/O thread, while somebody waits")]
+    fn announce(&self) {
+        if !self.handle.is_awaited() {
+            return;
+        }
+        let max_offset = self.queue.end();
+        for hold in &self.neighbours.holds {
+            let (topic, queue_id) = (Arc::clone(&self.name.topic), self.name.queue_id);
+            hold.do_send(Arrived { topic, queue_id, max_offset });
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "one sync for each queue at a time")]
+    fn sync(&mut self, ctx: &mut Context<Self>) {
+        self.sync_asked = false;
+        if self.syncing.is_some() {
+            return;
+        }
+        if let Some(job) = self.queue.dirty() {
+            self.syncing = Some(self.upto);
+            self.neighbours.syncer.do_send(SyncQueue { job, answer: ctx.address().recipient() });
+        }
+    }
+
+    fn sync_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.sync_asked && self.syncing.is_none() {
+            self.sync_asked = true;
+            ctx.run_later(self.neighbours.sync_interval, Self::sync);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
+    fn look_for_idleness(&mut self) {
+        let idle = self.handled == self.handled_at_last_look && self.syncing.is_none() && self.queue.dirty().is_none();
+        self.handled_at_last_look = self.handled;
+        if idle {
+            self.queue.release();
+            self.neighbours.idle.do_send(QueueIdle { slot: self.handle.slot(), handled: self.handled });
+        }
+    }
+}
+
+impl Actor for ConsumeQueue {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(IDLE, |actor, _| actor.look_for_idleness());
+        // What a rebuilt queue has taken from the log is to be confirmed as well.
+        self.upto = self.neighbours.log.visible();
+        self.sync_later(ctx);
+        self.announce();
+    }
+}
+
+impl Handler<AddUnits> for ConsumeQueue {
+    type Result = ();
+
+    #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
+    fn handle(&mut self, add: AddUnits, ctx: &mut Self::Context) {
+        self.handled += 1;
+        match self.queue.append(add.units.first, &add.units.units) {
+            Ok(_) => {
+                self.upto = self.upto.max(add.upto);
+                self.announce();
+                self.sync_later(ctx);
+            }
+            Err(gap @ AppendError::Gap { .. }) => ctx.fail(gap),
+            Err(AppendError::Store(error)) => self.neighbours.poison.do_send(Poison(error)),
+        }
+    }
+}
+
+impl Handler<QueueSynced> for ConsumeQueue {
+    type Result = ();
+
+    #[expect(clippy::disallowed_methods, reason = "one for each sync")]
+    fn handle(&mut self, synced: QueueSynced, ctx: &mut Self::Context) {
+        let upto = self.syncing.take();
+        match (synced.result, upto) {
+            (Ok(synced), Some(upto)) => {
+                self.queue.confirm(synced);
+                let target = Target::Queue(self.handle.slot());
+                self.neighbours.confirmed.do_send(Confirmed { target, upto });
+                if self.queue.dirty().is_some() {
+                    self.sync_later(ctx);
+                }
+            }
+            (Err(error), _) => self.neighbours.poison.do_send(Poison(error)),
+            // The answer to a sync that the value before this one has asked for.
+            (Ok(_), None) => {}
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The consume queue actors by their slots, on the commit log's side: started on first use, let go when idle.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use cuemq_storage::commit_log::{QueueName, QueueUnits};
+use cuemq_storage::position::PhysicalOffset;
+use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
+
+use super::AddUnits;
+
+/// Starts the actor of a queue.
+pub type QueueStart = Box<dyn FnMut(QueueName, Arc<QueueHandle>) -> Recipient<AddUnits> + Send>;
+/// Makes the handle of a queue that is new.
+pub type NewHandle = Box<dyn FnMut(u32, &QueueName) -> Arc<QueueHandle> + Send>;
+
+/// What the commit log knows of one queue.
+struct Entry {
+    name: QueueName,
+    handle: Arc<QueueHandle>,
+    actor: Option<Recipient<AddUnits>>,
+    /// How many messages its actor was sent.
+    sent: u64,
+}
+
+/// The queues by their slots.
+pub struct QueueActors {
+    entries: Vec<Entry>,
+    directory: Arc<QueueDirectory>,
+    start: QueueStart,
+    new_handle: NewHandle,
+}
+
+impl QueueActors {
+    /// The queues that recovery found, in the order of their slots; none of their actors runs yet.
+    #[must_use]
+    pub fn new(
+        found: Vec<(QueueName, Arc<QueueHandle>)>,
+        directory: Arc<QueueDirectory>,
+        start: QueueStart,
+        new_handle: NewHandle,
+    ) -> Self {
+        let entry = |(name, handle)| Entry { name, handle, actor: None, sent: 0 };
+        Self { entries: found.into_iter().map(entry).collect(), directory, start, new_handle }
+    }
+
+    /// Makes a new queue known, to readers as well.
+    pub fn register(&mut self, slot: u32, name: QueueName) {
+        if (slot as usize) < self.entries.len() {
+            return;
+        }
+        let handle = (self.new_handle)(slot, &name);
+        self.directory.insert(&name.topic, name.queue_id, Arc::clone(&handle));
+        self.entries.push(Entry { name, handle, actor: None, sent: 0 });
+    }
+
+    /// Hands units to their queue, whose actor is started when it does not run.
+    #[expect(clippy::disallowed_methods, reason = "bounded by the bytes in flight: it lives on the commit log's thread")]
+    pub fn feed(&mut self, units: QueueUnits, upto: PhysicalOffset) {
+        let Some(entry) = self.entries.get_mut(units.slot as usize) else { return };
+        let actor = match &entry.actor {
+            Some(actor) => actor,
+            None => {
+                entry.sent = 0;
+                entry.actor.insert((self.start)(entry.name.clone(), Arc::clone(&entry.handle)))
+            }
+        };
+        entry.sent += 1;
+        actor.do_send(AddUnits { units, upto });
+    }
+
+    /// Lets an idle actor go, unless it was sent something that it had not seen when it said so.
+    pub fn let_go(&mut self, slot: u32, handled: u64) {
+        if let Some(entry) = self.entries.get_mut(slot as usize)
+            && entry.sent == handled
+        {
+            entry.actor = None;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Makes the commit log durable: blocks in fdatasync on a thread of its own, one flush at a time, each for all that was
+//! appended while the one before ran (`GroupCommitService` in Java, without its timer).
+
+use std::sync::Arc;
+
+use actix::{Actor, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
+use cuemq_storage::clock::Clock;
+use cuemq_storage::commit_log::FlushJob;
+use cuemq_storage::position::{FlushEpoch, PhysicalOffset};
+
+use crate::metrics::Metrics;
+use crate::supervise::Context;
+
+/// Sync these files. From `CommitLog`, at most one under way.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Flush {
+    /// What to sync.
+    pub job: FlushJob,
+    /// Who is told.
+    pub answer: Recipient<Flushed>,
+}
+
+/// A flush has ended. To `CommitLog`.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Flushed {
+    /// As it was asked for.
+    pub epoch: FlushEpoch,
+    /// Up to where the log was to be made durable.
+    pub upto: PhysicalOffset,
+    /// Whether it is.
+    pub result: Result<(), StoreError>,
+}
+
+/// The actor.
+pub struct Flusher {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Flusher {
+    /// A flusher that measures its work.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics }
+    }
+}
+
+impl Actor for Flusher {
+    type Context = Context<Self>;
+}
+
+impl Handler<Flush> for Flusher {
+    type Result = ();
+
+    #[expect(clippy::disallowed_methods, reason = "one answer for each flush, of which one is under way")]
+    fn handle(&mut self, flush: Flush, _: &mut Self::Context) {
+        let began = self.clock.monotonic();
+        let FlushJob { epoch, upto, files } = flush.job;
+        let result = files.iter().try_for_each(|file| file.sync());
+        self.metrics.note_flush(self.clock.monotonic().saturating_sub(began));
+        flush.answer.do_send(Flushed { epoch, upto, result });
+    }
+}

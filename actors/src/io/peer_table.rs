@@ -1,0 +1,190 @@
+//! The connections of one I/O thread, by place and generation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::outbox::Outbox;
+use super::pull::ParkedPull;
+use crate::peer::PeerKey;
+
+/// Something that a connection has to take up again.
+#[derive(Debug)]
+pub enum Again {
+    /// A request that had to wait, such as the first message of a topic that was being made: its whole frame.
+    Frame(Vec<u8>),
+    /// A pull whose queue has something new, or whose time is over.
+    Pull(Box<ParkedPull>),
+}
+
+/// What the rest of the thread can reach of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its name.
+    pub key: PeerKey,
+    /// The other side's address.
+    pub remote: SocketAddr,
+    /// What is to be written.
+    pub outbox: RefCell<Outbox>,
+    /// What is to be taken up again.
+    pub again: RefCell<VecDeque<Again>>,
+    /// Bytes of sends that wait for their outcome.
+    pub in_flight: Cell<usize>,
+    /// Requests that other actors are working on.
+    pub controls: Cell<usize>,
+    /// When something was last read or written.
+    pub active: Cell<Duration>,
+    /// Since when nothing could be written although something waits.
+    pub stalled: Cell<Option<Duration>>,
+    closing: Cell<Option<&'static str>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Peer {
+    /// Lets the connection's task run.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Notes how the task is woken.
+    pub fn register(&self, waker: &Waker) {
+        let mut registered = self.waker.borrow_mut();
+        if !registered.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *registered = Some(waker.clone());
+        }
+    }
+
+    /// Asks the connection to end.
+    pub fn close(&self, reason: &'static str) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(reason));
+        }
+        self.wake();
+    }
+
+    /// Why the connection has to end, if it has to.
+    #[must_use]
+    pub fn closing(&self) -> Option<&'static str> {
+        self.closing.get()
+    }
+}
+
+/// The connections of one I/O thread.
+#[derive(Debug)]
+pub struct PeerTable {
+    thread: u16,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    peer: Option<Rc<Peer>>,
+}
+
+impl PeerTable {
+    /// The empty table of a thread.
+    #[must_use]
+    pub fn new(thread: u16) -> Self {
+        Self { thread, slots: Vec::new(), free: Vec::new(), open: 0 }
+    }
+
+    /// Enters a connection.
+    pub fn insert(&mut self, remote: SocketAddr, now: Duration) -> Rc<Peer> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, peer: None });
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
+        let peer = Rc::new(Peer {
+            key: PeerKey { thread: self.thread, slot, generation },
+            remote,
+            outbox: RefCell::default(),
+            again: RefCell::default(),
+            in_flight: Cell::new(0),
+            controls: Cell::new(0),
+            active: Cell::new(now),
+            stalled: Cell::new(None),
+            closing: Cell::new(None),
+            waker: RefCell::new(None),
+        });
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.peer = Some(Rc::clone(&peer));
+            self.open += 1;
+        }
+        peer
+    }
+
+    /// Finds a connection that is still the one that was meant.
+    #[must_use]
+    pub fn get(&self, key: PeerKey) -> Option<&Rc<Peer>> {
+        let slot = self.slots.get(key.slot as usize)?;
+        (key.thread == self.thread && slot.generation == key.generation).then_some(slot.peer.as_ref()).flatten()
+    }
+
+    /// Takes a connection out; its place is used again under the next generation.
+    pub fn remove(&mut self, key: PeerKey) {
+        if self.get(key).is_none() {
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(key.slot as usize) {
+            slot.peer = None;
+            slot.generation = slot.generation.wrapping_add(1);
+            self.free.push(key.slot);
+            self.open -= 1;
+        }
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether no connection is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    /// All connections.
+    pub fn iter(&self) -> impl Iterator<Item = &Rc<Peer>> {
+        self.slots.iter().filter_map(|slot| slot.peer.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 5))
+    }
+
+    #[test]
+    fn an_answer_for_a_connection_that_has_gone_reaches_nobody() {
+        let mut table = PeerTable::new(1);
+        let first = table.insert(remote(), Duration::ZERO).key;
+        table.remove(first);
+        let second = table.insert(remote(), Duration::ZERO).key;
+        assert_eq!((first.slot, table.len()), (second.slot, 1), "the place is used again");
+        assert!(table.get(first).is_none());
+        assert!(table.get(second).is_some());
+        table.remove(first);
+        assert!(table.get(second).is_some(), "and a late removal does not hit the new one");
+    }
+
+    #[test]
+    fn a_key_of_another_thread_names_nobody_here() {
+        let mut table = PeerTable::new(1);
+        let key = table.insert(remote(), Duration::ZERO).key;
+        assert!(table.get(PeerKey { thread: 0, ..key }).is_none());
+    }
+}

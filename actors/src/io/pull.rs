@@ -1,0 +1,292 @@
+//! Pull path: checks a pull in RocketMQ's order, looks its messages up and answers with them straight from the mapping, or
+//! leaves it with `Hold` until one comes (`PullMessageProcessor` in Java).
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cuemq_net::code::ResponseCode;
+use cuemq_net::frame::HeaderCodec;
+use cuemq_net::header::HeaderView;
+use cuemq_net::request::PullHeader;
+use cuemq_net::response::{self, PullResponse, ResponseHead};
+
+use super::look_up::{Found, Limits, Status, Wanted};
+use super::peer_table::Peer;
+use super::state::{BrokerSide, IoState};
+use crate::cold_reads::Warm;
+use crate::group::SubscriptionGroup;
+use crate::hold::actor::Park;
+use crate::rebalance::{Subscription, TagFilter};
+use crate::router::Router;
+use crate::topic::Topic;
+
+/// Bits of a pull's sysFlag (`PullSysFlag`).
+const COMMIT: i32 = 1;
+const SUSPEND: i32 = 2;
+const SUBSCRIPTION: i32 = 4;
+
+/// A pull that is under way, or waits.
+#[derive(Debug)]
+pub struct ParkedPull {
+    /// The request's number.
+    pub opaque: i32,
+    /// The encoding of its header.
+    pub codec: HeaderCodec,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The queue.
+    pub queue_id: u32,
+    /// Where to read from.
+    pub queue_offset: u64,
+    /// How many messages are wanted at most.
+    pub max_messages: u32,
+    /// Which messages are wanted.
+    pub filter: Arc<TagFilter>,
+    /// When it is answered in any case, by the monotonic clock in milliseconds; 0 for one that does not wait.
+    pub deadline_ms: u64,
+}
+
+/// Why a pull is answered with an error.
+type Refusal = (ResponseCode, Cow<'static, str>);
+
+fn refuse<T>(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
+    Err((code, remark.into()))
+}
+
+/// Takes a pull from the wire.
+pub fn take(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, view: &HeaderView<'_>, codec: HeaderCodec) {
+    match checked(io, broker, peer, view, codec) {
+        Ok(pull) => answer(io, broker, peer, Box::new(pull)),
+        Err((code, remark)) => {
+            let head = ResponseHead::new(code, view.opaque);
+            // Java clients of every version read the four positions only from the codes that carry them.
+            write(peer, codec, head, Some(&remark), |fields| fields.present());
+        }
+    }
+}
+
+/// Takes a pull up again that waited.
+pub fn resume(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
+    answer(io, broker, peer, pull);
+}
+
+fn checked(
+    io: &IoState,
+    broker: &BrokerSide,
+    peer: &Rc<Peer>,
+    view: &HeaderView<'_>,
+    codec: HeaderCodec,
+) -> Result<ParkedPull, Refusal> {
+    let header = PullHeader::read(view).or_else(|error| refuse(ResponseCode::SYSTEM_ERROR, error.to_string()))?;
+    let ip = io.identity.store_host.ip();
+    if io.identity.permission & crate::topic::Permission::READ == 0 {
+        return refuse(ResponseCode::NO_PERMISSION, format!("the broker[{ip}] pulling message is forbidden"));
+    }
+    let group = group_of(io, broker, &header)?;
+    let topic = topic_of(broker, &header)?;
+    let config = &topic.config;
+    let queue_id = match u32::try_from(header.queue_id) {
+        Ok(queue_id) if queue_id < config.read_queue_nums => queue_id,
+        _ => {
+            let remark = format!(
+                "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+                header.queue_id, header.topic, config.read_queue_nums, peer.remote
+            );
+            return refuse(ResponseCode::SYSTEM_ERROR, remark);
+        }
+    };
+    let filter = filter_of(broker, &header, &group)?;
+    if header.sys_flag & COMMIT != 0 && io.identity.broker_id == 0 {
+        io.router.commit_with_pull(&header);
+    }
+    Ok(ParkedPull {
+        opaque: view.opaque,
+        codec,
+        topic: Arc::clone(&topic.name),
+        queue_id,
+        queue_offset: u64::try_from(header.queue_offset).unwrap_or(0),
+        max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
+        filter,
+        deadline_ms: deadline(io, &header),
+    })
+}
+
+/// When a pull that finds nothing is answered at the latest; 0 when it does not wait.
+fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
+    if header.sys_flag & SUSPEND == 0 {
+        return 0;
+    }
+    let asked = u64::try_from(header.suspend_timeout_millis).unwrap_or(0);
+    let wait = if io.identity.long_polling { asked } else { io.identity.short_polling_ms };
+    Router::monotonic_ms(io.clock.as_ref()).saturating_add(wait)
+}
+
+fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<SubscriptionGroup>, Refusal> {
+    let group = broker.groups.get(header.consumer_group).or_else(|| {
+        // Java makes a group on its first use; the pull goes on meanwhile with the settings that it will have.
+        io.router.make_group(header.consumer_group)
+    });
+    let Some(group) = group else {
+        let remark = format!("subscription group [{}] does not exist, create it first", header.consumer_group);
+        return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
+    };
+    if !group.config.consume_enable {
+        let remark = format!("subscription group no permission, {}", header.consumer_group);
+        return refuse(ResponseCode::NO_PERMISSION, remark);
+    }
+    Ok(group)
+}
+
+fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, Refusal> {
+    let Some(topic) = broker.topics.get(header.topic) else {
+        let remark = format!(
+            "topic[{}] not exist, apply first please!\nSee http://rocketmq.apache.org/docs/faq/ for further details.",
+            header.topic
+        );
+        return refuse(ResponseCode::TOPIC_NOT_EXIST, remark);
+    };
+    if !topic.config.permission.is_readable() {
+        let remark = format!("the topic[{}] pulling message is forbidden", header.topic);
+        return refuse(ResponseCode::NO_PERMISSION, remark);
+    }
+    Ok(topic)
+}
+
+/// The filter that the pull brings itself, or the one of the group's last heartbeat.
+fn filter_of(
+    broker: &BrokerSide,
+    header: &PullHeader<'_>,
+    group: &SubscriptionGroup,
+) -> Result<Arc<TagFilter>, Refusal> {
+    if header.sys_flag & SUBSCRIPTION != 0 {
+        check_expression(header.expression_type)?;
+        return Ok(Arc::new(TagFilter::parse(header.subscription.unwrap_or_default())));
+    }
+    let version = header.sub_version.unwrap_or(0);
+    match broker.subscriptions.find(header.consumer_group, header.topic) {
+        Subscription::NoGroup => {
+            refuse(ResponseCode::SUBSCRIPTION_NOT_EXIST, "the consumer's group info not exist")
+        }
+        Subscription::Broadcast if !group.config.consume_broadcast_enable => {
+            let remark = format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
+            refuse(ResponseCode::NO_PERMISSION, remark)
+        }
+        Subscription::NoTopic | Subscription::Broadcast => {
+            refuse(ResponseCode::SUBSCRIPTION_NOT_EXIST, "the consumer's subscription not exist")
+        }
+        Subscription::Topic(subscription) if subscription.version < version => {
+            refuse(ResponseCode::SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
+        }
+        Subscription::Topic(subscription) => {
+            check_expression(Some(&subscription.expression_type))?;
+            Ok(Arc::clone(&subscription.filter))
+        }
+    }
+}
+
+fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
+    match expression_type {
+        None | Some("" | "TAG") => Ok(()),
+        Some(other) => {
+            let remark = format!("The broker does not support consumer to filter message by {other}");
+            refuse(ResponseCode::SYSTEM_ERROR, remark)
+        }
+    }
+}
+
+/// Looks the messages up; answers with them, or leaves the pull with `Hold`.
+fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<ParkedPull>) {
+    let wanted = Wanted {
+        topic: &pull.topic,
+        queue_id: pull.queue_id,
+        queue_offset: pull.queue_offset,
+        max_messages: pull.max_messages,
+        filter: &pull.filter,
+    };
+    let found = wanted.look_up(&broker.log, &broker.queues, Limits::of_memory());
+    let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref());
+    match found.status {
+        Status::OffsetOverflowOne | Status::NoMessageInQueue if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND => {
+            park(io, broker, peer, pull);
+        }
+        // What did not match is behind us: wait for more instead of sending the client around.
+        Status::NoMatchedMessage if waits && found.next_begin == found.max_offset => {
+            pull.queue_offset = found.next_begin;
+            park(io, broker, peer, pull);
+        }
+        _ => deliver(io, broker, peer, &pull, found),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounded by the pulls that a connection may have under way")]
+fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
+    io.metrics.pulls_parked.add(1);
+    broker.hold.do_send(Park { peer: peer.key, pull });
+}
+
+/// The code of a store status (`PullMessageProcessor.processRequest`).
+fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
+    match found.status {
+        Status::Found => ResponseCode::SUCCESS,
+        Status::MessageWasRemoving | Status::NoMatchedMessage => ResponseCode::PULL_RETRY_IMMEDIATELY,
+        Status::NoMatchedLogicQueue | Status::NoMessageInQueue if pull.queue_offset != 0 => {
+            ResponseCode::PULL_OFFSET_MOVED
+        }
+        Status::NoMatchedLogicQueue | Status::NoMessageInQueue | Status::OffsetFoundNull | Status::OffsetOverflowOne => {
+            ResponseCode::PULL_NOT_FOUND
+        }
+        Status::OffsetOverflowBadly | Status::OffsetTooSmall => ResponseCode::PULL_OFFSET_MOVED,
+    }
+}
+
+fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let fields = PullResponse {
+        suggest_which_broker_id: 0,
+        next_begin_offset: signed(found.next_begin),
+        min_offset: signed(found.min_offset),
+        max_offset: signed(found.max_offset),
+    };
+    let head = ResponseHead::new(code(&found, pull), pull.opaque);
+    let remark = found.status.name();
+    io.metrics.messages_out.add(u64::from(found.messages));
+    if found.is_cold {
+        let mut bytes = Vec::new();
+        let written = response::write(&mut bytes, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes);
+        if written.is_ok() {
+            peer.controls.set(peer.controls.get() + 1);
+            warm(broker, Warm { peer: peer.key, head: bytes, records: found.records });
+        }
+        return;
+    }
+    let mut outbox = peer.outbox.borrow_mut();
+    let written = outbox.append(|out| {
+        response::write(out, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes)
+    });
+    match written {
+        Ok(()) => outbox.append_records(found.records),
+        Err(error) => tracing::error!(%error, "a pull answer does not fit a frame"),
+    }
+    drop(outbox);
+    peer.wake();
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounded by the requests that a connection may have under way")]
+fn warm(broker: &BrokerSide, warm: Warm) {
+    broker.cold.do_send(warm);
+}
+
+fn write(
+    peer: &Rc<Peer>,
+    codec: HeaderCodec,
+    head: ResponseHead,
+    remark: Option<&str>,
+    fields: impl FnOnce(&mut cuemq_net::header::FieldWriter<'_>),
+) {
+    let written = peer.outbox.borrow_mut().append(|out| response::write(out, codec, head, remark, fields, 0));
+    if let Err(error) = written {
+        tracing::error!(%error, "an answer does not fit a frame");
+    }
+    peer.wake();
+}

@@ -1,0 +1,349 @@
+//! Send path, step 3 of 7: checks a send in RocketMQ's order and encodes its records into the connection's batch
+//! (`SendMessageProcessor` and `CommitLog.putMessage` in Java, up to the append lock).
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use cuemq_net::code::ResponseCode;
+use cuemq_net::frame::HeaderCodec;
+use cuemq_net::header::HeaderView;
+use cuemq_net::message::record::{self, RecordFields};
+use cuemq_net::message::{batch, properties, sysflag};
+use cuemq_net::request::SendHeader;
+use cuemq_net::version::Version;
+use cuemq_storage::commit_log::derive::{for_each_key, is_queued, queue_tags_code};
+use cuemq_storage::commit_log::{PendingKey, PendingRecord, UNRESOLVED};
+use cuemq_storage::delay_level::DelayLevels;
+use cuemq_storage::log_state::Acknowledge;
+
+use super::send_context::{SendBatch, SendContext, SendReply};
+use super::state::{BrokerSide, IoState};
+use crate::peer::PeerKey;
+use crate::router::TopicWanted;
+use crate::topic::{FilterType, Topic};
+
+/// RocketMQ's text for everything that is too long; the numbers in it are historical.
+const ILLEGAL: &str = "the message is illegal, maybe msg body or properties length not matched. msg body length limit \
+                       128k, msg properties length limit 32k.";
+const RETRY_PREFIX: &str = "%RETRY%";
+const DEAD_LETTER_PREFIX: &str = "%DLQ%";
+/// A batch is handed on when it holds this many records or bytes.
+const BATCH_RECORDS: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// One send request as it lies in the read buffer.
+#[derive(Clone, Copy)]
+pub struct SendRequest<'a> {
+    /// Its header.
+    pub view: &'a HeaderView<'a>,
+    /// The header's encoding.
+    pub codec: HeaderCodec,
+    /// Its body.
+    pub body: &'a [u8],
+    /// The connection.
+    pub peer: PeerKey,
+    /// Where it comes from.
+    pub remote: SocketAddr,
+}
+
+/// Why a send was not taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is answered with this code and remark.
+    Code(ResponseCode, Cow<'static, str>),
+    /// Its topic has to be made first; then it is tried again.
+    NeedsTopic(TopicWanted),
+}
+
+fn refuse<T>(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
+    Err(Refusal::Code(code, remark.into()))
+}
+
+/// The batches that a connection is filling, one for each thing that senders can wait for.
+#[derive(Debug, Default)]
+pub struct Batches {
+    flushed: Option<SendBatch>,
+    appended: Option<SendBatch>,
+}
+
+impl Batches {
+    /// Takes the batches that are to be handed on: all of them, or only the full ones.
+    pub fn take(&mut self, all: bool) -> impl Iterator<Item = (SendBatch, Acknowledge)> {
+        let ready = |batch: &mut Option<SendBatch>| {
+            let full = |batch: &SendBatch| batch.records.len() >= BATCH_RECORDS || batch.bytes.len() >= BATCH_BYTES;
+            if all || batch.as_ref().is_some_and(full) { batch.take() } else { None }
+        };
+        let flushed = ready(&mut self.flushed).map(|batch| (batch, Acknowledge::Flushed));
+        let appended = ready(&mut self.appended).map(|batch| (batch, Acknowledge::Appended));
+        flushed.into_iter().chain(appended)
+    }
+
+    fn open(&mut self, io: &IoState, peer: PeerKey, acknowledge: Acknowledge) -> &mut SendBatch {
+        let place = if acknowledge == Acknowledge::Appended { &mut self.appended } else { &mut self.flushed };
+        place.get_or_insert_with(|| {
+            let context = SendContext::new(peer, io.lost.clone());
+            match io.spare_batch() {
+                Some(mut spare) => {
+                    spare.context = context;
+                    spare
+                }
+                None => SendBatch::new(context),
+            }
+        })
+    }
+}
+
+/// Checks a send and adds its records to the batches.
+///
+/// # Errors
+/// Says what the sender is to be told, or that the topic has to be made first.
+pub fn take(
+    io: &IoState,
+    broker: &BrokerSide,
+    request: SendRequest<'_>,
+    batches: &mut Batches,
+) -> Result<(), Refusal> {
+    let header = match SendHeader::read(request.view) {
+        Ok(header) => header,
+        Err(error) => return refuse(ResponseCode::SYSTEM_ERROR, error.to_string()),
+    };
+    check_service(io, broker)?;
+    if crate::topic::refuses_sends(header.topic) {
+        let remark = format!("the topic[{}] is conflict with system reserved words.", header.topic);
+        return refuse(ResponseCode::SYSTEM_ERROR, remark);
+    }
+    let Some(topic) = broker.topics.get(header.topic) else {
+        return Err(Refusal::NeedsTopic(TopicWanted::on_send(&header)));
+    };
+    check_permission(io, &topic)?;
+    let queue_id = check_queue(io, &header, &topic, request.remote)?;
+    let (topic, queue_id) = match header.topic.strip_prefix(RETRY_PREFIX) {
+        Some(group) => check_retry(broker, &header, group, request.view.version, topic, queue_id)?,
+        None => (topic, queue_id),
+    };
+    let known = properties::known(header.properties.unwrap_or_default().as_bytes());
+    check_kind(&known)?;
+    let acknowledge = match known.wait {
+        Some(wait) if wait.eq_ignore_ascii_case("false") => Acknowledge::Appended,
+        _ => Acknowledge::Flushed,
+    };
+    let mut encoder = Encoder { io, broker, header: &header, topic: &topic, queue_id, request };
+    let place = batches.open(io, request.peer, acknowledge);
+    let taken = if header.batch { encoder.batch(place) } else { encoder.single(place) };
+    if taken.is_ok() {
+        place.context.bytes = place.bytes.len();
+    }
+    taken
+}
+
+fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {
+    match broker.gate.refusal(io.clock.now_ms()) {
+        None => Ok(()),
+        Some((code, remark)) => refuse(code, remark),
+    }
+}
+
+/// A broker without write permission refuses order topics only; of the others, clients hear through the name server.
+fn check_permission(io: &IoState, topic: &Topic) -> Result<(), Refusal> {
+    if io.identity.permission & crate::topic::Permission::WRITE == 0 && topic.config.order {
+        let ip = io.identity.store_host.ip();
+        return refuse(ResponseCode::NO_PERMISSION, format!("the broker[{ip}] sending message is forbidden"));
+    }
+    Ok(())
+}
+
+fn check_queue(io: &IoState, header: &SendHeader<'_>, topic: &Topic, remote: SocketAddr) -> Result<u32, Refusal> {
+    let config = &topic.config;
+    let Ok(queue_id) = u32::try_from(header.queue_id) else {
+        return Ok(u32::try_from(io.entropy.below(u64::from(config.write_queue_nums))).unwrap_or(0));
+    };
+    if queue_id >= config.read_queue_nums.max(config.write_queue_nums) {
+        let remark = format!("request queueId[{queue_id}] is illegal, {topic} Producer: {remote}");
+        return refuse(ResponseCode::SYSTEM_ERROR, remark);
+    }
+    Ok(queue_id)
+}
+
+/// A consumer's own send to its retry topic: the group must exist, and a message that came back too often goes to the
+/// dead letters.
+fn check_retry(
+    broker: &BrokerSide,
+    header: &SendHeader<'_>,
+    group_name: &str,
+    version: i32,
+    topic: std::sync::Arc<Topic>,
+    queue_id: u32,
+) -> Result<(std::sync::Arc<Topic>, u32), Refusal> {
+    let Some(group) = broker.groups.get(group_name) else {
+        let remark = format!("subscription group not exist, {group_name}");
+        return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
+    };
+    let of_header = header.max_reconsume_times.filter(|_| Version(version).max_reconsume_overrides());
+    let limit = of_header.unwrap_or(group.config.retry_max_times);
+    if header.reconsume_times.unwrap_or(0) < limit {
+        return Ok((topic, queue_id));
+    }
+    let name = format!("{DEAD_LETTER_PREFIX}{group_name}");
+    match broker.topics.get(&name) {
+        Some(dead_letters) => Ok((dead_letters, 0)),
+        None => Err(Refusal::NeedsTopic(TopicWanted::DeadLetters { group: group_name.to_owned() })),
+    }
+}
+
+/// What this broker cannot do yet is refused by name: a transaction or a delay that is stored as an ordinary message
+/// would be delivered at once.
+fn check_kind(known: &properties::KnownProperties<'_>) -> Result<(), Refusal> {
+    if known.transaction_prepared.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return refuse(ResponseCode::NO_PERMISSION, "the broker does not take transaction messages yet; send them to another");
+    }
+    let delayed = known.delay_level.and_then(|level| level.parse::<i64>().ok()).is_some_and(|level| level > 0);
+    let timed = known.timer_delay_seconds.or(known.timer_delay_ms).or(known.timer_deliver_ms).is_some();
+    if delayed || timed {
+        return refuse(ResponseCode::NO_PERMISSION, "the broker does not take delayed messages yet; send them to another");
+    }
+    Ok(())
+}
+
+/// Encodes what one request brings.
+struct Encoder<'a> {
+    io: &'a IoState,
+    broker: &'a BrokerSide,
+    header: &'a SendHeader<'a>,
+    topic: &'a Topic,
+    queue_id: u32,
+    request: SendRequest<'a>,
+}
+
+/// One message of a request.
+struct Part<'a> {
+    body: &'a [u8],
+    properties: &'a [u8],
+    flag: i32,
+    joined: bool,
+}
+
+impl Encoder<'_> {
+    fn single(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
+        let properties = self.header.properties.unwrap_or_default().as_bytes();
+        let part = Part { body: self.request.body, properties, flag: self.header.flag, joined: false };
+        let (bytes, records, keys) = (batch.bytes.len(), batch.records.len(), batch.keys.len());
+        if let Err(refusal) = self.part(batch, &part) {
+            truncate(batch, bytes, records, keys);
+            return Err(refusal);
+        }
+        self.reply(batch, records);
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
+        if self.header.topic.starts_with(RETRY_PREFIX) {
+            let remark = format!("batch request does not support retry group {}", self.header.topic);
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, remark);
+        }
+        if self.request.body.len() > self.io.identity.max_message_size as usize {
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
+        }
+        let (bytes, records, keys) = (batch.bytes.len(), batch.records.len(), batch.keys.len());
+        let taken = self.batch_parts(batch);
+        let length = (batch.bytes.len() - bytes) as u64;
+        let taken = taken.and_then(|()| self.check_batch(length, batch.records.len() - records));
+        if let Err(refusal) = taken {
+            truncate(batch, bytes, records, keys);
+            return Err(refusal);
+        }
+        self.reply(batch, records);
+        Ok(())
+    }
+
+    fn batch_parts(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
+        let mut joined = false;
+        for entry in batch::entries(self.request.body) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => return refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
+            };
+            check_kind(&properties::known(entry.properties))?;
+            self.part(batch, &Part { body: entry.body, properties: entry.properties, flag: entry.flag, joined })?;
+            joined = true;
+        }
+        Ok(())
+    }
+
+    fn check_batch(&self, length: u64, records: usize) -> Result<(), Refusal> {
+        if records == 0 {
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, "the batch is empty");
+        }
+        let limit = u64::from(self.io.identity.max_message_size).min(self.io.identity.record_bytes_max);
+        if length > limit {
+            return refuse(ResponseCode::SYSTEM_ERROR, format!("the batch takes {length} bytes, at most {limit} are allowed"));
+        }
+        Ok(())
+    }
+
+    /// Appends one record, and what its queue and the index need of it.
+    fn part(&mut self, batch: &mut SendBatch, part: &Part<'_>) -> Result<(), Refusal> {
+        let identity = &self.io.identity;
+        let mut system_flag = self.header.sys_flag;
+        if self.topic.config.filter_type == FilterType::MultiTag {
+            system_flag |= sysflag::MULTI_TAGS;
+        }
+        let fields = RecordFields {
+            body: part.body,
+            body_crc: record::body_crc(part.body),
+            topic: &self.topic.name,
+            properties: part.properties,
+            queue_id: i32::try_from(self.queue_id).unwrap_or(i32::MAX),
+            flag: part.flag,
+            system_flag,
+            born_timestamp_ms: self.header.born_timestamp,
+            born_host: self.request.remote,
+            store_host: identity.store_host,
+            reconsume_times: self.header.reconsume_times.unwrap_or(0),
+            prepared_transaction_offset: 0,
+        };
+        let limit = u64::from(identity.max_message_size).min(identity.record_bytes_max);
+        match record::encoded_length(&fields) {
+            Ok(length) if length as u64 <= limit => {}
+            _ => return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL),
+        }
+        let start = batch.bytes.len();
+        let Ok(length) = record::encode(&fields, &mut batch.bytes) else {
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
+        };
+        let known = properties::known(part.properties);
+        let number = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
+        for_each_key(&self.topic.name, &known, system_flag, |hash| {
+            batch.keys.push(PendingKey { record: number, hash });
+        });
+        batch.records.push(PendingRecord {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            queue_slot: self.broker.queues.find(&self.topic.name, self.queue_id).map_or(UNRESOLVED, |q| q.slot()),
+            queue_id: self.queue_id,
+            tags_code: queue_tags_code(&self.topic.name, &known, 0, &DelayLevels::none()),
+            joined: part.joined,
+            queued: is_queued(system_flag),
+            physical_offset: cuemq_storage::position::PhysicalOffset(0),
+            queue_offset: cuemq_storage::position::QueueOffset(0),
+        });
+        Ok(())
+    }
+
+    fn reply(&self, batch: &mut SendBatch, first: usize) {
+        batch.context.replies.push(SendReply {
+            opaque: self.request.view.opaque,
+            codec: self.request.codec,
+            oneway: self.request.view.is_oneway(),
+            queue_id: i32::try_from(self.queue_id).unwrap_or(i32::MAX),
+            first: u32::try_from(first).unwrap_or(u32::MAX),
+            records: u32::try_from(batch.records.len() - first).unwrap_or(u32::MAX),
+        });
+    }
+}
+
+/// Takes back what a refused request has added.
+fn truncate(batch: &mut SendBatch, bytes: usize, records: usize, keys: usize) {
+    batch.bytes.truncate(bytes);
+    batch.records.truncate(records);
+    batch.keys.truncate(keys);
+}

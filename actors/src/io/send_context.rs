@@ -1,0 +1,66 @@
+//! What goes to the commit log with a batch of sends and comes back with its outcome.
+
+use actix::Recipient;
+use cuemq_net::frame::HeaderCodec;
+use cuemq_storage::commit_log::RecordBatch;
+use cuemq_storage::log_state::Outcome;
+use smallvec::SmallVec;
+
+use super::egress::Lost;
+use crate::peer::PeerKey;
+
+/// One send request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct SendReply {
+    /// The request's number.
+    pub opaque: i32,
+    /// The encoding of its header, which the answer takes too.
+    pub codec: HeaderCodec,
+    /// Whether its sender forbids an answer.
+    pub oneway: bool,
+    /// The queue.
+    pub queue_id: i32,
+    /// Its first record in the batch.
+    pub first: u32,
+    /// How many records it has; more than one for a batch message.
+    pub records: u32,
+}
+
+/// The senders of a batch: all on one connection.
+#[derive(Debug)]
+pub struct SendContext {
+    /// The connection.
+    pub peer: PeerKey,
+    /// The requests, in the order of their records.
+    pub replies: SmallVec<[SendReply; 8]>,
+    /// What the batch takes of the connection's budget, in bytes.
+    pub bytes: usize,
+    /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
+    lost: Option<Recipient<Lost>>,
+}
+
+/// The sends of one connection on their way through the log.
+pub type SendBatch = RecordBatch<SendContext>;
+
+impl SendContext {
+    /// The senders of a batch that begins now.
+    #[must_use]
+    pub fn new(peer: PeerKey, lost: Recipient<Lost>) -> Self {
+        Self { peer, replies: SmallVec::new(), bytes: 0, lost: Some(lost) }
+    }
+
+    /// The outcome is known and will be told.
+    pub fn settle(&mut self) {
+        self.lost = None;
+    }
+}
+
+impl Drop for SendContext {
+    #[expect(clippy::disallowed_methods, reason = "one message for each batch, bounded by the budget of its bytes")]
+    fn drop(&mut self) {
+        if let Some(lost) = self.lost.take() {
+            let replies = std::mem::take(&mut self.replies);
+            lost.do_send(Lost { peer: self.peer, replies, bytes: self.bytes, outcome: Outcome::Unknown });
+        }
+    }
+}

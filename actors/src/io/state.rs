@@ -1,0 +1,190 @@
+//! What the connections of one I/O thread share: tables they read, actors they send to, and buffers they take turns with.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use cuemq_net::header::HeaderScratch;
+use cuemq_storage::clock::Clock;
+use cuemq_storage::commit_log::LogView;
+use cuemq_storage::entropy::Entropy;
+use cuemq_storage::queue_directory::QueueDirectory;
+
+use super::budget::Budget;
+use super::egress::Lost;
+use super::identity::Identity;
+use super::peer_table::PeerTable;
+use super::send_context::SendBatch;
+use crate::cold_reads::Warm;
+use crate::commit_log::{AppendBatch, SendGate};
+use crate::group::GroupView;
+use crate::hold::actor::Park;
+use crate::metrics::Metrics;
+use crate::peer::PeerKey;
+use crate::rebalance::SubscriptionView;
+use crate::router::Router;
+use crate::topic::TopicView;
+
+/// Bytes that one connection reads in one go.
+pub const READ_BYTES: usize = 256 * 1024;
+/// How many emptied batches are kept for the next ones.
+const SPARE_BATCHES: usize = 64;
+
+/// The broker's side of a thread: absent where only a name server runs.
+pub struct BrokerSide {
+    /// The topics.
+    pub topics: TopicView,
+    /// The consumer groups' settings.
+    pub groups: GroupView,
+    /// The consumer groups' subscriptions.
+    pub subscriptions: SubscriptionView,
+    /// The commit log.
+    pub log: Arc<LogView>,
+    /// The consume queues.
+    pub queues: Arc<QueueDirectory>,
+    /// Whether sends are accepted.
+    pub gate: Arc<SendGate>,
+    /// Takes batches of sends. One address for the whole thread: its clones would widen the mailbox.
+    pub append: Recipient<AppendBatch>,
+    /// Takes pulls that wait for a message.
+    pub hold: Recipient<Park>,
+    /// Makes records present that are not in memory.
+    pub cold: Recipient<Warm>,
+}
+
+/// The shared state of one I/O thread.
+pub struct IoState {
+    /// The connections.
+    pub peers: RefCell<PeerTable>,
+    /// Who this broker is.
+    pub identity: Arc<Identity>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub entropy: Arc<dyn Entropy>,
+    /// The broker's side.
+    pub broker: Option<BrokerSide>,
+    /// Takes what is not sent or pulled.
+    pub router: Router,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Hears of batches that were dropped without an outcome.
+    pub lost: Recipient<Lost>,
+    /// How long a connection may be idle.
+    pub idle_limit: Duration,
+    /// The bytes of sends that may be under way in the whole process.
+    pub budget: Arc<Budget>,
+    /// Whether connections end as soon as their outboxes are empty.
+    pub stopping: Cell<bool>,
+    /// Connections that wait for the budget.
+    held_back: RefCell<Vec<PeerKey>>,
+    /// The read buffer, taken by the connection whose turn it is.
+    read_buffer: RefCell<Vec<u8>>,
+    header_scratch: RefCell<HeaderScratch>,
+    spare: RefCell<Vec<SendBatch>>,
+}
+
+/// What [`IoState`] is made of.
+pub struct IoParts {
+    /// The number of the thread.
+    pub thread: u16,
+    /// Who this broker is.
+    pub identity: Arc<Identity>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub entropy: Arc<dyn Entropy>,
+    /// The broker's side.
+    pub broker: Option<BrokerSide>,
+    /// Takes what is not sent or pulled.
+    pub router: Router,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Hears of batches that were dropped.
+    pub lost: Recipient<Lost>,
+    /// How long a connection may be idle.
+    pub idle_limit: Duration,
+    /// The process's budget.
+    pub budget: Arc<Budget>,
+}
+
+impl IoState {
+    /// The state of a thread without connections.
+    #[must_use]
+    pub fn new(parts: IoParts) -> Rc<Self> {
+        Rc::new(Self {
+            peers: RefCell::new(PeerTable::new(parts.thread)),
+            identity: parts.identity,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            broker: parts.broker,
+            router: parts.router,
+            metrics: parts.metrics,
+            lost: parts.lost,
+            idle_limit: parts.idle_limit,
+            budget: parts.budget,
+            stopping: Cell::new(false),
+            held_back: RefCell::default(),
+            read_buffer: RefCell::default(),
+            header_scratch: RefCell::default(),
+            spare: RefCell::default(),
+        })
+    }
+
+    /// The read buffer, [`READ_BYTES`] long. Give it back by [`IoState::return_buffers`].
+    pub fn take_buffers(&self) -> (Vec<u8>, HeaderScratch) {
+        let mut buffer = self.read_buffer.take();
+        if buffer.len() < READ_BYTES {
+            buffer.resize(READ_BYTES, 0);
+        }
+        (buffer, self.header_scratch.take())
+    }
+
+    /// Gives the buffers back.
+    pub fn return_buffers(&self, buffer: Vec<u8>, scratch: HeaderScratch) {
+        self.read_buffer.replace(buffer);
+        self.header_scratch.replace(scratch);
+    }
+
+    /// An emptied batch, if one is at hand.
+    pub fn spare_batch(&self) -> Option<SendBatch> {
+        self.spare.borrow_mut().pop()
+    }
+
+    /// Keeps an emptied batch for later.
+    pub fn recycle(&self, mut batch: SendBatch) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_BATCHES && batch.bytes.capacity() <= 4 * READ_BYTES {
+            batch.bytes.clear();
+            batch.records.clear();
+            batch.keys.clear();
+            batch.context.replies.clear();
+            spare.push(batch);
+        }
+    }
+
+    /// Gives budget back.
+    pub fn release(&self, bytes: usize) {
+        self.budget.release(bytes);
+    }
+
+    /// Lets a connection wait for the budget.
+    pub fn hold_back(&self, key: PeerKey) {
+        self.held_back.borrow_mut().push(key);
+    }
+
+    /// Lets the connections go on that waited for the budget; those that still have to wait come back.
+    pub fn relieve(&self) {
+        if self.held_back.borrow().is_empty() {
+            return;
+        }
+        let peers = self.peers.borrow();
+        for key in self.held_back.take() {
+            if let Some(peer) = peers.get(key) {
+                peer.wake();
+            }
+        }
+    }
+}

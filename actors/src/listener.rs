@@ -1,0 +1,202 @@
+//! Accepts connections on one service's ports and spreads them over the I/O threads. Built anew after a failure, it binds
+//! the same ports again; connections that are open do not notice.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Recipient, WrapFuture};
+use tokio::sync::mpsc;
+
+use crate::io::egress::{Door, Serve};
+use crate::metrics::Metrics;
+use crate::net::{Listener as Socket, Net};
+use crate::supervise::Context;
+
+/// Old clients send to the broker's port less this.
+const FAST_DISTANCE: u16 = 2;
+/// How often a pair of ports is tried when the kernel picks.
+const TRIES: usize = 64;
+/// How long a listener rests when the process has no descriptor to spare.
+const REST: Duration = Duration::from_millis(100);
+
+/// Which ports a listener binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// The broker's port and that port less 2.
+    Broker,
+    /// The name server's port.
+    NameServer,
+}
+
+/// A port that cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; stop what uses the port, or choose another one")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Counts the open connections of a service.
+#[derive(Debug)]
+pub struct ConnectionLimit {
+    open: AtomicUsize,
+    most: usize,
+}
+
+/// The right of one connection to be open; given back when it is dropped.
+#[derive(Debug)]
+pub struct Permit(Arc<ConnectionLimit>);
+
+impl ConnectionLimit {
+    /// A limit of `most` connections.
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), most })
+    }
+
+    /// Takes a permit, if one is left.
+    #[must_use]
+    pub fn take(self: &Arc<Self>) -> Option<Permit> {
+        if self.open.fetch_add(1, Ordering::AcqRel) >= self.most {
+            self.open.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Permit(Arc::clone(self)))
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a listener works with.
+#[derive(Clone)]
+pub struct ListenerParts {
+    /// The network.
+    pub net: Arc<dyn Net>,
+    /// Which ports.
+    pub ports: Ports,
+    /// The address to listen on; port 0 lets the kernel pick.
+    pub address: SocketAddr,
+    /// Serve the connections, one for each I/O thread.
+    pub egress: Vec<Recipient<Serve>>,
+    /// How many may be open.
+    pub limit: Arc<ConnectionLimit>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Is told the real address, or why there is none, each time the ports are bound.
+    pub bound: mpsc::UnboundedSender<Result<SocketAddr, BindError>>,
+}
+
+/// The actor.
+pub struct Listener {
+    parts: ListenerParts,
+}
+
+impl Listener {
+    /// A listener that binds when it starts.
+    #[must_use]
+    pub fn new(parts: ListenerParts) -> Self {
+        Self { parts }
+    }
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let parts = self.parts.clone();
+        let binding = async move {
+            match parts.ports {
+                Ports::Broker => bind_pair(parts.net.as_ref(), parts.address).await,
+                Ports::NameServer => bind_one(parts.net.as_ref(), parts.address).await.map(|one| vec![(one, Door::NameServer)]),
+            }
+        };
+        ctx.wait(binding.into_actor(self).map(|bound, listener, ctx| match bound {
+            Ok(sockets) => listener.serve(sockets, ctx),
+            Err(error) => {
+                // Whoever waits for the first binding decides; a later one is tried again by the policy.
+                let again = error.to_string();
+                let _ = listener.parts.bound.send(Err(error));
+                ctx.fail(again);
+            }
+        }));
+    }
+}
+
+impl Listener {
+    fn serve(&mut self, sockets: Vec<(Box<dyn Socket>, Door)>, ctx: &mut Context<Self>) {
+        if let Some((main, _)) = sockets.first()
+            && let Ok(address) = main.local_addr()
+        {
+            // A restarted listener takes the same ports again.
+            self.parts.address = address;
+            let _ = self.parts.bound.send(Ok(address));
+        }
+        let turn = Rc::new(std::cell::Cell::new(0));
+        for (socket, door) in sockets {
+            let parts = self.parts.clone();
+            ctx.spawn(accept(parts, socket, door, Rc::clone(&turn)).into_actor(self));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounded by the limit of connections")]
+async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
+    loop {
+        let accepted = match socket.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "connections cannot be accepted now");
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+        };
+        let Some(permit) = parts.limit.take() else {
+            parts.metrics.connections_refused.add(1);
+            tracing::warn!(open = parts.limit.open(), "too many connections: one was closed at once");
+            continue;
+        };
+        parts.metrics.connections_opened.add(1);
+        let next = turn.get();
+        turn.set(next.wrapping_add(1));
+        if let Some(egress) = parts.egress.get(next % parts.egress.len().max(1)) {
+            egress.do_send(Serve { accepted, door, permit });
+        }
+    }
+}
+
+async fn bind_one(net: &dyn Net, address: SocketAddr) -> Result<Box<dyn Socket>, BindError> {
+    net.bind(address).await.map_err(|source| BindError { address, source })
+}
+
+/// Binds P and P − 2. Where the kernel picks P, both are tried until both are free.
+async fn bind_pair(net: &dyn Net, address: SocketAddr) -> Result<Vec<(Box<dyn Socket>, Door)>, BindError> {
+    let ip: IpAddr = address.ip();
+    let mut tries = if address.port() == 0 { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let main = bind_one(net, address).await?;
+        let port = main.local_addr().map_err(|source| BindError { address, source })?.port();
+        let fast = SocketAddr::new(ip, port.saturating_sub(FAST_DISTANCE));
+        match bind_one(net, fast).await {
+            Ok(fast) => return Ok(vec![(main, Door::Broker), (fast, Door::Fast)]),
+            Err(error) if tries == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether sends are accepted now, and if not, why; read by every connection before it takes a send.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cuemq_net::code::ResponseCode;
+use cuemq_storage::commit_log::LogView;
+
+/// The gate that every send passes.
+#[derive(Debug)]
+pub struct SendGate {
+    log: Arc<LogView>,
+    from_ms: u64,
+    full: AtomicBool,
+    available: AtomicU64,
+    needed: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl SendGate {
+    /// A gate that opens at `from_ms`, in milliseconds since 1970, for sends into `log`.
+    #[must_use]
+    pub fn new(log: Arc<LogView>, from_ms: u64) -> Self {
+        Self {
+            log,
+            from_ms,
+            full: AtomicBool::new(false),
+            available: AtomicU64::new(u64::MAX),
+            needed: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Why a send is refused at `now_ms`; `None` when it is not.
+    #[must_use]
+    pub fn refusal(&self, now_ms: u64) -> Option<(ResponseCode, Cow<'static, str>)> {
+        let unavailable = |remark: &'static str| Some((ResponseCode::SERVICE_NOT_AVAILABLE, Cow::Borrowed(remark)));
+        if now_ms < self.from_ms {
+            let remark = format!("broker unable to service, until {}", self.from_ms);
+            return Some((ResponseCode::SYSTEM_ERROR, remark.into()));
+        }
+        if self.log.is_poisoned() {
+            return unavailable(
+                "service not available now: a write to the disk has failed, and nothing is accepted until the broker is \
+                 restarted; see its log for the file and the error",
+            );
+        }
+        if self.stopping.load(Ordering::Relaxed) {
+            return unavailable("service not available now: the broker is stopping");
+        }
+        if self.full.load(Ordering::Relaxed) {
+            let (available, needed) = (self.available.load(Ordering::Relaxed), self.needed.load(Ordering::Relaxed));
+            let remark = format!(
+                "service not available now, maybe disk full: {available} bytes are free where {needed} are needed; make \
+                 room on the broker's disk, sends go on by themselves"
+            );
+            return Some((ResponseCode::SERVICE_NOT_AVAILABLE, remark.into()));
+        }
+        None
+    }
+
+    /// Notes how much room the disk has and how much has to stay free; whether that changed the answer.
+    pub fn note_space(&self, available: u64, needed: u64) -> bool {
+        self.available.store(available, Ordering::Relaxed);
+        self.needed.store(needed, Ordering::Relaxed);
+        let full = available < needed;
+        self.full.swap(full, Ordering::Relaxed) != full
+    }
+
+    /// Whether the disk was found full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Closes the gate for good.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
