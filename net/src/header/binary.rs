@@ -15,72 +15,104 @@ use crate::language::Language;
 
 /// Reads a binary header.
 pub(super) fn parse(bytes: &[u8]) -> Result<HeaderView<'_>, HeaderError> {
-    let mut reader = Reader { left: bytes };
-    let code = reader.short("code")?;
-    let [language] = reader.array("language")?;
-    let mut view = HeaderView {
-        code: code.into(),
-        language: Language::from_number(language),
-        version: reader.short("version")?.into(),
-        opaque: reader.int("opaque")?,
-        flag: reader.int("flag")?,
-        ..HeaderView::default()
+    let mut reader = Reader {
+        left: bytes,
+        fault: HeaderError::Trailing { extra: 0 },
     };
-    let remark = reader.int("remark length")?;
-    let remark = reader.sized(remark, "remark")?;
-    view.remark = if remark.is_empty() { None } else { Some(text(remark)?) };
-    let fields = reader.int("field table length")?;
-    let mut fields = Reader {
-        left: reader.sized(fields, "field table")?,
-    };
-    while !fields.left.is_empty() {
-        let key = fields.short("key length")?;
-        let key = text(fields.sized(key.into(), "key")?)?;
-        let value = fields.int("value length")?;
-        let value = text(fields.sized(value, "value")?)?;
-        view.push(key, value)?;
-    }
-    match reader.left.len() {
-        0 => Ok(view),
-        extra => Err(HeaderError::Trailing { extra }),
+    let mut view = HeaderView::default();
+    match reader.header(&mut view) {
+        Some(()) => Ok(view),
+        None => Err(reader.fault),
     }
 }
 
-/// The part of a header that is not read yet.
+/// The part of a header that is not read yet. As in the JSON scanner, methods return `Option` and leave what went wrong
+/// in `fault`.
 struct Reader<'a> {
     left: &'a [u8],
+    /// Means something once a method has returned `None`.
+    fault: HeaderError,
 }
 
 impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self, member: &'static str) -> Result<[u8; N], HeaderError> {
-        let left = self.left.len();
-        let (array, rest) = self.left.split_first_chunk().ok_or(HeaderError::Truncated {
-            member,
-            needed: N,
-            left,
-        })?;
-        self.left = rest;
-        Ok(*array)
+    fn header(&mut self, view: &mut HeaderView<'a>) -> Option<()> {
+        view.code = self.short("code")?.into();
+        let [language] = self.array("language")?;
+        view.language = Language::from_number(language);
+        view.version = self.short("version")?.into();
+        view.opaque = self.int("opaque")?;
+        view.flag = self.int("flag")?;
+        let remark = self.int("remark length")?;
+        view.remark = Some(self.text(remark, "remark")?).filter(|remark| !remark.is_empty());
+        let table = self.int("field table length")?;
+        let table = self.sized(table, "field table")?;
+        // only the table is left to read; what follows it is not part of a header
+        let extra = std::mem::replace(&mut self.left, table).len();
+        while !self.left.is_empty() {
+            let key = self.short("key length")?;
+            let key = self.text(key.into(), "key")?;
+            let value = self.int("value length")?;
+            let value = self.text(value, "value")?;
+            if let Err(error) = view.push(key, value) {
+                return self.refuse(error.into());
+            }
+        }
+        match extra {
+            0 => Some(()),
+            extra => self.refuse(HeaderError::Trailing { extra }),
+        }
     }
 
-    fn short(&mut self, member: &'static str) -> Result<i16, HeaderError> {
+    #[cold]
+    fn refuse<T>(&mut self, error: HeaderError) -> Option<T> {
+        self.fault = error;
+        None
+    }
+
+    #[cold]
+    fn cut<T>(&mut self, member: &'static str, needed: usize) -> Option<T> {
+        let left = self.left.len();
+        self.refuse(HeaderError::Truncated { member, needed, left })
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, member: &'static str) -> Option<[u8; N]> {
+        let Some((array, rest)) = self.left.split_first_chunk() else {
+            return self.cut(member, N);
+        };
+        self.left = rest;
+        Some(*array)
+    }
+
+    #[inline]
+    fn short(&mut self, member: &'static str) -> Option<i16> {
         self.array(member).map(i16::from_be_bytes)
     }
 
-    fn int(&mut self, member: &'static str) -> Result<i32, HeaderError> {
+    #[inline]
+    fn int(&mut self, member: &'static str) -> Option<i32> {
         self.array(member).map(i32::from_be_bytes)
     }
 
     /// Takes as many bytes as a length that was read says.
-    fn sized(&mut self, length: i32, member: &'static str) -> Result<&'a [u8], HeaderError> {
-        let needed = usize::try_from(length).map_err(|_| HeaderError::NegativeLength { member, length })?;
-        let left = self.left.len();
-        let (taken, rest) =
-            self.left
-                .split_at_checked(needed)
-                .ok_or(HeaderError::Truncated { member, needed, left })?;
+    #[inline]
+    fn sized(&mut self, length: i32, member: &'static str) -> Option<&'a [u8]> {
+        let Ok(needed) = usize::try_from(length) else {
+            return self.refuse(HeaderError::NegativeLength { member, length });
+        };
+        let Some((taken, rest)) = self.left.split_at_checked(needed) else {
+            return self.cut(member, needed);
+        };
         self.left = rest;
-        Ok(taken)
+        Some(taken)
+    }
+
+    #[inline]
+    fn text(&mut self, length: i32, member: &'static str) -> Option<&'a str> {
+        match text(self.sized(length, member)?) {
+            Ok(text) => Some(text),
+            Err(error) => self.refuse(error),
+        }
     }
 }
 
@@ -139,6 +171,14 @@ mod tests {
             parse(&header(&[0; 9])).map(|_| ()),
             Err(HeaderError::Trailing { extra: 1 })
         );
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_an_error() {
+        let bytes = header(b"\0\0\0\0\0\0\0\x09\0\x01k\0\0\0\x02\xc3\xa9");
+        assert_eq!(parse(&bytes).unwrap().get("k"), Some("é"));
+        let cut = header(b"\0\0\0\0\0\0\0\x08\0\x01k\0\0\0\x01\xc3");
+        assert_eq!(parse(&cut), Err(HeaderError::NotUtf8 { at: 0 }));
     }
 
     #[test]

@@ -107,12 +107,22 @@ impl<'a> HeaderView<'a> {
     }
 
     /// Adds a field, up to [`MAX_FIELDS`].
-    fn push(&mut self, key: &'a str, value: &'a str) -> Result<(), HeaderError> {
+    #[inline]
+    fn push(&mut self, key: &'a str, value: &'a str) -> Result<(), TooManyFields> {
         if self.fields.len() >= MAX_FIELDS {
-            return Err(HeaderError::TooManyFields { limit: MAX_FIELDS });
+            return Err(TooManyFields);
         }
         self.fields.push((key, value));
         Ok(())
+    }
+}
+
+/// One field more than [`MAX_FIELDS`]; of no size, so that it does not slow the fields that are in time.
+struct TooManyFields;
+
+impl From<TooManyFields> for HeaderError {
+    fn from(TooManyFields: TooManyFields) -> Self {
+        Self::TooManyFields { limit: MAX_FIELDS }
     }
 }
 
@@ -129,6 +139,7 @@ pub fn parse<'a>(
 }
 
 /// Checks that bytes are text.
+#[inline]
 fn text(bytes: &[u8]) -> Result<&str, HeaderError> {
     std::str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 {
         at: error.valid_up_to(),

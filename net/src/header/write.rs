@@ -224,13 +224,24 @@ fn sized(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a JSON string: quotes, backslashes and control characters are escaped, all else stays as it is.
 fn quoted(out: &mut Vec<u8>, text: &str) {
-    const HEX: [u8; 16] = *b"0123456789ABCDEF";
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(found) = rest
-        .iter()
-        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    // without a way out of the loop it is done many bytes at a time
+    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        escaped(out, text.as_bytes());
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+}
+
+#[inline]
+fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+fn escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+    while let Some(found) = rest.iter().position(|&byte| needs_escape(byte)) {
         let (clean, tail) = rest.split_at(found);
         out.extend_from_slice(clean);
         let Some((&byte, tail)) = tail.split_first() else { break };
@@ -240,15 +251,13 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => {
-                let [high, low] =
-                    [byte >> 4, byte & 15].map(|digit| HEX.get(usize::from(digit)).copied().unwrap_or(b'0'));
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+                let digit = |digit: u8| HEX.get(usize::from(digit)).copied().unwrap_or(b'0');
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
             }
         }
         rest = tail;
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 #[cfg(test)]
