@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::code::{RequestCode, ResponseCode};
 use crate::error::{DecodeError, FrameError};
 use crate::frame::{self, HeaderCodec, MAX_FRAME_BYTES};
-use crate::header::{self, FLAG_ONEWAY, FLAG_RESPONSE, HeaderScratch, HeaderView};
+use crate::header::{self, FLAG_ONEWAY, FLAG_RESPONSE, FieldWriter, HeaderScratch, HeaderView};
 use crate::language::Language;
 use crate::version::Version;
 
@@ -106,6 +106,13 @@ impl Command {
         self
     }
 
+    /// Sets the fields of a typed header: `with_header(|fields| header.write(fields))`.
+    #[must_use]
+    pub fn with_header(mut self, write: impl FnOnce(&mut FieldWriter<'_>)) -> Self {
+        write(&mut FieldWriter::to_memory(&mut self.fields));
+        self
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
@@ -187,7 +194,7 @@ impl Command {
         let keys_fit = self.fields.iter().all(|(key, _)| i16::try_from(key.len()).is_ok());
         let codec = if keys_fit { self.codec } else { HeaderCodec::Json };
         let remark = self.remark.as_deref();
-        let write = |fields: &mut header::FieldWriter<'_>| {
+        let write = |fields: &mut FieldWriter<'_>| {
             for (key, value) in self.fields.iter() {
                 fields.text(key, value);
             }
@@ -201,6 +208,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::MaxOffset;
 
     fn round(command: &Command) -> Command {
         let mut out = Vec::new();
@@ -231,6 +239,18 @@ mod tests {
         let answer = Command::response_to(&request, ResponseCode::SUCCESS);
         assert_eq!((answer.opaque, answer.codec, answer.code), (77, HeaderCodec::Binary, 0));
         assert!(answer.is_response() && !answer.is_oneway());
+    }
+
+    #[test]
+    fn a_typed_header_becomes_fields() {
+        let header = MaxOffset {
+            topic: "T",
+            queue_id: 3,
+            committed: Some(true),
+        };
+        let command = Command::request(RequestCode::GET_MAX_OFFSET).with_header(|fields| header.write(fields));
+        let fields: Vec<_> = command.fields.iter().collect();
+        assert_eq!(fields, [("topic", "T"), ("queueId", "3"), ("committed", "true")]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! serializeTypeCurrentRPC, version. The layout of the binary form stands in `binary.rs`.
 
 use super::MAX_HEADER_BYTES;
+use crate::command::Fields;
 use crate::error::FrameError;
 use crate::frame::{HeaderCodec, MAX_FRAME_BYTES, PREFIX_BYTES};
 use crate::language::Language;
@@ -78,12 +79,16 @@ fn json(out: &mut Vec<u8>, head: Head, remark: Option<&str>, fields: impl FnOnce
     out.extend_from_slice(b"{\"code\":");
     digits(out, head.code.into());
     out.push(b',');
-    let mut writer = FieldWriter {
+    let mut writer = FieldWriter(Sink::Json {
         out,
-        form: Form::Json(Object::Absent),
-    };
+        object: Object::Absent,
+    });
     fields(&mut writer);
-    if let Form::Json(Object::Empty | Object::Filled) = writer.form {
+    if let Sink::Json {
+        object: Object::Empty | Object::Filled,
+        ..
+    } = writer.0
+    {
         out.extend_from_slice(b"},");
     }
     out.extend_from_slice(b"\"flag\":");
@@ -117,27 +122,23 @@ fn binary(
     sized(out, remark.unwrap_or_default());
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    fields(&mut FieldWriter {
-        out,
-        form: Form::Binary,
-    });
+    fields(&mut FieldWriter(Sink::Binary(out)));
     let length = (out.len() - start - 4) as u32;
     if let Some(place) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<4>) {
         *place = length.to_be_bytes();
     }
 }
 
-/// Adds extension fields to a header that is being written. A key must be shorter than 32 KiB.
+/// Adds extension fields to a header that is being written, or to a [`Command`](crate::command::Command). A key must be
+/// shorter than 32 KiB.
 #[derive(Debug)]
-pub struct FieldWriter<'o> {
-    out: &'o mut Vec<u8>,
-    form: Form,
-}
+pub struct FieldWriter<'o>(Sink<'o>);
 
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    Json(Object),
-    Binary,
+#[derive(Debug)]
+enum Sink<'o> {
+    Json { out: &'o mut Vec<u8>, object: Object },
+    Binary(&'o mut Vec<u8>),
+    Memory(&'o mut Fields),
 }
 
 /// How far the JSON object of fields has come.
@@ -148,68 +149,78 @@ enum Object {
     Filled,
 }
 
-impl FieldWriter<'_> {
+impl<'o> FieldWriter<'o> {
+    /// Makes a writer that sets fields in memory.
+    pub(crate) fn to_memory(fields: &'o mut Fields) -> Self {
+        Self(Sink::Memory(fields))
+    }
+
     /// Makes the object of fields appear even if no field follows, as Java does for codes that have a header class.
     pub fn present(&mut self) {
-        if let Form::Json(object @ Object::Absent) = &mut self.form {
-            *object = Object::Empty;
-            self.out.extend_from_slice(b"\"extFields\":{");
+        if let Sink::Json { out, object } = &mut self.0 {
+            open(out, object);
         }
     }
 
     /// Adds a text.
     pub fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        match self.form {
-            Form::Json(_) => quoted(self.out, value),
-            Form::Binary => sized(self.out, value),
+        match &mut self.0 {
+            Sink::Json { out, object } => {
+                json_key(out, object, key);
+                quoted(out, value);
+            }
+            Sink::Binary(out) => {
+                binary_key(out, key);
+                sized(out, value);
+            }
+            Sink::Memory(fields) => fields.set(key, value),
         }
     }
 
     /// Adds a number; like all fields it travels as text.
     pub fn number(&mut self, key: &str, value: i64) {
-        self.key(key);
-        let mut buffer = itoa::Buffer::new();
-        self.plain(buffer.format(value));
+        self.plain(key, itoa::Buffer::new().format(value));
     }
 
     /// Adds `true` or `false`.
     pub fn boolean(&mut self, key: &str, value: bool) {
-        self.key(key);
-        self.plain(if value { "true" } else { "false" });
-    }
-
-    fn key(&mut self, key: &str) {
-        match self.form {
-            Form::Json(object) => {
-                match object {
-                    Object::Absent => self.present(),
-                    Object::Empty => {}
-                    Object::Filled => self.out.push(b','),
-                }
-                self.form = Form::Json(Object::Filled);
-                quoted(self.out, key);
-                self.out.push(b':');
-            }
-            Form::Binary => {
-                debug_assert!(i16::try_from(key.len()).is_ok(), "a key of {} bytes", key.len());
-                self.out.extend_from_slice(&(key.len() as u16).to_be_bytes());
-                self.out.extend_from_slice(key.as_bytes());
-            }
-        }
+        self.plain(key, if value { "true" } else { "false" });
     }
 
     /// Adds a value that needs no escapes.
-    fn plain(&mut self, value: &str) {
-        match self.form {
-            Form::Json(_) => {
-                self.out.push(b'"');
-                self.out.extend_from_slice(value.as_bytes());
-                self.out.push(b'"');
-            }
-            Form::Binary => sized(self.out, value),
+    fn plain(&mut self, key: &str, value: &str) {
+        if let Sink::Json { out, object } = &mut self.0 {
+            json_key(out, object, key);
+            out.push(b'"');
+            out.extend_from_slice(value.as_bytes());
+            out.push(b'"');
+        } else {
+            self.text(key, value);
         }
     }
+}
+
+fn open(out: &mut Vec<u8>, object: &mut Object) {
+    if *object == Object::Absent {
+        *object = Object::Empty;
+        out.extend_from_slice(b"\"extFields\":{");
+    }
+}
+
+fn json_key(out: &mut Vec<u8>, object: &mut Object, key: &str) {
+    open(out, object);
+    if *object == Object::Filled {
+        out.push(b',');
+    }
+    *object = Object::Filled;
+    quoted(out, key);
+    out.push(b':');
+}
+
+fn binary_key(out: &mut Vec<u8>, key: &str) {
+    debug_assert!(i16::try_from(key.len()).is_ok(), "a key of {} bytes", key.len());
+    out.extend_from_slice(&(key.len() as u16).to_be_bytes());
+    out.extend_from_slice(key.as_bytes());
 }
 
 fn digits(out: &mut Vec<u8>, number: i64) {
