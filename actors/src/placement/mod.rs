@@ -1,6 +1,6 @@
 //! The `Spawn` seam: everything that runs is started here, on the thread that a [`Layout`] gives it.
 //!
-//! In production each thread of the layout is an actix [`Arbiter`]. In tests and in the simulation there are no threads
+//! In production each thread of the layout is an actix `Arbiter`. In tests and in the simulation there are no threads
 //! of ours: all roles live on the current `LocalSet`, since an `Arbiter` does not run inside a simulated host.
 //! [`Placement`] is a cheap handle that may be cloned and sent anywhere; [`Threads`] owns the threads and joins them.
 

@@ -13,8 +13,8 @@ use actix::fut::ActorFuture;
 use actix::{Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle};
 
 use super::fault::{FaultPoint, Site};
-use super::life::{Item, Wait};
 use super::report::Cause;
+use super::value::{Item, Wait};
 
 /// The context of a supervised actor: `type Context = Context<Self>;`.
 pub struct Context<A: Actor<Context = Self>> {

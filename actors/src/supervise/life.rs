@@ -1,21 +1,18 @@
 //! The life of a supervised actor: one task that owns the mailbox, builds the actor, runs it, and builds it anew.
 //!
-//! This is what actix's `ContextFut` does (wait futures first, then the mailbox, then the spawned futures), with three
-//! changes: a panic anywhere ends the value and not the mailbox, so that the same address and the messages queued in it
-//! go on with a fresh value; at most [`MESSAGES_PER_TURN`] messages are handled before the thread's other tasks get their
-//! turn; and the supervisor can ask for the end, which comes when the mailbox is empty.
+//! A panic anywhere ends the value and not the mailbox, so that the same address and the messages queued in it go on with
+//! a fresh value. The supervisor can ask for the end, which comes when the mailbox is empty.
 
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use actix::dev::ContextParts;
 use actix::dev::channel::AddressReceiver;
-use actix::dev::{ContextParts, EnvelopeProxy};
-use actix::fut::ActorFuture;
-use actix::{Actor, ActorContext, ActorState, Recipient, Running, SpawnHandle};
+use actix::{Actor, ActorState, Recipient};
 use cuemq_storage::clock::Clock;
-use futures_util::{FutureExt, Stream};
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
@@ -25,14 +22,8 @@ use super::panic::guarded;
 use super::policy::{RestartBudget, Verdict};
 use super::report::{Cause, ChildEvent, ChildReport, Failure};
 use super::tree::ChildId;
+use super::value::{Turn, Value};
 
-/// How many messages an actor handles before the other tasks of its thread get their turn.
-const MESSAGES_PER_TURN: u32 = 256;
-
-/// A future spawned on an actor's context.
-pub(super) type Item<A> = (SpawnHandle, Wait<A>);
-/// A future that an actor waits for, taking no message meanwhile.
-pub(super) type Wait<A> = Pin<Box<dyn ActorFuture<A, Output = ()>>>;
 /// Builds a fresh value of an actor.
 pub(super) type Factory<A> = Box<dyn FnMut(&mut <A as Actor>::Context) -> Result<A, Cause> + Send>;
 
@@ -80,23 +71,6 @@ enum Stage<A: Actor> {
     Resting(Pin<Box<Sleep>>),
     Running(Value<A>),
     Ended,
-}
-
-/// One value of the actor with the futures that belong to it.
-struct Value<A: Actor> {
-    actor: A,
-    waits: Vec<Wait<A>>,
-    items: Vec<Item<A>>,
-    /// It was told that the supervisor asked for the end.
-    told: bool,
-}
-
-/// How a turn ended.
-enum Turn {
-    Idle,
-    Again,
-    Ended,
-    Failed(Failure),
 }
 
 impl<A: Actor<Context = Context<A>>> Life<A> {
@@ -157,12 +131,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         if self.context.agenda.state == ActorState::Started {
             self.context.agenda.state = ActorState::Running;
         }
-        self.stage = Stage::Running(Value {
-            actor,
-            waits: Vec::new(),
-            items: Vec::new(),
-            told: false,
-        });
+        self.stage = Stage::Running(Value::new(actor));
         if self.context.agenda.given_up.is_none() {
             if let Some(up) = self.cord.up.take() {
                 let _ = up.send(Ok(()));
@@ -267,126 +236,5 @@ impl<A: Actor<Context = Context<A>>> Future for Life<A> {
                 return Poll::Ready(());
             }
         }
-    }
-}
-
-impl<A: Actor<Context = Context<A>>> Value<A> {
-    /// Wait futures first, then messages, then spawned futures, until nothing is ready.
-    fn turn(
-        &mut self,
-        mailbox: &mut AddressReceiver<A>,
-        ctx: &mut Context<A>,
-        closing: bool,
-        cx: &mut task::Context<'_>,
-    ) -> Turn {
-        let mut left = MESSAGES_PER_TURN;
-        loop {
-            self.take_up(ctx);
-            if self.wait(ctx, cx).is_pending() {
-                return Turn::Idle;
-            }
-            self.handle_messages(mailbox, ctx, &mut left, cx);
-            self.poll_items(ctx, cx);
-            if let Some(cause) = ctx.agenda.given_up.take() {
-                return Turn::Failed(Failure::GaveUp(cause.into()));
-            }
-            if self.take_up(ctx) && !ctx.agenda.ending() {
-                continue;
-            }
-            let abandoned = left > 0 && !mailbox.connected() && self.items.is_empty();
-            if left == 0 {
-                // Unlike waking itself, this lets the thread look at its sockets and timers first.
-                let _ = pin!(tokio::task::yield_now()).poll(cx);
-            } else if abandoned || (closing && !self.told) {
-                self.told |= closing;
-                ctx.stop();
-            }
-            if !ctx.agenda.ending() {
-                return Turn::Idle;
-            }
-            if self.ends(ctx) {
-                return Turn::Ended;
-            }
-            if abandoned && !ctx.agenda.asks() {
-                return Turn::Idle;
-            }
-        }
-    }
-
-    /// Moves what the actor asked for since the last look into its lists; true when there was anything.
-    fn take_up(&mut self, ctx: &mut Context<A>) -> bool {
-        let agenda = &mut ctx.agenda;
-        let found = agenda.asks();
-        self.waits.append(&mut agenda.waits);
-        self.items.append(&mut agenda.items);
-        if !agenda.cancelled.is_empty() {
-            self.items.retain(|(handle, _)| !agenda.cancelled.contains(handle));
-            agenda.cancelled.clear();
-        }
-        found
-    }
-
-    /// Polls the futures waited for, the newest first; ready when none is left or the actor ends.
-    fn wait(&mut self, ctx: &mut Context<A>, cx: &mut task::Context<'_>) -> Poll<()> {
-        while let Some(newest) = self.waits.last_mut() {
-            if ctx.agenda.ending() {
-                break;
-            }
-            ctx.agenda.doing = "a future it waits for";
-            ctx.strike(Site::Task);
-            if newest.as_mut().poll(&mut self.actor, ctx, cx).is_pending() && !ctx.agenda.ending() {
-                return Poll::Pending;
-            }
-            self.waits.pop();
-            self.take_up(ctx);
-        }
-        Poll::Ready(())
-    }
-
-    fn handle_messages(
-        &mut self,
-        mailbox: &mut AddressReceiver<A>,
-        ctx: &mut Context<A>,
-        left: &mut u32,
-        cx: &mut task::Context<'_>,
-    ) {
-        while *left > 0 && ctx.agenda.waits.is_empty() && !ctx.agenda.ending() {
-            let Poll::Ready(Some(mut envelope)) = Pin::new(&mut *mailbox).poll_next(cx) else {
-                break;
-            };
-            envelope.handle(&mut self.actor, ctx);
-            *left -= 1;
-        }
-    }
-
-    /// Polls each spawned future once, unless one of them makes the actor wait or end.
-    fn poll_items(&mut self, ctx: &mut Context<A>, cx: &mut task::Context<'_>) {
-        let mut place = 0;
-        while place < self.items.len() && ctx.agenda.waits.is_empty() && !ctx.agenda.ending() {
-            let (handle, future) = &mut self.items[place];
-            if ctx.agenda.cancelled.contains(handle) {
-                place += 1;
-                continue;
-            }
-            ctx.agenda.doing = "a spawned future";
-            ctx.strike(Site::Task);
-            if future.as_mut().poll(&mut self.actor, ctx, cx).is_ready() {
-                let _ = self.items.swap_remove(place);
-            } else {
-                place += 1;
-            }
-        }
-    }
-
-    /// Ends the value, unless it says in `stopping` that it will end itself later.
-    fn ends(&mut self, ctx: &mut Context<A>) -> bool {
-        ctx.agenda.doing = "stopping";
-        if ctx.agenda.state != ActorState::Stopped && self.actor.stopping(ctx) == Running::Continue {
-            ctx.agenda.state = ActorState::Running;
-            return false;
-        }
-        ctx.agenda.state = ActorState::Stopped;
-        self.actor.stopped(ctx);
-        true
     }
 }

@@ -80,6 +80,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod value;
 
 pub use context::Context;
 pub use fault::{FaultPoint, Faults, Site};
