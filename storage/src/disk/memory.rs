@@ -306,4 +306,6 @@ fn make(state: &mut State, sequence: u64, path: &Path) -> io::Result<Arc<Inode>>
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

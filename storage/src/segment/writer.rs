@@ -218,3 +218,6 @@ impl fmt::Debug for SegmentSync {
         formatter.debug_tuple("SegmentSync").field(&self.path).finish()
     }
 }
+
+#[cfg(test)]
+mod crash_tests;

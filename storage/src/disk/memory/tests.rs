@@ -1,4 +1,4 @@
-//! The rules of the simulated disk.
+//! The rules of the simulated disk, one by one; the random histories are in [`super::model`].
 
 use super::*;
 use crate::clock::ManualClock;
@@ -331,7 +331,14 @@ fn random_crashes_lose_tear_and_keep() {
             0 => lost += 1,
             3000 => kept += 1,
             _ if written[..ones].iter().all(|byte| *byte == 1) => cut += 1,
-            _ => holes += 1,
+            _ => {
+                holes += 1;
+                let edges = (1..bytes.len()).filter(|at| bytes[at - 1] != bytes[*at]);
+                assert!(
+                    { edges }.all(|at| at % 512 == 0 || at == 100 || at == 3100),
+                    "torn within a sector"
+                );
+            }
         }
     }
     assert!(

@@ -75,6 +75,10 @@ fn identity_of(found: &std::fs::Metadata) -> Identity {
 mod tests {
     use super::*;
     use crate::disk::{Disk, RealDisk};
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    const PATH_OF_CHILD: &str = "CUEMQ_TEST_LOCK_PATH";
 
     /// Asks the kernel, as another process would be told, who holds record locks on the file.
     fn locks_on(path: &Path) -> Vec<String> {
@@ -108,5 +112,42 @@ mod tests {
         let _lock = RealDisk.lock(&path).unwrap();
         assert!(RealDisk.lock(&root.path().join("./lock")).is_err());
         assert_eq!(locks_on(&path).len(), 1);
+    }
+
+    /// The other process of the next test: holds the lock until its input ends. Alone it does nothing.
+    #[test]
+    fn child_that_holds_a_lock() {
+        let Some(path) = std::env::var_os(PATH_OF_CHILD) else {
+            return;
+        };
+        let _lock = RealDisk.lock(Path::new(&path)).unwrap();
+        println!("\nlocked");
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_of_another_process_is_respected_until_it_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "disk::real::lock::tests::child_that_holds_a_lock",
+                "--nocapture",
+            ])
+            .env(PATH_OF_CHILD, &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(
+            lines.any(|line| line.unwrap() == "locked"),
+            "the child ended without the lock"
+        );
+        assert_eq!(RealDisk.lock(&path).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        drop(RealDisk.lock(&path).unwrap());
     }
 }
