@@ -47,6 +47,12 @@ impl RealFile {
             self.file.write_all_at(piece, position)
         })
     }
+
+    fn write_zeros(&self, offset: u64, length: u64) -> io::Result<()> {
+        in_pieces(offset, length, |position, zeros| {
+            self.file.write_all_at(zeros, position)
+        })
+    }
 }
 
 impl DiskFile for RealFile {
@@ -257,14 +263,18 @@ mod tests {
 
     #[test]
     fn a_zeroed_range_reads_as_zeros_and_the_rest_stays() {
-        for blocks in [Blocks::Kept, Blocks::Released] {
-            let file = file_with(&[7; 20_000]);
-            file.zero(4_000, 10_000, blocks).unwrap();
-            file.zero(0, 0, blocks).unwrap();
+        const LENGTH: usize = 3 << 20;
+        let keep: fn(&RealFile, u64, u64) -> io::Result<()> = |file, at, length| file.zero(at, length, Blocks::Kept);
+        let release: fn(&RealFile, u64, u64) -> io::Result<()> =
+            |file, at, length| file.zero(at, length, Blocks::Released);
+        for zero in [keep, release, RealFile::write_zeros] {
+            let file = file_with(&[7; LENGTH]);
+            zero(&file, 4_001, 2_500_000).unwrap();
+            zero(&file, 0, 0).unwrap();
             let bytes = content(&file);
-            assert_eq!(bytes.len(), 20_000);
-            assert!(bytes[4_000..14_000].iter().all(|byte| *byte == 0));
-            assert!(bytes[..4_000].iter().chain(&bytes[14_000..]).all(|byte| *byte == 7));
+            assert_eq!(bytes.len(), LENGTH);
+            assert!(bytes[4_001..2_504_001].iter().all(|byte| *byte == 0));
+            assert!(bytes[..4_001].iter().chain(&bytes[2_504_001..]).all(|byte| *byte == 7));
         }
     }
 
