@@ -1,0 +1,120 @@
+//! What a group wants of one topic, ready to be asked for each message.
+
+use cuemq_net::body::SubscriptionData;
+
+use super::TagFilter;
+
+/// The name of filters by tag.
+const TAG: &str = "TAG";
+
+/// A subscription as a heartbeat told it, with its tag filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    data: SubscriptionData,
+    tags: TagFilter,
+}
+
+impl Subscription {
+    /// Takes over what a client said. The hashes that it sent are believed; where it sent none they are made from the
+    /// expression.
+    #[must_use]
+    pub fn new(data: SubscriptionData) -> Self {
+        let by_tag = data.expression_type.is_empty() || data.expression_type == TAG;
+        let tags = if data.class_filter_mode || !by_tag || data.sub_string == "*" {
+            TagFilter::All
+        } else if data.code_set.is_empty() {
+            TagFilter::parse(&data.sub_string).unwrap_or(TagFilter::from_codes([]))
+        } else {
+            TagFilter::from_codes(data.code_set.iter().copied())
+        };
+        Self { data, tags }
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.data.topic
+    }
+
+    /// The expression: `*`, `TagA || TagB`, or SQL.
+    #[must_use]
+    pub fn expression(&self) -> &str {
+        &self.data.sub_string
+    }
+
+    /// `TAG` or `SQL92`.
+    #[must_use]
+    pub fn expression_type(&self) -> &str {
+        &self.data.expression_type
+    }
+
+    /// Whether tags alone decide.
+    #[must_use]
+    pub fn is_by_tag(&self) -> bool {
+        self.data.expression_type.is_empty() || self.data.expression_type == TAG
+    }
+
+    /// When the client subscribed, in milliseconds since 1970.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.data.sub_version
+    }
+
+    /// The filter by tag; it lets all through where something else decides.
+    #[must_use]
+    pub fn tags(&self) -> &TagFilter {
+        &self.tags
+    }
+
+    /// What the client said.
+    #[must_use]
+    pub fn data(&self) -> &SubscriptionData {
+        &self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn subscription(change: impl FnOnce(&mut SubscriptionData)) -> Subscription {
+        let mut data = SubscriptionData {
+            topic: "T".to_owned(),
+            sub_string: "TagA".to_owned(),
+            ..Default::default()
+        };
+        change(&mut data);
+        Subscription::new(data)
+    }
+
+    #[test]
+    fn the_hashes_that_a_client_sent_are_believed() {
+        let sent = subscription(|data| data.code_set = BTreeSet::from([7, -7]));
+        assert_eq!(sent.tags(), &TagFilter::from_codes([-7, 7]));
+    }
+
+    #[test]
+    fn missing_hashes_are_made_from_the_expression() {
+        assert_eq!(subscription(|_| {}).tags(), &TagFilter::parse("TagA").unwrap());
+        assert_eq!(
+            subscription(|data| data.sub_string = String::new()).tags(),
+            &TagFilter::All
+        );
+        assert!(!subscription(|data| data.sub_string = "||".to_owned()).tags().matches(0));
+    }
+
+    #[test]
+    fn what_tags_do_not_decide_passes_the_tag_filter() {
+        let star = subscription(|data| data.sub_string = "*".to_owned());
+        let sql = subscription(|data| data.expression_type = "SQL92".to_owned());
+        let class = subscription(|data| data.class_filter_mode = true);
+        assert!(
+            [&star, &sql, &class]
+                .iter()
+                .all(|subscription| subscription.tags() == &TagFilter::All)
+        );
+        assert!(star.is_by_tag() && !sql.is_by_tag());
+    }
+}
