@@ -98,8 +98,8 @@ impl<'a> Iterator for Pieces<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let end = self.0.iter().position(|byte| *byte == VALUE_END);
-        let (piece, rest) = self.0.split_at(end.map_or(self.0.len(), |at| at + 1));
+        let length = memchr::memchr(VALUE_END, self.0).map_or(self.0.len(), |at| at + 1);
+        let (piece, rest) = self.0.split_at(length);
         self.0 = rest;
         Some(Piece(piece))
     }
