@@ -1,7 +1,7 @@
 //! Read-only mappings, and the one file with unsafe code.
 //!
 //! A [`ReadView`] is memory that somebody else writes: the kernel's page cache, changed by `pwrite` on the same file, or
-//! a [`Region`] of the in-memory disk. A `&[u8]` into it is sound only while its bytes stand still, and that is a rule
+//! a `Region` of the in-memory disk. A `&[u8]` into it is sound only while its bytes stand still, and that is a rule
 //! of the store, not of this type:
 //!
 //! 1. Bytes below the owner's published watermark are never written again.

@@ -86,9 +86,7 @@ impl DiskFile for RealFile {
         if length == 0 || self.fallocate(flags, offset, length)? {
             return Ok(());
         }
-        in_pieces(offset, length, |position, zeros| {
-            self.file.write_all_at(zeros, position)
-        })
+        self.write_zeros(offset, length)
     }
 
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
