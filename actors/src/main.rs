@@ -1,12 +1,2 @@
-//! The `cuemq` program: name server, broker and load generator in one.
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn main() -> ExitCode {
-    cuemq_actors::cli::Cli::parse().run()
-}
+//! The `cuemq` program.
+fn main() {}
