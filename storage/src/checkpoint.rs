@@ -94,9 +94,9 @@ impl CheckpointFile {
             file.set_length(FILE_BYTES)
                 .map_err(|error| StoreError::io("extend", &path, error))?;
             file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
-            disk.sync_directory(root)
-                .map_err(|error| StoreError::io("sync", root, error))?;
         }
+        disk.sync_directory(root)
+            .map_err(|error| StoreError::io("sync", root, error))?;
         let mut bytes = [0; 24];
         file.read_at(&mut bytes, 0)
             .map_err(|error| StoreError::io("read", &path, error))?;

@@ -23,7 +23,8 @@ pub struct Discovery {
     pub queues: Vec<FoundQueue>,
     /// What is no queue: files, and directories whose name is no number. They are left alone.
     pub odd: Vec<PathBuf>,
-    /// The length of the first file found; new queues must use it too, since Java knows one length for all.
+    /// The length of the files (the longest: a crash can leave one shorter). All queues must be opened with it, since
+    /// Java knows one length for all.
     pub file_bytes: Option<u64>,
 }
 
@@ -48,9 +49,8 @@ pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
                 .filter(|number| number.to_string() == queue.name);
             match number {
                 Some(queue_id) if queue.is_directory => {
-                    if discovery.file_bytes.is_none() {
-                        discovery.file_bytes = file_bytes(disk, &directory.join(&queue.name))?;
-                    }
+                    let longest = longest_file(disk, &directory.join(&queue.name))?;
+                    discovery.file_bytes = discovery.file_bytes.max(longest);
                     discovery.queues.push(FoundQueue {
                         topic: topic.name.clone(),
                         queue_id,
@@ -64,12 +64,10 @@ pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
     Ok(discovery)
 }
 
-fn file_bytes(disk: &dyn Disk, directory: &Path) -> Result<Option<u64>> {
-    let is_full = |entry: &Entry| !entry.is_directory && entry.length > 0 && parse_name(&entry.name).is_some();
-    Ok(list(disk, directory)?
-        .iter()
-        .find(|entry| is_full(entry))
-        .map(|entry| entry.length))
+fn longest_file(disk: &dyn Disk, directory: &Path) -> Result<Option<u64>> {
+    let is_file = |entry: &Entry| !entry.is_directory && entry.length > 0 && parse_name(&entry.name).is_some();
+    let files = list(disk, directory)?.into_iter().filter(is_file);
+    Ok(files.map(|entry| entry.length).max())
 }
 
 fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {

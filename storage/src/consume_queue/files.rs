@@ -1,12 +1,14 @@
 //! The files of one queue as they are found on the disk, and reading single units of them by pread.
 //!
-//! A crash can leave a newest file of length 0 (made, but its length not yet durable): it is removed. It cannot leave a
-//! gap, since the writer makes no file before the one in front of it is durable, and every removal is synced by itself.
+//! A crash can leave a newest file whose length did not become durable: it is shorter than the others, and nothing in
+//! it was ever confirmed. It cannot leave a gap, since the writer makes no file before the one in front of it is durable,
+//! and every removal is synced by itself.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::file_path;
+use super::queue::Opening;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
 use super::view::QueueView;
 use crate::disk::{Disk, DiskFile, OpenMode};
@@ -19,28 +21,26 @@ pub(super) struct Found {
     /// The queue offsets at which the files of full length begin, ascending and without a gap.
     pub(super) starts: Vec<u64>,
     /// Likewise for a newest file that never got its length.
-    pub(super) empty: Option<u64>,
+    pub(super) short: Option<u64>,
 }
 
-/// Lists a queue's directory.
-pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64) -> Result<Found> {
-    let entries = disk
-        .list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        match parse_name(&entry.name) {
-            Some(first_byte) if !entry.is_directory => files.push((first_byte, entry.length)),
-            _ => {
-                tracing::warn!(directory = %directory.display(), name = entry.name, "no consume queue file, left alone")
-            }
+/// Lists a queue's directory. All files have the length of the first one; alone it can have any, but not one that a
+/// crash left it with.
+pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64, opening: Opening) -> Result<Found> {
+    let mut files = list(disk, directory)?;
+    let mut file_bytes = files.first().map_or(configured, |&(_, length)| length);
+    let shorter = if files.len() == 1 { configured } else { file_bytes };
+    let short = files.pop_if(|(_, length)| *length < shorter);
+    let short = match short {
+        Some((first_byte, length)) if length > 0 && !may_be_short(disk, directory, first_byte, opening)? => {
+            files.push((first_byte, length));
+            None
         }
+        short => short.map(|(first_byte, _)| first_byte / UNIT_BYTES),
+    };
+    if files.is_empty() {
+        file_bytes = configured;
     }
-    let file_bytes = files
-        .iter()
-        .map(|&(_, length)| length)
-        .find(|&length| length > 0)
-        .unwrap_or(configured);
     if file_bytes == 0 || file_bytes % UNIT_BYTES != 0 {
         let reason = format!("its files are {file_bytes} bytes long, which is no multiple of {UNIT_BYTES} above 0");
         return Err(StoreError::Unsupported {
@@ -48,22 +48,15 @@ pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64) -> Result
             reason,
         });
     }
-    let mut found = Found {
-        file_bytes,
-        starts: Vec::with_capacity(files.len()),
-        empty: None,
-    };
-    let count = files.len();
+    let mut starts = Vec::with_capacity(files.len());
     let mut next = None;
-    for (index, (first_byte, length)) in files.into_iter().enumerate() {
-        let start = first_byte / UNIT_BYTES;
-        let path = file_path(directory, start);
-        let is_empty_newest = length == 0 && index + 1 == count;
-        if first_byte % file_bytes != 0 || (length != file_bytes && !is_empty_newest) {
+    for (first_byte, found) in files {
+        let path = file_path(directory, first_byte / UNIT_BYTES);
+        if first_byte % file_bytes != 0 || found != file_bytes {
             let key = "mappedFileSizeConsumeQueue";
             return Err(StoreError::SizeMismatch {
                 path,
-                found: length,
+                found,
                 configured: file_bytes,
                 key,
             });
@@ -79,13 +72,46 @@ pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64) -> Result
             });
         }
         next = Some(first_byte + file_bytes);
-        if is_empty_newest {
-            found.empty = Some(start);
-        } else {
-            found.starts.push(start);
+        starts.push(first_byte / UNIT_BYTES);
+    }
+    Ok(Found {
+        file_bytes,
+        starts,
+        short,
+    })
+}
+
+/// The files by the position in their name, with their lengths.
+fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<(u64, u64)>> {
+    let mut files = Vec::new();
+    for entry in disk
+        .list(directory)
+        .map_err(|error| StoreError::io("list", directory, error))?
+    {
+        match parse_name(&entry.name).filter(|_| !entry.is_directory) {
+            Some(first_byte) => files.push((first_byte, entry.length)),
+            None => {
+                let name = entry.name;
+                tracing::warn!(directory = %directory.display(), name, "no consume queue file, left alone");
+            }
         }
     }
-    Ok(found)
+    Ok(files)
+}
+
+/// Whether a crash can have left a file without its length: then nothing in it was confirmed.
+fn may_be_short(disk: &dyn Disk, directory: &Path, first_byte: u64, opening: Opening) -> Result<bool> {
+    let Opening::AfterCrash(limit) = opening else {
+        return Ok(false);
+    };
+    let path = file_path(directory, first_byte / UNIT_BYTES);
+    let mut bytes = [0; UNIT_LENGTH];
+    let file = disk
+        .open(&path, OpenMode::Read)
+        .map_err(|error| StoreError::io("open", &path, error))?;
+    file.read_at(&mut bytes, 0)
+        .map_err(|error| StoreError::io("read", &path, error))?;
+    Ok(Unit::decode(&bytes).is_none_or(|unit| unit.physical_offset >= limit))
 }
 
 /// The first byte that a file's name of 20 digits says; `None` for other names.
@@ -137,6 +163,25 @@ impl<'a> Probe<'a> {
         while low < high {
             let middle = low + (high - low) / 2;
             if is_before(self.unit(middle)?) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// As [`Probe::partition_point`], where a single unit behind the point may satisfy `is_before` all the same.
+    pub(super) fn partition_point_of_pairs(
+        &mut self,
+        from: u64,
+        to: u64,
+        is_before: impl Fn(Option<Unit>) -> bool,
+    ) -> Result<u64> {
+        let (mut low, mut high) = (from, to);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_before(self.unit(middle)?) && (middle == from || is_before(self.unit(middle - 1)?)) {
                 low = middle + 1;
             } else {
                 high = middle;

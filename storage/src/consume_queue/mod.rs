@@ -22,6 +22,8 @@ mod unit;
 mod view;
 
 #[cfg(test)]
+mod crash_test;
+#[cfg(test)]
 mod rules_test;
 
 use std::path::{Path, PathBuf};

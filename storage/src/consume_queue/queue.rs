@@ -95,15 +95,16 @@ pub(super) struct Tail {
 }
 
 impl ConsumeQueue {
-    /// Opens a queue, and says what had to be cut. Files of a length other than `file_bytes` are used as they are; a
-    /// queue without files gets its first one on the first append.
+    /// Opens a queue, and says what had to be cut. `file_bytes` is the length of the store's consume queue files
+    /// ([`super::Discovery::file_bytes`], or what is configured when there are none); a queue with files of another length
+    /// goes on with that. A queue without files gets its first one on the first append.
     ///
     /// # Errors
     /// When a file cannot be read or cut, when the files differ in length, or when one is missing between others after
     /// a clean stop.
     pub fn open(disk: &Arc<dyn Disk>, place: QueuePlace<'_>, file_bytes: u64, opening: Opening) -> Result<(Self, Cut)> {
         let directory = place.directory()?;
-        let found = super::files::scan(disk.as_ref(), &directory, file_bytes)?;
+        let found = super::files::scan(disk.as_ref(), &directory, file_bytes, opening)?;
         let view = QueueView::new(Arc::clone(disk), directory, found.file_bytes / UNIT_BYTES);
         let mut queue = Self {
             view: Arc::new(view),
@@ -146,6 +147,7 @@ impl ConsumeQueue {
                 found: first,
             });
         }
+        self.check_replay(first.0, units)?;
         let skipped = usize::try_from(self.end - first.0)
             .unwrap_or(usize::MAX)
             .min(units.len());
@@ -265,10 +267,7 @@ impl ConsumeQueue {
                 .disk
                 .remove_file(&path)
                 .map_err(|error| StoreError::io("remove", &path, error))?;
-            self.view
-                .disk
-                .sync_directory(directory)
-                .map_err(|error| StoreError::io("sync", directory, error))?;
+            self.view.sync_directory()?;
         }
         Ok(())
     }

@@ -2,31 +2,32 @@
 //!
 //! Both are a binary search: what is to be kept is a prefix. After a clean stop that is every written unit. After a
 //! crash, units of records from the log's confirmed position on may be there, be zeros, or be there behind zeros; but
-//! every unit below it was synced, so that "written and below" holds for a prefix all the same. The rest goes, and is
+//! every unit below it was synced, so that "written and below" holds for a prefix all the same. (One torn between two
+//! sectors can have lost the high bytes of its physical offset and seem to lie below. Two neighbours cannot, so the
+//! search asks for both; what it still gets wrong, by one, is noticed when the unit is fed again.) The rest goes, and is
 //! fed again: so the pages become dirty once more, which they would not if a failed sync had marked them clean.
 //!
 //! A cut removes later files first, the newest first, then zeroes the rest of its own: after a crash in the midst the
 //! next open finds the same end. The oldest file stays even when nothing in it does, since its name carries the queue
 //! offset that comes next.
 
-use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::file_path;
 use super::files::{Found, Probe};
 use super::queue::{ConsumeQueue, Opening};
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
-use crate::disk::OpenMode;
+use crate::disk::{Blocks, OpenMode};
 use crate::error::{Result, StoreError};
-use crate::position::PhysicalOffset;
+use crate::position::{PhysicalOffset, QueueOffset};
 
-/// How much is read and, where it is not zero, zeroed at a time; a multiple of 20.
-const ZERO_STEP: usize = 60 * 1024;
+/// How many units are read at a time to count what is cut.
+const COUNT_STEP: usize = 3000;
 
 /// What was cut from a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
-    /// Units that were zeroed in the file that is now the last.
+    /// About how many units were zeroed in the file that is now the last.
     pub units: u64,
     /// Files that were removed.
     pub files: usize,
@@ -39,13 +40,7 @@ impl ConsumeQueue {
     /// # Errors
     /// When somebody still holds a view of the queue, or a file cannot be read, zeroed, removed or synced.
     pub fn truncate_to(&mut self, limit: PhysicalOffset) -> Result<Cut> {
-        if Arc::strong_count(&self.view) > 1 {
-            let reason = String::from("the consume queue is being read; stop its readers before it is cut");
-            return Err(StoreError::Unsupported {
-                path: self.view.directory.clone(),
-                reason,
-            });
-        }
+        self.check_exclusive()?;
         let from = self.view.extent().start;
         let end = Probe::new(&self.view).partition_point(from, self.end, begins_below(limit))?;
         if end == self.end {
@@ -60,10 +55,10 @@ impl ConsumeQueue {
         for start in found.starts {
             self.view.publish_file(start);
         }
-        self.remove(found.empty)?;
+        self.remove(found.short)?;
         let mut cut = Cut {
             units: 0,
-            files: usize::from(found.empty.is_some()),
+            files: usize::from(found.short.is_some()),
         };
         let extent = self.view.extent();
         self.view.publish_min(extent.start);
@@ -86,7 +81,9 @@ impl ConsumeQueue {
                 self.note_unsynced_files(synced)?;
             }
             Opening::AfterCrash(limit) => {
-                let end = probe.partition_point(extent.start, extent.end, begins_below(limit))?;
+                // A process that was killed can have made a file whose name only the page cache has.
+                self.view.sync_directory()?;
+                let end = probe.partition_point_of_pairs(extent.start, extent.end, begins_below(limit))?;
                 let below = self.cut(end)?;
                 cut = Cut {
                     units: below.units,
@@ -146,8 +143,8 @@ impl ConsumeQueue {
         Ok(())
     }
 
-    /// Zeroes the units from `end` on in the file that begins at `start`, where they are not zeros yet, and counts those
-    /// that were written.
+    /// Zeroes the units from `end` on in the file that begins at `start`, and gives about how many were written: those in
+    /// front of the first [`COUNT_STEP`] that are not.
     fn zero(&self, start: u64, end: u64) -> Result<u64> {
         let path = file_path(&self.view.directory, start);
         let file = self
@@ -155,30 +152,53 @@ impl ConsumeQueue {
             .disk
             .open(&path, OpenMode::Write)
             .map_err(|error| StoreError::io("open", &path, error))?;
-        let (mut at, end) = ((end - start) * UNIT_BYTES, self.view.units_per_file * UNIT_BYTES);
-        let (mut units, mut changed) = (0, false);
-        let mut bytes = vec![0; ZERO_STEP];
-        while at < end {
-            let wanted = bytes.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            let chunk = bytes.get_mut(..wanted).unwrap_or_default();
+        let (from, file_bytes) = ((end - start) * UNIT_BYTES, self.view.units_per_file * UNIT_BYTES);
+        let mut units = 0;
+        let mut bytes = vec![0; COUNT_STEP * UNIT_LENGTH];
+        for at in (from..file_bytes).step_by(bytes.len()) {
             let read = file
-                .read_at(chunk, at)
+                .read_at(&mut bytes, at)
                 .map_err(|error| StoreError::io("read", &path, error))?;
-            let chunk = chunk.get_mut(..read).unwrap_or_default();
-            if chunk.iter().any(|&byte| byte != 0) {
-                let (found, _) = chunk.as_chunks::<UNIT_LENGTH>();
-                units += found.iter().filter(|unit| Unit::decode(unit).is_some()).count() as u64;
-                chunk.fill(0);
-                let written = file.write_at(&[IoSlice::new(chunk)], at);
-                written.map_err(|error| StoreError::io("zero", &path, error))?;
-                changed = true;
+            let (step, _) = bytes.get(..read).unwrap_or_default().as_chunks();
+            let written = step.iter().filter(|unit| Unit::decode(unit).is_some()).count();
+            if written == 0 {
+                break;
             }
-            at += wanted as u64;
+            units += written as u64;
         }
-        if changed {
+        if from < file_bytes {
+            let zeroed = file.zero(from, file_bytes - from, Blocks::Released);
+            zeroed.map_err(|error| StoreError::io("zero", &path, error))?;
             file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
         }
         Ok(units)
+    }
+
+    /// Makes sure that the last of some units which are there already is the same that is fed again. After a crash the
+    /// last one kept can be torn in its physical offset, so that it seemed to begin below the limit.
+    pub(super) fn check_replay(&mut self, first: u64, units: &[Unit]) -> Result<()> {
+        let Some(last) = self.end.checked_sub(1).filter(|&last| last >= first) else {
+            return Ok(());
+        };
+        let fed = usize::try_from(last - first).ok().and_then(|index| units.get(index));
+        let Some(fed) = fed else { return Ok(()) };
+        if self.view.unit(QueueOffset(last))? == Some(*fed) || last < self.view.extent().start {
+            return Ok(());
+        }
+        self.check_exclusive()?;
+        self.cut(last).map(|_| ())
+    }
+
+    /// Fails when somebody may be reading what is to be cut.
+    fn check_exclusive(&self) -> Result<()> {
+        if Arc::strong_count(&self.view) == 1 {
+            return Ok(());
+        }
+        let reason = String::from("the consume queue must be cut and is being read; stop its readers first");
+        Err(StoreError::Unsupported {
+            path: self.view.directory.clone(),
+            reason,
+        })
     }
 }
 

@@ -26,6 +26,10 @@ impl ConsumeQueue {
     /// # Errors
     /// When a file cannot be read or removed.
     pub fn delete_before(&mut self, log_min: PhysicalOffset) -> Result<usize> {
+        if self.unsynced.has_new_file() {
+            // A crash could take the newest file, and the next queue offset with it, when it is the only one left.
+            self.sync()?;
+        }
         let extent = self.view.extent();
         let units_per_file = self.view.units_per_file;
         let mut keep_from = extent.start;

@@ -86,10 +86,7 @@ impl QueueSync {
                 .map_err(|error| StoreError::io("sync", &file_path(directory, *start), error))?;
         }
         if self.upto.new_file.is_some() {
-            self.view
-                .disk
-                .sync_directory(directory)
-                .map_err(|error| StoreError::io("sync", directory, error))?;
+            self.view.sync_directory()?;
         }
         Ok(self.upto)
     }

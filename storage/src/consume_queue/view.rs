@@ -166,6 +166,12 @@ impl QueueView {
         self.min_offset.store(min_offset, Ordering::Release);
     }
 
+    /// Makes the making and removing of files durable.
+    pub(super) fn sync_directory(&self) -> Result<()> {
+        let synced = self.disk.sync_directory(&self.directory);
+        synced.map_err(|error| StoreError::io("sync", &self.directory, error))
+    }
+
     fn locate<'a>(&self, files: &'a [Arc<QueueFile>], unit: u64) -> Option<&'a Arc<QueueFile>> {
         let index = unit.checked_sub(files.first()?.start)? / self.units_per_file;
         files.get(usize::try_from(index).ok()?)

@@ -26,6 +26,8 @@ mod query;
 mod slots;
 
 #[cfg(test)]
+mod crash_test;
+#[cfg(test)]
 mod rules_test;
 
 use std::path::PathBuf;

@@ -19,7 +19,7 @@ pub(super) fn parse(name: &str) -> Option<u64> {
 fn digits(ms: i64) -> u64 {
     let ms = ms.unsigned_abs();
     let (mut days, in_day) = (ms / 86_400_000, ms % 86_400_000);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     loop {
         let length = 365 + u64::from(is_leap(year));

@@ -6,20 +6,23 @@
 //! fed again from [`Index::newest`] on.
 
 use std::io::IoSlice;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::entry::{ENTRY_BYTES, ENTRY_LENGTH, Entry};
+use super::entry::{ENTRY_LENGTH, Entry};
 use super::file::IndexFile;
 use super::header::{HEADER_BYTES, Header};
 use super::slots::SLOT_BYTES;
 use super::{FOLDER, Index, Layout, name, remove};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Blocks, Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 
-/// How much is read at a time: entries and slots both fit into it without a rest.
+/// How many bytes of entries are read at a time; a multiple of 20.
 const STEP: usize = 80 * 1024;
+/// How many slots are written at a time.
+const SLOTS_STEP: usize = 16 * 1024;
 
 /// What is known about the files when the index is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +64,12 @@ impl Index {
             generation: 0,
             is_failed: false,
         };
-        if let Opening::AfterCrash(limit) = opening {
+        if let Opening::AfterCrash(limit) = opening
+            && !index.files.is_empty()
+        {
+            // A process that was killed can have made a file whose name only the page cache has.
+            let synced = disk.sync_directory(&index.directory);
+            synced.map_err(|error| StoreError::io("sync", &index.directory, error))?;
             index.repair(limit, &mut cut)?;
         }
         index.find_newest()?;
@@ -91,7 +99,7 @@ impl Index {
         let layout = self.layout;
         let open_at = self.files.iter().position(|file| !file.is_full(layout));
         let mut keep = open_at.map_or(self.files.len(), |open_at| open_at + 1);
-        let is_lost = |file: &IndexFile| file.header.next > 1 && file.header.begin_physical >= limit;
+        let is_lost = |file: &IndexFile| file.header.next <= 1 || file.header.begin_physical >= limit;
         while keep > 0 && self.files.get(keep - 1).is_some_and(is_lost) {
             keep -= 1;
         }
@@ -101,6 +109,7 @@ impl Index {
             remove(self.disk.as_ref(), &self.directory, &file)?;
             cut.files += 1;
         }
+        self.rewrite_headers()?;
         let Some(file) = self.files.last_mut() else {
             return Ok(());
         };
@@ -116,6 +125,20 @@ impl Index {
         file.written = file.header;
         file.durable = file.header;
         cut.entries = claimed - file.header.next;
+        Ok(())
+    }
+
+    /// Makes durable what the headers claim: a process that was killed can have left them in the page cache alone.
+    fn rewrite_headers(&mut self) -> Result<()> {
+        for file in &mut self.files {
+            let path = file.path(&self.directory);
+            let handle = file.handle(self.disk.as_ref(), &self.directory)?;
+            let written = handle.write_at(&[IoSlice::new(&file.header.encode())], 0);
+            written.map_err(|error| StoreError::io("write", &path, error))?;
+            handle
+                .sync_data()
+                .map_err(|error| StoreError::io("sync", &path, error))?;
+        }
         Ok(())
     }
 
@@ -139,26 +162,47 @@ impl Index {
     }
 }
 
-/// Lists the files and reads their headers. A newest file that never got its length is removed.
+/// Lists the files and reads their headers. A newest file without its length is removed: nothing was ever written to it,
+/// since the length is made durable first.
 fn load(disk: &dyn Disk, directory: &Path, layout: Layout, cut: &mut Cut) -> Result<Vec<IndexFile>> {
-    let mut files = Vec::new();
-    let mut empty = None;
+    let mut names = Vec::new();
     for entry in disk
         .list(directory)
         .map_err(|error| StoreError::io("list", directory, error))?
     {
-        let Some(number) = name::parse(&entry.name).filter(|_| !entry.is_directory) else {
-            tracing::warn!(directory = %directory.display(), name = entry.name, "no index file, left alone");
-            continue;
-        };
-        let path = directory.join(&entry.name);
-        if entry.length == 0 {
-            empty = Some(path);
-            continue;
+        match name::parse(&entry.name).filter(|_| !entry.is_directory) {
+            Some(number) => names.push((number, directory.join(&entry.name), entry.length)),
+            None => {
+                let name = entry.name;
+                tracing::warn!(directory = %directory.display(), name, "no index file, left alone");
+            }
         }
-        if entry.length != layout.file_bytes() || empty.is_some() {
-            let (found, configured) = (entry.length, layout.file_bytes());
-            let key = "maxHashSlotNum and maxIndexNum to what the store was made with; these give a length of ";
+    }
+    let count = names.len();
+    let mut files = Vec::with_capacity(count);
+    for (index, (number, path, found)) in names.into_iter().enumerate() {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(|error| StoreError::io("open", &path, error))?;
+        file.read_at(&mut bytes, 0)
+            .map_err(|error| StoreError::io("read", &path, error))?;
+        let configured = layout.file_bytes();
+        if found < configured && bytes == [0; HEADER_BYTES as usize] && index + 1 == count {
+            disk.remove_file(&path)
+                .map_err(|error| StoreError::io("remove", &path, error))?;
+            disk.sync_directory(directory)
+                .map_err(|error| StoreError::io("sync", directory, error))?;
+            cut.files += 1;
+        } else if found == configured {
+            let header = Header::decode(&bytes);
+            let header = Header {
+                next: header.next.min(layout.entries),
+                ..header
+            };
+            files.push(IndexFile::new(number, layout, header, header));
+        } else {
+            let key = "40 + 4 * maxHashSlotNum + 20 * maxIndexNum";
             return Err(StoreError::SizeMismatch {
                 path,
                 found,
@@ -166,22 +210,6 @@ fn load(disk: &dyn Disk, directory: &Path, layout: Layout, cut: &mut Cut) -> Res
                 key,
             });
         }
-        let mut bytes = [0; HEADER_BYTES as usize];
-        let file = disk
-            .open(&path, OpenMode::Read)
-            .map_err(|error| StoreError::io("open", &path, error))?;
-        file.read_at(&mut bytes, 0)
-            .map_err(|error| StoreError::io("read", &path, error))?;
-        let mut header = Header::decode(&bytes);
-        header.next = header.next.min(layout.entries);
-        files.push(IndexFile::new(number, layout, header, header));
-    }
-    if let Some(path) = empty {
-        disk.remove_file(&path)
-            .map_err(|error| StoreError::io("remove", &path, error))?;
-        disk.sync_directory(directory)
-            .map_err(|error| StoreError::io("sync", directory, error))?;
-        cut.files += 1;
     }
     Ok(files)
 }
@@ -194,67 +222,82 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    /// Drops entries of records at or behind `limit`, and all from the first on that cannot be; rewrites chains and
-    /// slots where they differ, zeroes what lies behind, and gives the header.
-    fn run(&self, mut header: Header, limit: PhysicalOffset) -> Result<Header> {
-        let claimed = header;
+    /// Drops entries of records at or behind `limit` and all from the first on that cannot be, and gives the header. A
+    /// header that claims less is on disk before anything it claimed goes.
+    fn run(&self, claimed: Header, limit: PhysicalOffset) -> Result<Header> {
+        let (mut header, slots) = self.follow(claimed, limit)?;
+        if header.next == 1 {
+            header = Header::after(None);
+        }
+        if header != claimed {
+            self.write(0, &header.encode())?;
+            self.sync()?;
+        }
+        let behind = self.layout.entry_at(header.next);
+        self.zero(behind..self.layout.file_bytes())?;
+        self.write_slots(&slots)?;
+        self.sync()?;
+        Ok(header)
+    }
+
+    /// Goes along the entries, corrects their chains, and gives the header and the slots that follow from them.
+    fn follow(&self, claimed: Header, limit: PhysicalOffset) -> Result<(Header, Vec<u32>)> {
         let mut slots = vec![0_u32; self.layout.slots as usize];
+        let mut header = Header {
+            used_slots: 0,
+            next: 1,
+            ..claimed
+        };
         let mut last: Option<Entry> = None;
-        let mut number = 1;
-        header.used_slots = 0;
         let entries = self.layout.entry_at(1)..self.layout.entry_at(claimed.next);
         self.rewrite(entries, |bytes| {
             for bytes in bytes.as_chunks_mut::<ENTRY_LENGTH>().0 {
                 let mut entry = Entry::decode(bytes);
                 let is_in_order = last.is_none_or(|last| last.physical_offset <= entry.physical_offset);
+                // A torn header may claim too many entries, but never more than up to its last record.
+                let is_claimed = entry.physical_offset <= claimed.end_physical && entry.physical_offset < limit;
                 let Some(slot) = slots.get_mut(self.layout.slot_of(entry.hash) as usize) else {
                     return false;
                 };
-                if entry.hash < 0 || !is_in_order || entry.physical_offset >= limit {
+                if entry.hash < 0 || !is_in_order || !is_claimed {
                     return false;
                 }
-                entry.previous = std::mem::replace(slot, number);
+                entry.previous = std::mem::replace(slot, header.next);
                 header.used_slots += i32::from(entry.previous == 0);
+                header.next += 1;
                 *bytes = entry.encode();
                 last = Some(entry);
-                number += 1;
             }
             true
         })?;
-        if number < claimed.next {
-            header.next = number;
-            header.end_physical = last.map_or(PhysicalOffset(0), |entry| entry.physical_offset);
-            // The last millisecond of the entry's second: what is stored later than the entry must not seem earlier.
-            header.end_ms = last
-                .map_or(0, |entry| header.begin_ms + i64::from(entry.seconds) * 1000 + 999)
-                .min(claimed.end_ms);
-            if last.is_none() {
-                header = Header::after(None);
+        if let Some(last) = last.filter(|last| last.physical_offset != claimed.end_physical) {
+            // The last millisecond of its second: no record of the file was stored after the end.
+            let end_ms = header.begin_ms.saturating_add(i64::from(last.seconds) * 1000 + 999);
+            header = Header {
+                end_physical: last.physical_offset,
+                end_ms: end_ms.min(claimed.end_ms),
+                ..header
+            };
+        }
+        Ok((header, slots))
+    }
+
+    /// Writes all slots, also those that read as they should: after a failed sync the page cache shows what the disk
+    /// does not have.
+    fn write_slots(&self, slots: &[u32]) -> Result<()> {
+        let begin = HEADER_BYTES;
+        self.zero(begin..begin + u64::from(self.layout.slots) * SLOT_BYTES)?;
+        for (index, step) in slots.chunks(SLOTS_STEP).enumerate() {
+            if step.iter().any(|&slot| slot != 0) {
+                let bytes: Vec<u8> = step.iter().flat_map(|slot| slot.to_be_bytes()).collect();
+                self.write(begin + (index * SLOTS_STEP) as u64 * SLOT_BYTES, &bytes)?;
             }
         }
-        self.rewrite(self.layout.entry_at(number)..self.layout.file_bytes(), |bytes| {
-            bytes.fill(0);
-            true
-        })?;
-        let mut slots = slots.into_iter();
-        let begin = HEADER_BYTES;
-        self.rewrite(begin..begin + u64::from(self.layout.slots) * SLOT_BYTES, |bytes| {
-            for (bytes, slot) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(slots.by_ref()) {
-                *bytes = slot.to_be_bytes();
-            }
-            true
-        })?;
-        self.sync()?;
-        self.rewrite(0..HEADER_BYTES, |bytes| {
-            bytes.copy_from_slice(&header.encode());
-            true
-        })?;
-        self.sync()?;
-        Ok(header)
+        Ok(())
     }
 
     /// Reads a range step by step, has it changed, and writes the steps that were; ends when `change` gives `false`.
-    fn rewrite(&self, range: std::ops::Range<u64>, mut change: impl FnMut(&mut [u8]) -> bool) -> Result<()> {
+    fn rewrite(&self, range: Range<u64>, mut change: impl FnMut(&mut [u8]) -> bool) -> Result<()> {
         let mut at = range.start;
         let mut goes_on = true;
         while at < range.end && goes_on {
@@ -266,12 +309,22 @@ impl Rebuild<'_> {
             let before = bytes.clone();
             goes_on = change(&mut bytes);
             if bytes != before {
-                let written = self.file.write_at(&[IoSlice::new(&bytes)], at);
-                written.map_err(|error| StoreError::io("write", self.path, error))?;
+                self.write(at, &bytes)?;
             }
             at += length as u64;
         }
         Ok(())
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_at(&[IoSlice::new(bytes)], at)
+            .map_err(|error| StoreError::io("write", self.path, error))
+    }
+
+    fn zero(&self, range: Range<u64>) -> Result<()> {
+        let zeroed = self.file.zero(range.start, range.end - range.start, Blocks::Released);
+        zeroed.map_err(|error| StoreError::io("zero", self.path, error))
     }
 
     fn sync(&self) -> Result<()> {

@@ -1,0 +1,165 @@
+//! A consume queue through many lives that end at any operation on the disk, against a list of what was fed to it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::disk::memory::Survival;
+use crate::disk::{Disk, MemoryDisk};
+use crate::entropy::{Entropy, SeededEntropy};
+use crate::error::StoreError;
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// Long enough for sectors of 512 bytes to end in the midst of a unit's physical offset (byte 1024) and behind it (2048).
+const FILE_BYTES: u64 = 120 * UNIT_BYTES;
+/// Where the log begins, so that physical offsets soon have more than four bytes.
+const LOG_BEGIN: u64 = 0xFFFF_8000;
+
+struct World {
+    entropy: SeededEntropy,
+    /// What the log has for this queue.
+    log: Vec<Unit>,
+    /// Where the log's oldest record begins.
+    log_min: PhysicalOffset,
+    /// Up to where the queue has confirmed.
+    confirmed: PhysicalOffset,
+    cut_by_one: u32,
+}
+
+impl World {
+    fn grow(&mut self, count: u64) {
+        for _ in 0..count {
+            let end = self.log.last().map_or(LOG_BEGIN, |last| last.end().0);
+            // Jumps over several bytes' worth of positions make torn physical offsets look plausible.
+            let jump = if self.entropy.below(8) == 0 { 70_000 } else { 3 };
+            let unit = Unit {
+                physical_offset: PhysicalOffset(end + self.entropy.below(jump)),
+                size: 1 + self.entropy.below(300) as u32,
+                tags_code: self.entropy.next_u64() as i64,
+            };
+            self.log.push(unit);
+        }
+    }
+
+    fn below(&self, limit: PhysicalOffset) -> u64 {
+        self.log.partition_point(|unit| unit.physical_offset < limit) as u64
+    }
+
+    /// Opens the queue after a crash, feeds it, and checks all that can be read.
+    fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<ConsumeQueue> {
+        let place = QueuePlace {
+            root: Path::new("/store"),
+            topic: "topic",
+            queue_id: 0,
+        };
+        let (mut queue, _) = ConsumeQueue::open(disk, place, FILE_BYTES, Opening::AfterCrash(self.confirmed))?;
+        let kept = self.below(self.confirmed);
+        let torn = queue.end().0.saturating_sub(kept);
+        assert!(
+            queue.end().0 >= kept && torn <= 1,
+            "{} of {kept} units are left",
+            queue.end()
+        );
+        self.cut_by_one += torn as u32;
+        self.feed(&mut queue, kept)?;
+        queue.correct_min(self.log_min)?;
+        self.check(&queue)?;
+        Ok(queue)
+    }
+
+    fn feed(&self, queue: &mut ConsumeQueue, from: u64) -> crate::Result<()> {
+        match queue.append(QueueOffset(from), &self.log[from as usize..]) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Store(error)) => Err(error),
+            Err(gap @ AppendError::Gap { .. }) => panic!("{gap}"),
+        }
+    }
+
+    fn check(&self, queue: &ConsumeQueue) -> crate::Result<()> {
+        let view = queue.view();
+        assert_eq!(view.max_offset(), QueueOffset(self.log.len() as u64));
+        assert_eq!(view.min_offset(), QueueOffset(self.below(self.log_min)));
+        for at in view.min_offset().0..view.max_offset().0 {
+            assert_eq!(view.unit(QueueOffset(at))?, Some(self.log[at as usize]), "unit {at}");
+        }
+        Ok(())
+    }
+
+    /// One life, until the disk dies.
+    fn live(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<()> {
+        let mut queue = self.recover(disk)?;
+        loop {
+            match self.entropy.below(8) {
+                0 => {
+                    queue.sync()?;
+                    self.confirmed = queue.synced().1;
+                }
+                1 => {
+                    let behind = self.entropy.below(self.below(self.confirmed) + 1);
+                    if let Some(unit) = self.log.get(behind as usize) {
+                        self.log_min = self.log_min.max(unit.physical_offset.min(self.confirmed));
+                    }
+                    queue.delete_before(self.log_min)?;
+                }
+                2 => queue.release(),
+                _ => {
+                    let from = queue.end().0;
+                    let count = 1 + self.entropy.below(30);
+                    self.grow(count);
+                    self.feed(&mut queue, from.saturating_sub(self.entropy.below(3)))?;
+                    self.check(&queue)?;
+                }
+            }
+        }
+    }
+}
+
+fn survive(seed: u64) -> u32 {
+    let disk = MemoryDisk::new(seed);
+    let mut world = World {
+        entropy: SeededEntropy::new(seed),
+        log: Vec::new(),
+        log_min: PhysicalOffset(0),
+        confirmed: PhysicalOffset(0),
+        cut_by_one: 0,
+    };
+    for _ in 0..8 {
+        disk.crash_at(1 + world.entropy.below(30));
+        let process: Arc<dyn Disk> = Arc::new(disk.process());
+        let error = world.live(&process).unwrap_err();
+        let StoreError::Io { source, .. } = &error else {
+            panic!("seed {seed}: {error}")
+        };
+        assert!(MemoryDisk::is_death(source), "seed {seed}: {error}");
+        match world.entropy.below(5) {
+            0 => disk.kill(),
+            1 => disk.crash(Survival::Nothing),
+            2 => disk.crash(Survival::Everything),
+            _ => disk.crash(Survival::Random(world.entropy.next_u64())),
+        }
+    }
+    let process: Arc<dyn Disk> = Arc::new(disk.process());
+    let mut queue = world.recover(&process).unwrap();
+    queue.sync().unwrap();
+    drop(queue);
+    disk.crash(Survival::Nothing);
+    let place = QueuePlace {
+        root: Path::new("/store"),
+        topic: "topic",
+        queue_id: 0,
+    };
+    let process: Arc<dyn Disk> = Arc::new(disk.process());
+    let (mut queue, _) = ConsumeQueue::open(&process, place, FILE_BYTES, Opening::Clean).unwrap();
+    queue.correct_min(world.log_min).unwrap();
+    world.check(&queue).unwrap();
+    world.cut_by_one
+}
+
+#[test]
+fn a_queue_is_whole_after_a_crash_at_any_operation() {
+    let torn: u32 = (0..1500).map(survive).sum();
+    assert!(
+        torn > 0,
+        "no unit was ever torn so that it seemed to be confirmed: the test tries too little"
+    );
+}
