@@ -23,6 +23,7 @@ mod name;
 mod open;
 mod put;
 mod query;
+mod rebuild;
 mod slots;
 
 #[cfg(test)]
