@@ -2,7 +2,7 @@
 //!
 //! It differs from JSON in the keys of objects: a Java map keyed by an integer prints `{0:"10.0.0.1:10911"}`, a map keyed
 //! by a bean prints the bean, `{{"brokerName":"b","queueId":0,"topic":"t"}:7}`, and an object met twice prints as
-//! `{"$ref":"$.path"}` the second time. [`parse`] reads all of that and plain JSON alike; [`write`] prints it in one of
+//! `{"$ref":"$.path"}` the second time. [`parse`] reads all of that and plain JSON alike; [`write()`] prints it in one of
 //! three [`Style`]s. Types that implement serde convert by [`to_value`] and [`from_value`], with object keys allowed.
 //!
 //! Input comes from sockets and files, so its length, nesting and number of values are bounded here.
