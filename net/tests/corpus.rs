@@ -55,3 +55,8 @@ fn the_corpus_of_properties_breaks_no_rule() {
 fn the_corpus_of_records_breaks_no_rule() {
     run_all("record", targets::record::run);
 }
+
+#[test]
+fn the_corpus_of_the_dialect_breaks_no_rule() {
+    run_all("dialect", targets::dialect::run);
+}

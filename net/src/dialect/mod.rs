@@ -31,28 +31,3 @@ pub const MAX_DEPTH: usize = 64;
 /// The largest number of values in one text, keys and resolved references counted: it bounds the memory that a text of
 /// `[0,0,0,…` can take to a little over 100 MiB.
 pub const MAX_VALUES: usize = 1 << 21;
-
-/// Checks, for tests and fuzzing, that whatever parses prints to a text that parses to the same value.
-///
-/// # Panics
-/// If it does not, which is the finding.
-pub fn assert_round_trip(text: &[u8]) {
-    let Ok(value) = parse(text) else { return };
-    for style in [Style::Fastjson, Style::Pretty] {
-        let mut printed = Vec::new();
-        write(&value, &mut printed, style);
-        assert_eq!(
-            parse(&printed).as_ref(),
-            Ok(&value),
-            "printed as {}",
-            String::from_utf8_lossy(&printed)
-        );
-    }
-    let mut printed = Vec::new();
-    write(&value, &mut printed, Style::Standard);
-    assert!(
-        parse(&printed).is_ok(),
-        "printed as {}",
-        String::from_utf8_lossy(&printed)
-    );
-}

@@ -1,0 +1,4 @@
+//! Feeds `dialect` with whatever libFuzzer thinks of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cuemq_fuzz::dialect::run(data));
