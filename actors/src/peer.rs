@@ -1,5 +1,7 @@
 //! Names a connection from anywhere in the actor tree without holding it.
 
+use actix::Message;
+
 /// A connection: the I/O thread that serves it, its place in that thread's table, and the table entry's generation, so
 /// that an answer for a connection that has gone never reaches the one that took its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,4 +12,13 @@ pub struct PeerKey {
     pub slot: u32,
     /// How often the place was taken before.
     pub generation: u32,
+}
+
+/// Asks for a connection to be closed; nothing happens if it has gone. From whoever finds a peer silent to the I/O
+/// thread that serves it, bounded by the number of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct ClosePeer {
+    /// The connection.
+    pub peer: PeerKey,
 }

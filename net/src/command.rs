@@ -151,6 +151,19 @@ impl Command {
         self.flag & FLAG_ONEWAY != 0
     }
 
+    /// Lends the header, from which the typed headers read their fields.
+    pub fn view(&self) -> HeaderView<'_> {
+        HeaderView {
+            code: self.code,
+            language: self.language,
+            version: self.version.0,
+            opaque: self.opaque,
+            flag: self.flag,
+            remark: self.remark.as_deref(),
+            fields: self.fields.iter().collect(),
+        }
+    }
+
     /// Copies a header that was read, and takes the body.
     pub fn from_view(codec: HeaderCodec, view: &HeaderView<'_>, body: Bytes) -> Self {
         let mut fields = Fields::default();
@@ -229,6 +242,10 @@ mod tests {
                 .oneway();
             assert_eq!(round(&command), command);
             assert_eq!(command.fields.get("queueId"), Some("3"));
+            assert_eq!(
+                Command::from_view(codec, &command.view(), command.body.clone()),
+                command
+            );
         }
     }
 

@@ -5,9 +5,14 @@
 //! each change.
 
 use cuemq_net::body::{Body, ExtraMembers, KvTable};
-use cuemq_net::dialect::{DialectError, Style};
+use cuemq_net::dialect::Style;
+use cuemq_storage::disk::Disk;
+use cuemq_storage::error::StoreError;
+use cuemq_storage::table::{read_table, write_table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The namespace of the topics whose messages are ordered across brokers: by topic, the brokers' numbers of queues.
 pub const ORDER_TOPICS: &str = "ORDER_TOPIC_CONFIG";
@@ -24,19 +29,6 @@ pub struct KvConfig {
 impl Body for KvConfig {}
 
 impl KvConfig {
-    /// Reads the file's content.
-    ///
-    /// # Errors
-    /// If it is malformed.
-    pub fn from_file(content: &[u8]) -> Result<Self, DialectError> {
-        KvConfig::decode(content)
-    }
-
-    /// Prints the file's content.
-    pub fn to_file(&self) -> Vec<u8> {
-        self.encode(Style::Pretty)
-    }
-
     /// Sets a value.
     pub fn put(&mut self, namespace: &str, key: &str, value: &str) {
         self.config_table
@@ -65,9 +57,43 @@ impl KvConfig {
     }
 }
 
+/// The file that outlives the process. Its calls block.
+#[derive(Clone)]
+pub struct KvFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl KvFile {
+    /// Names the file; nothing is touched yet.
+    pub fn new(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> Self {
+        KvFile {
+            disk,
+            path: path.into(),
+        }
+    }
+
+    /// Reads the file; a missing one is an empty table.
+    ///
+    /// # Errors
+    /// If it is damaged and so is the copy before it, or the disk fails.
+    pub fn load(&self) -> Result<KvConfig, StoreError> {
+        Ok(read_table(&*self.disk, &self.path, KvConfig::decode)?.unwrap_or_default())
+    }
+
+    /// Replaces the file.
+    ///
+    /// # Errors
+    /// If the disk fails; the file is then the old one or the new one.
+    pub fn save(&self, config: &KvConfig) -> Result<(), StoreError> {
+        write_table(&*self.disk, &self.path, &config.encode(Style::Pretty))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cuemq_storage::disk::RealDisk;
 
     #[test]
     fn values_are_put_found_listed_and_deleted() {
@@ -98,9 +124,20 @@ mod tests {
     #[test]
     fn the_file_is_javas_and_keeps_what_it_does_not_know() {
         let content = "{\n\t\"configTable\":{\n\t\t\"ORDER_TOPIC_CONFIG\":{\n\t\t\t\"T\":\"broker-a:4;broker-b:4\"\n\t\t}\n\t},\n\t\"new\":1\n}";
-        let config = KvConfig::from_file(content.as_bytes()).unwrap();
+        let config = KvConfig::decode(content.as_bytes()).unwrap();
         assert_eq!(config.get(ORDER_TOPICS, "T"), Some("broker-a:4;broker-b:4"));
-        assert_eq!(String::from_utf8(config.to_file()).unwrap(), content);
-        assert!(KvConfig::from_file(b"{\"configTable\":[]}").is_err());
+        assert_eq!(String::from_utf8(config.encode(Style::Pretty)).unwrap(), content);
+        assert!(KvConfig::decode(b"{\"configTable\":[]}").is_err());
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let root = tempfile::tempdir().unwrap();
+        let file = KvFile::new(Arc::new(RealDisk), root.path().join("namesrv/kvConfig.json"));
+        assert_eq!(file.load().unwrap(), KvConfig::default());
+        let mut config = KvConfig::default();
+        config.put("N", "k", "v");
+        file.save(&config).unwrap();
+        assert_eq!(file.load().unwrap(), config);
     }
 }

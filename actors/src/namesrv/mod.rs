@@ -12,13 +12,21 @@
 //! | `kv` | keys and values by namespace |
 //! | `settings` | what can be configured |
 //! | `desk` | one answer for each request |
+//! | `refusal` | why a request was not done, as code and remark |
 //! | `actor` | the actor, its messages and its ticks |
 
+mod actor;
 mod broker;
+mod desk;
 mod kv;
+mod refusal;
 mod routes;
+mod settings;
 mod topics;
 
+pub use actor::{NameServer, NameServerRequest, PeerClosed};
 pub use broker::{BrokerIdentity, LiveBroker, MASTER_ID};
-pub use kv::{KvConfig, ORDER_TOPICS};
+pub use desk::Desk;
+pub use kv::{KvConfig, KvFile, ORDER_TOPICS};
 pub use routes::{Master, RouteTable, SILENCE_LIMIT};
+pub use settings::Settings;

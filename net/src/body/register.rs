@@ -70,8 +70,8 @@ impl RegisterBrokerBody {
         let mut plain = Vec::new();
         put_part(&mut plain, &self.topics.data_version.encode(Style::Fastjson));
         plain.extend_from_slice(&length_of(self.topics.topic_config_table.len()));
-        for topic in self.topics.topic_config_table.values() {
-            put_part(&mut plain, topic_text(topic).as_bytes());
+        for (name, topic) in &self.topics.topic_config_table {
+            put_part(&mut plain, topic_text(name, topic).as_bytes());
         }
         let mut filter_servers = Vec::new();
         let list = dialect::to_value(&self.filter_server_list).expect("a list of strings has a form");
@@ -136,12 +136,14 @@ fn take_part<'a>(rest: &mut &'a [u8], what: &'static str) -> Result<&'a [u8], Re
     Ok(part)
 }
 
-fn topic_text(topic: &TopicConfig) -> String {
-    let filter_type = topic.topic_filter_type.name();
-    format!(
-        "{} {} {} {} {filter_type}",
-        topic.topic_name, topic.read_queue_nums, topic.write_queue_nums, topic.perm
-    )
+fn topic_text(name: &str, topic: &TopicConfig) -> String {
+    let TopicConfig {
+        read_queue_nums: read,
+        write_queue_nums: write,
+        perm,
+        ..
+    } = topic;
+    format!("{name} {read} {write} {perm} {}", topic.topic_filter_type.name())
 }
 
 fn read_topic(text: &[u8]) -> Result<TopicConfig, RegisterError> {

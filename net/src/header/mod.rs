@@ -78,7 +78,7 @@ pub struct HeaderView<'a> {
     pub flag: i32,
     /// A text for people, mostly the reason of a failure.
     pub remark: Option<&'a str>,
-    fields: Fields<'a>,
+    pub(crate) fields: Fields<'a>,
 }
 
 impl<'a> HeaderView<'a> {
