@@ -197,12 +197,17 @@ impl Command {
     /// Appends the whole frame. A code or key that does not fit the binary encoding makes it JSON. A frame over the
     /// limits is an error that leaves `out` as it was.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        self.encode_as(self.opaque, self.flag, out)
+    }
+
+    /// Appends the whole frame with another opaque and flag.
+    pub(crate) fn encode_as(&self, opaque: i32, flag: i32, out: &mut Vec<u8>) -> Result<(), FrameError> {
         let head = header::Head {
             code: self.code,
             language: self.language.unwrap_or(Language::Other),
             version: self.version,
-            opaque: self.opaque,
-            flag: self.flag,
+            opaque,
+            flag,
         };
         let keys_fit = self.fields.iter().all(|(key, _)| i16::try_from(key.len()).is_ok());
         let codec = if keys_fit { self.codec } else { HeaderCodec::Json };

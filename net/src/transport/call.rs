@@ -1,0 +1,324 @@
+//! One side's view of a connection: calls go out, answers come back in any order, and the peer may ask in turn
+//! (Java's `NettyRemotingAbstract`).
+//!
+//! [`over`] turns a stream into three parts. The [`Caller`] makes calls and can be cloned. The channel brings what the
+//! peer asks; when it is full, a request is refused as SYSTEM_BUSY and a oneway one dropped, so that answers never wait
+//! behind requests. The [`Driver`] moves the bytes: its owner spawns [`Driver::run`], and when that ends or is dropped,
+//! every call fails. The connection also ends once the last `Caller` is gone and what it sent is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::sync::{Notify, mpsc};
+
+use super::io::{ReadError, read_frame};
+use super::pending::Pending;
+use crate::code::{RequestCode, ResponseCode};
+use crate::command::Command;
+use crate::error::{DecodeError, FrameError};
+use crate::frame::{HeaderCodec, MAX_FRAME_BYTES};
+use crate::header::{FLAG_ONEWAY, FieldWriter};
+use crate::request::{self, RequestHead};
+
+/// Frames that are taken from the outbox for one flush.
+const FRAMES_PER_FLUSH: usize = 64;
+
+/// Bytes that are gathered before they are written.
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The bounds of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The encoding of the headers that [`Caller::call`] writes.
+    pub codec: HeaderCodec,
+    /// The longest frame that the peer may send, in bytes.
+    pub max_frame_bytes: usize,
+    /// How many calls may wait for their answer.
+    pub max_pending: usize,
+    /// How many frames may wait to be written; a call waits for room within its time.
+    pub max_outbox: usize,
+    /// How many requests of the peer may wait to be served.
+    pub max_requests: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            codec: HeaderCodec::Json,
+            max_frame_bytes: MAX_FRAME_BYTES,
+            max_pending: 4096,
+            max_outbox: 256,
+            max_requests: 256,
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The connection had ended before: nothing was sent.
+    #[error("the connection is closed")]
+    Closed,
+    /// The connection ended while the call waited: whether the peer acted is unknown.
+    #[error("the connection ended before the answer came")]
+    Lost,
+    /// The time is over: whether the peer acted, or will, is unknown.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// Too many calls wait already: nothing was sent.
+    #[error("{limit} calls are waiting for their answers already")]
+    TooManyPending {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// The request is longer than any peer takes: nothing was sent.
+    #[error(transparent)]
+    TooLarge(#[from] FrameError),
+}
+
+/// Why a connection ended other than by the will of either side.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// The peer's bytes could not be read as frames.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A frame could not be read as a command.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The stream did not take what was to be sent.
+    #[error("writing failed")]
+    Write(#[source] std::io::Error),
+}
+
+/// Turns a stream into its caller, the requests of the peer, and the driver that has to be run.
+pub fn over<S>(stream: S, settings: Settings) -> (Caller, mpsc::Receiver<Command>, Driver<S>)
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let pending = Pending::new(settings.max_pending);
+    let closing = Arc::new(Notify::new());
+    let (outbox, outgoing) = mpsc::channel(settings.max_outbox);
+    let (requests, incoming) = mpsc::channel(settings.max_requests);
+    let inbox = Inbox {
+        pending: Arc::clone(&pending),
+        requests,
+        outbox: outbox.downgrade(),
+    };
+    let driver = Driver {
+        stream,
+        settings,
+        inbox,
+        outgoing,
+        closing: Arc::clone(&closing),
+    };
+    (
+        Caller {
+            pending,
+            outbox,
+            closing,
+            codec: settings.codec,
+        },
+        incoming,
+        driver,
+    )
+}
+
+/// Makes calls over one connection.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pending: Arc<Pending>,
+    outbox: mpsc::Sender<Vec<u8>>,
+    closing: Arc<Notify>,
+    codec: HeaderCodec,
+}
+
+impl Caller {
+    /// Asks and waits for the answer, whatever its code. `fields` writes the typed header.
+    pub async fn call(
+        &self,
+        code: RequestCode,
+        fields: impl FnOnce(&mut FieldWriter<'_>),
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Command, CallError> {
+        let write = |opaque, out: &mut Vec<u8>| {
+            request::write(out, self.codec, RequestHead::new(code, opaque), fields, body.len())?;
+            out.extend_from_slice(body);
+            Ok(())
+        };
+        self.exchange(write, timeout).await
+    }
+
+    /// Sends a request under an opaque of its own and waits for the answer, whatever its code.
+    pub async fn request(&self, command: &Command, timeout: Duration) -> Result<Command, CallError> {
+        self.exchange(|opaque, out| command.encode_as(opaque, 0, out), timeout)
+            .await
+    }
+
+    /// Sends a request that nobody answers; done when it is on its way to the stream.
+    pub async fn oneway(&self, command: &Command) -> Result<(), CallError> {
+        let mut frame = Vec::new();
+        command.encode_as(self.pending.opaque(), FLAG_ONEWAY, &mut frame)?;
+        self.outbox.send(frame).await.map_err(|_| CallError::Closed)
+    }
+
+    /// Sends the answer to a request of the peer; nothing if that was oneway.
+    pub async fn respond(&self, request: &Command, answer: &Command) -> Result<(), CallError> {
+        if request.is_oneway() {
+            return Ok(());
+        }
+        let mut frame = Vec::new();
+        answer.encode(&mut frame)?;
+        self.outbox.send(frame).await.map_err(|_| CallError::Closed)
+    }
+
+    /// Ends the connection; what waits for an answer fails.
+    pub fn close(&self) {
+        self.pending.close();
+        self.closing.notify_one();
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+
+    /// How many calls wait for their answer.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    async fn exchange(
+        &self,
+        write: impl FnOnce(i32, &mut Vec<u8>) -> Result<(), FrameError>,
+        timeout: Duration,
+    ) -> Result<Command, CallError> {
+        let mut ticket = self.pending.enter()?;
+        let mut frame = Vec::new();
+        write(ticket.opaque, &mut frame)?;
+        let exchange = async {
+            self.outbox.send(frame).await.map_err(|_| CallError::Closed)?;
+            ticket.answer().await
+        };
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CallError::Timeout(timeout)),
+        }
+    }
+}
+
+/// Moves a connection's bytes.
+#[derive(Debug)]
+pub struct Driver<S> {
+    stream: S,
+    settings: Settings,
+    inbox: Inbox,
+    outgoing: mpsc::Receiver<Vec<u8>>,
+    closing: Arc<Notify>,
+}
+
+impl<S> Driver<S>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    /// Runs until either side ends the connection, or it fails.
+    pub async fn run(self) -> Result<(), EndError> {
+        let Self {
+            stream,
+            settings,
+            inbox,
+            outgoing,
+            closing,
+        } = self;
+        let (reader, writer) = tokio::io::split(stream);
+        // sending first: it stops by itself when calls wait for answers, while a peer that never stops would use up all
+        // that a task may do in one turn
+        tokio::select! {
+            biased;
+            () = closing.notified() => Ok(()),
+            ended = send(writer, outgoing) => ended.map_err(EndError::Write),
+            ended = receive(reader, &inbox, settings.max_frame_bytes) => ended,
+        }
+    }
+}
+
+/// Where received commands go. Dropped with the driver, it fails all calls.
+#[derive(Debug)]
+struct Inbox {
+    pending: Arc<Pending>,
+    requests: mpsc::Sender<Command>,
+    /// For refusals; weak, since the outbox ends with the last caller.
+    outbox: mpsc::WeakSender<Vec<u8>>,
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.pending.close();
+    }
+}
+
+impl Inbox {
+    fn take(&self, command: Command) {
+        if command.is_response() {
+            let opaque = command.opaque;
+            if !self.pending.answer(command) {
+                tracing::debug!(opaque, "dropped an answer that nobody waits for");
+            }
+            return;
+        }
+        match self.requests.try_send(command) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(request)) => {
+                self.refuse(&request, ResponseCode::SYSTEM_BUSY, "too many requests are waiting");
+            }
+            Err(mpsc::error::TrySendError::Closed(request)) => {
+                self.refuse(
+                    &request,
+                    ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
+                    "requests are not served here",
+                );
+            }
+        }
+    }
+
+    fn refuse(&self, request: &Command, code: ResponseCode, why: &str) {
+        tracing::debug!(request = %RequestCode(request.code), oneway = request.is_oneway(), why, "refused a request");
+        if request.is_oneway() {
+            return;
+        }
+        let mut frame = Vec::new();
+        let answer = Command::response_to(request, code).with_remark(why);
+        if let (Some(outbox), Ok(())) = (self.outbox.upgrade(), answer.encode(&mut frame)) {
+            // a full outbox means that the peer does not read; it will not miss this answer
+            let _ = outbox.try_send(frame);
+        }
+    }
+}
+
+async fn receive<R>(mut reader: R, inbox: &Inbox, max_frame_bytes: usize) -> Result<(), EndError>
+where
+    R: AsyncRead + Unpin,
+{
+    let mut buffer = BytesMut::new();
+    while let Some(frame) = read_frame(&mut reader, &mut buffer, max_frame_bytes).await? {
+        inbox.take(Command::decode(&frame)?);
+    }
+    Ok(())
+}
+
+async fn send<W>(writer: W, mut outgoing: mpsc::Receiver<Vec<u8>>) -> std::io::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    let mut writer = BufWriter::with_capacity(WRITE_BUFFER_BYTES, writer);
+    let mut frames = Vec::new();
+    while outgoing.recv_many(&mut frames, FRAMES_PER_FLUSH).await > 0 {
+        for frame in frames.drain(..) {
+            writer.write_all(&frame).await?;
+        }
+        writer.flush().await?;
+    }
+    writer.shutdown().await
+}
