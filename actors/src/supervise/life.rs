@@ -59,6 +59,8 @@ pub(super) struct Life<A: Actor<Context = Context<A>>> {
     stage: Stage<A>,
     budget: RestartBudget,
     restarts: u32,
+    /// The value of now was said to run: what it waited for from the start is done.
+    announced: bool,
     /// The supervisor asked for the end: nothing is built any more.
     closing: bool,
     clock: Arc<dyn Clock>,
@@ -84,6 +86,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             stage: Stage::Building,
             budget: birth.budget,
             restarts: 0,
+            announced: false,
             closing: false,
             clock: birth.clock,
             reports: birth.reports,
@@ -105,7 +108,17 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
                     Turn::Again
                 }
             },
-            Stage::Running(value) => value.turn(&mut self.mailbox, &mut self.context, self.closing, cx),
+            Stage::Running(value) if self.announced => {
+                value.turn(&mut self.mailbox, &mut self.context, self.closing, cx)
+            }
+            Stage::Running(value) => match value.ready(&mut self.context, cx) {
+                Poll::Pending => Turn::Idle,
+                Poll::Ready(Err(failure)) => Turn::Failed(failure),
+                Poll::Ready(Ok(())) => {
+                    self.announce();
+                    Turn::Again
+                }
+            },
             Stage::Ended => Turn::Ended,
         }
     }
@@ -132,13 +145,17 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             self.context.agenda.state = ActorState::Running;
         }
         self.stage = Stage::Running(Value::new(actor));
-        if self.context.agenda.given_up.is_none() {
-            if let Some(up) = self.cord.up.take() {
-                let _ = up.send(Ok(()));
-            }
-            self.report(ChildEvent::Running);
-        }
+        self.announced = false;
         Turn::Again
+    }
+
+    /// Says that the value runs.
+    fn announce(&mut self) {
+        self.announced = true;
+        if let Some(up) = self.cord.up.take() {
+            let _ = up.send(Ok(()));
+        }
+        self.report(ChildEvent::Running);
     }
 
     /// Drops the failed value and carries out what the policy says.

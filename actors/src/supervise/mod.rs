@@ -12,7 +12,9 @@
 //! - the failure is logged once, counted, and reported to the broker system as a [`ChildReport`]; when the policy
 //!   forgives no more, the mailbox closes and the report says [`Verdict::Escalate`].
 //!
-//! A child that fails before its first value runs is not restarted: that is an error of starting up.
+//! A child that fails before its first value runs is not restarted: that is an error of starting up. A value runs when
+//! its `started` has returned and all that it asked to wait for (`ctx.wait`) is done: a listener that binds there is up
+//! when it is bound.
 //! [`Context::fail`] is the same for an error that is not a panic; `ctx.stop()` is an orderly end.
 //!
 //! ```

@@ -103,7 +103,7 @@ impl Nursery {
     /// Starts a child: `factory` builds its value on its thread, now and after each failure that its policy forgives.
     ///
     /// The address is good at once, and for all values of the child to come. Wait for [`Nursery::all_up`] to know that
-    /// it was built.
+    /// it runs.
     pub fn start<A: Actor<Context = Context<A>>>(
         &mut self,
         spec: ChildSpec,
@@ -164,7 +164,7 @@ impl Nursery {
         &self.tree
     }
 
-    /// Waits until every child started so far was built, in the order of their start.
+    /// Waits until every child started so far runs: it was built, and what it waits for from the start is done.
     ///
     /// # Errors
     /// The first child that was not.

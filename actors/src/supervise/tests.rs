@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, MailboxError, Message, Running, WrapFuture};
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -36,6 +38,7 @@ enum Break {
     WaitedFor,
     Timer,
     GiveUp,
+    GetStuck,
     Stop,
 }
 
@@ -128,6 +131,7 @@ impl Handler<Break> for Notebook {
             Break::Spawned => drop(ctx.spawn(async { panic!("spilled ink") }.into_actor(self))),
             Break::WaitedFor => ctx.wait(async { panic!("spilled ink") }.into_actor(self)),
             Break::Timer => drop(ctx.run_later(Duration::ZERO, |_, _| panic!("spilled ink"))),
+            Break::GetStuck => ctx.wait(std::future::pending().into_actor(self)),
             Break::GiveUp => ctx.fail("no more pages"),
             Break::Stop => ctx.stop(),
         }
@@ -286,7 +290,7 @@ async fn a_factory_that_fails_is_asked_again_within_the_budget() {
             backoff: Backoff::NONE,
         },
     );
-    stage.nursery.all_up().await.unwrap();
+    stage.all_up().await.unwrap();
     stage.faults.arm("notebook", Site::Factory, 2);
     notebook.try_send(Break::Handler).unwrap();
     let queued = notebook.send(Note(1));
@@ -309,7 +313,7 @@ async fn a_child_that_never_ran_is_an_error_of_starting_up() {
     let notebook = stage.nursery.start(ChildSpec::new("notebook", Thread::Files), |_| {
         Err::<Notebook, _>(Cause::from("the shop is closed"))
     });
-    let error = stage.nursery.all_up().await.unwrap_err();
+    let error = stage.all_up().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "notebook did not start: could not start: the shop is closed"
@@ -319,12 +323,53 @@ async fn a_child_that_never_ran_is_an_error_of_starting_up() {
 }
 
 #[actix::test]
+async fn what_a_child_waits_for_from_the_start_belongs_to_its_starting_up() {
+    for goes_well in [true, false] {
+        let mut stage = Stage::new();
+        let (answer, ask) = oneshot::channel::<()>();
+        let mut ask = Some(ask);
+        let notebook = stage.start("notebook", move |ctx: &mut Context<Notebook>| {
+            let ask = ask.take().ok_or("asked already")?;
+            let binding = actix::fut::wrap_future::<_, Notebook>(ask);
+            ctx.wait(binding.map(|bound, _, ctx: &mut Context<Notebook>| {
+                if let Err(error) = bound {
+                    ctx.fail(error);
+                }
+            }));
+            Ok(Notebook::default())
+        });
+        notebook.try_send(Break::Handler).unwrap();
+        let mut up = Box::pin(stage.nursery.all_up());
+        stage.reports.expect_none().await;
+        assert!((&mut up).now_or_never().is_none());
+        if goes_well {
+            answer.send(()).unwrap();
+            up.await.unwrap();
+            assert_eq!(
+                stage.failure().await.1,
+                AT_ONCE,
+                "its first message is no part of its starting up"
+            );
+        } else {
+            drop(answer);
+            assert!(
+                up.await
+                    .unwrap_err()
+                    .to_string()
+                    .starts_with("notebook did not start: gave up")
+            );
+            assert_eq!(stage.failure().await.1, Verdict::Escalate);
+        }
+    }
+}
+
+#[actix::test]
 async fn a_failed_start_is_told_even_when_its_report_came_first() {
     let mut stage = Stage::new();
     stage.faults.arm("notebook", Site::Factory, 1);
     notebook(&mut stage, ONCE);
     stage.failure().await;
-    assert!(stage.nursery.all_up().await.is_err());
+    assert!(stage.all_up().await.is_err());
 }
 
 #[actix::test]
@@ -361,7 +406,7 @@ async fn fail_stop_goes_up_at_the_first_failure_and_never_ends_alone() {
     for (policy, verdict) in [(Policy::FailStop, Verdict::Escalate), (Policy::Never, Verdict::Leave)] {
         let mut stage = Stage::new();
         let notebook = notebook(&mut stage, policy);
-        stage.nursery.all_up().await.unwrap();
+        stage.all_up().await.unwrap();
         assert_eq!(notebook.send(Break::Handler).await, Err(MailboxError::Closed));
         assert_eq!(stage.failure().await.1, verdict);
         assert!(!notebook.connected());
@@ -404,7 +449,7 @@ async fn a_flooded_actor_lets_others_have_their_turn() {
             ..Notebook::default()
         })
     });
-    stage.nursery.all_up().await.unwrap();
+    stage.all_up().await.unwrap();
     for number in 0..700 {
         notebook.try_send(Note(number)).unwrap();
     }
@@ -435,7 +480,7 @@ async fn stopping_handles_what_is_queued_and_goes_from_the_last_started_to_the_f
                 Ok(Notebook::default())
             })
     });
-    stage.nursery.all_up().await.unwrap();
+    stage.all_up().await.unwrap();
     let queued: Vec<_> = notebooks.iter().map(|notebook| notebook.send(Note(1))).collect();
     stage.nursery.stop_all(PATIENCE).await.unwrap();
     for queued in queued {
@@ -470,7 +515,7 @@ async fn an_actor_may_finish_its_work_before_it_stops() {
             })
         },
     );
-    stage.nursery.all_up().await.unwrap();
+    stage.all_up().await.unwrap();
     stage.nursery.stop_all(PATIENCE).await.unwrap();
     assert!(!notebook.connected());
 }
@@ -484,7 +529,7 @@ async fn a_child_that_fails_while_it_stops_is_named_and_not_built_anew() {
             ..Notebook::default()
         })
     });
-    stage.nursery.all_up().await.unwrap();
+    stage.all_up().await.unwrap();
     let error = stage.nursery.stop_all(PATIENCE).await.unwrap_err();
     assert!(error.to_string().contains("notebook failed: panicked"), "{error}");
     assert!(error.still_running.is_empty());
@@ -518,17 +563,12 @@ async fn a_pause_does_not_hold_up_the_stop() {
 async fn a_child_that_does_not_end_is_named() {
     let mut stage = Stage::new();
     notebook(&mut stage, ONCE);
-    let stuck = stage
-        .nursery
-        .start(ChildSpec::new("stuck", Thread::Files), |ctx: &mut Context<Notebook>| {
-            ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
-            Ok(Notebook::default())
-        });
-    stage.nursery.all_up().await.unwrap();
+    let stuck = stage.start("stuck", |_| Ok(Notebook::default()));
+    stage.all_up().await.unwrap();
+    stuck.send(Break::GetStuck).await.unwrap();
     let error = stage.nursery.stop_all(Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "no clean stop within 1 ms: stuck still runs; notebook still runs"
     );
-    drop(stuck);
 }

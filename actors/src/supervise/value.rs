@@ -51,6 +51,16 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
         }
     }
 
+    /// Polls what the factory and `started` asked to wait for; ready when it is done, before the first message.
+    pub(super) fn ready(&mut self, ctx: &mut Context<A>, cx: &mut task::Context<'_>) -> Poll<Result<(), Failure>> {
+        self.take_up(ctx);
+        let done = self.wait(ctx, cx);
+        match ctx.agenda.given_up.take() {
+            Some(cause) => Poll::Ready(Err(Failure::GaveUp(cause.into()))),
+            None => done.map(Ok),
+        }
+    }
+
     /// Wait futures first, then messages, then spawned futures, until nothing is ready.
     pub(super) fn turn(
         &mut self,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use actix::{Actor, Addr};
 use cuemq_storage::clock::ManualClock;
 
-use super::Probe;
+use super::{PATIENCE, Probe};
 use crate::placement::{Placement, Thread};
-use crate::supervise::{Cause, ChildEvent, ChildReport, ChildSpec, Context, Failure, Faults, Nursery, Verdict};
+use crate::supervise::{
+    Cause, ChildEvent, ChildReport, ChildSpec, Context, Failure, Faults, NotStarted, Nursery, Verdict,
+};
 
 /// A nursery without a broker system: the test reads the reports.
 pub struct Stage {
@@ -51,10 +53,28 @@ impl Stage {
         self.nursery.start(ChildSpec::new(name, Thread::Io(0)), factory)
     }
 
+    /// [`Nursery::all_up`] with a deadline.
+    ///
+    /// # Errors
+    /// The first child that did not start.
+    ///
+    /// # Panics
+    /// When it takes longer than [`PATIENCE`].
+    pub async fn all_up(&mut self) -> Result<(), NotStarted> {
+        match tokio::time::timeout(PATIENCE, self.nursery.all_up()).await {
+            Ok(up) => up,
+            Err(_) => panic!(
+                "not all are up after {} s:\n{}",
+                PATIENCE.as_secs(),
+                self.nursery.tree().draw()
+            ),
+        }
+    }
+
     /// Notes reports until one fits, and gives that one.
     ///
     /// # Panics
-    /// When none comes within [`super::PATIENCE`].
+    /// When none comes within [`PATIENCE`].
     pub async fn until(&mut self, fits: impl Fn(&ChildEvent) -> bool) -> ChildEvent {
         loop {
             let report = self.reports.next().await;
@@ -68,7 +88,7 @@ impl Stage {
     /// Notes reports until a child failed, and tells why and what follows.
     ///
     /// # Panics
-    /// When none fails within [`super::PATIENCE`].
+    /// When none fails within [`PATIENCE`].
     pub async fn failure(&mut self) -> (Failure, Verdict) {
         loop {
             if let ChildEvent::Failed { failure, verdict } = self.until(|_| true).await {
