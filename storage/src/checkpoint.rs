@@ -135,7 +135,8 @@ impl CheckpointFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::RealDisk;
+    use crate::disk::memory::Survival;
+    use crate::disk::{MemoryDisk, RealDisk};
 
     #[test]
     fn the_bytes_are_javas() {
@@ -175,5 +176,32 @@ mod tests {
             index_ms: 1,
         };
         assert_eq!((early.min_ms(), early.min_with_index_ms()), (0, 0));
+    }
+
+    #[test]
+    fn a_checkpoint_is_on_disk_when_it_is_written_and_an_unfinished_file_says_nothing() {
+        let root = Path::new("/store");
+        for survival in (0..50)
+            .map(Survival::Random)
+            .chain([Survival::Nothing, Survival::Everything])
+        {
+            for at in 1..6 {
+                let disk = MemoryDisk::new(1);
+                disk.create_directory(root).unwrap();
+                disk.crash_at(at);
+                CheckpointFile::open(&disk.process(), root).err();
+                disk.crash(survival);
+                let mut file = CheckpointFile::open(&disk.process(), root).unwrap();
+                assert_eq!(file.read(), Checkpoint::default());
+                let written = Checkpoint {
+                    commit_log_ms: 3,
+                    consume_queue_ms: 2,
+                    index_ms: 1,
+                };
+                file.write(written).unwrap();
+                disk.crash(survival);
+                assert_eq!(CheckpointFile::open(&disk.process(), root).unwrap().read(), written);
+            }
+        }
     }
 }

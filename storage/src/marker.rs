@@ -64,7 +64,8 @@ pub fn lock(disk: &dyn Disk, root: &Path) -> Result<Box<dyn DiskLock>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::RealDisk;
+    use crate::disk::memory::Survival;
+    use crate::disk::{MemoryDisk, RealDisk};
 
     #[test]
     fn the_mark_stands_until_the_store_is_left_in_order() {
@@ -88,5 +89,23 @@ mod tests {
         assert_eq!(RealDisk.read_whole(&root.path().join("lock"), 100).unwrap(), b"lock");
         drop(held);
         lock(&RealDisk, root.path()).unwrap();
+    }
+
+    #[test]
+    fn a_mark_is_on_disk_when_the_call_returns() {
+        let root = Path::new("/store");
+        for survival in (0..50)
+            .map(Survival::Random)
+            .chain([Survival::Nothing, Survival::Everything])
+        {
+            let disk = MemoryDisk::new(1);
+            disk.create_directory(root).unwrap();
+            mark_in_use(&disk.process(), root).unwrap();
+            disk.crash(survival);
+            assert!(was_aborted(&disk, root).unwrap());
+            mark_clean(&disk.process(), root).unwrap();
+            disk.crash(survival);
+            assert!(!was_aborted(&disk, root).unwrap());
+        }
     }
 }

@@ -142,7 +142,9 @@ fn checksum(head: &[u8; 10], value: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::RealDisk;
+    use crate::disk::memory::Survival;
+    use crate::disk::{MemoryDisk, RealDisk};
+    use crate::entropy::{Entropy, SeededEntropy};
     use proptest::prelude::*;
     use serde::Deserialize;
 
@@ -235,6 +237,27 @@ mod tests {
             let error = read::<Vec<u32>>(&RealDisk, &path, FORMAT).unwrap_err();
             let is_damaged = matches!(error, StoreError::Damaged { .. });
             prop_assert!(is_damaged, "{}", error);
+        }
+    }
+
+    #[test]
+    fn a_crash_at_any_operation_leaves_the_old_value_or_the_new_one() {
+        let path = Path::new("/store/cuemq/locks");
+        for seed in 0..200 {
+            let disk = MemoryDisk::new(seed);
+            let entropy = SeededEntropy::new(seed);
+            let mut expected = None;
+            for version in 0..12 {
+                let new = vec![version; entropy.below(700) as usize];
+                disk.crash_at(1 + entropy.below(9));
+                let written = write(&disk.process(), path, FORMAT, &new);
+                disk.crash(Survival::Random(entropy.next_u64()));
+                let found = read::<Vec<u32>>(&disk, path, FORMAT).unwrap();
+                if written.is_ok() || found != expected {
+                    assert_eq!(found.as_ref(), Some(&new), "seed {seed}, version {version}");
+                }
+                expected = found;
+            }
         }
     }
 }

@@ -99,7 +99,9 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::RealDisk;
+    use crate::disk::memory::{Fault, Operation, Survival};
+    use crate::disk::{MemoryDisk, RealDisk};
+    use crate::entropy::{Entropy, SeededEntropy};
 
     fn text(bytes: &[u8]) -> std::result::Result<String, String> {
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -162,5 +164,43 @@ mod tests {
             read_table(&RealDisk, &path, text).is_err(),
             "a damaged bak alone is not passed over"
         );
+    }
+
+    #[test]
+    fn a_crash_at_any_operation_leaves_the_old_table_or_the_new_one() {
+        let path = Path::new("/store/config/topics.json");
+        for seed in 0..200 {
+            let disk = MemoryDisk::new(seed);
+            let entropy = SeededEntropy::new(seed);
+            let mut expected = None;
+            for version in 0..12 {
+                let new = format!("{{{version}{}}}", "x".repeat(entropy.below(1500) as usize));
+                disk.crash_at(1 + entropy.below(14));
+                let written = write_table(&disk.process(), path, new.as_bytes());
+                disk.crash(Survival::Random(entropy.next_u64()));
+                let found = read_table(&disk, path, text).unwrap();
+                if written.is_ok() || found != expected {
+                    assert_eq!(found.as_ref(), Some(&new), "seed {seed}, version {version}");
+                }
+                expected = found;
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_table() {
+        let path = Path::new("/store/config/topics.json");
+        for kept in 0..4 {
+            let disk = MemoryDisk::new(1);
+            write_table(&disk, path, b"{old}").unwrap();
+            disk.inject(
+                Fault::new(Operation::Write)
+                    .after(kept % 2)
+                    .kind(io::ErrorKind::StorageFull)
+                    .partial(kept),
+            );
+            assert!(write_table(&disk, path, b"{new, longer}").is_err());
+            assert_eq!(read_table(&disk, path, text).unwrap().unwrap(), "{old}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! A consume queue through many lives that end at any operation on the disk, against a list of what was fed to it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
 use crate::disk::memory::Survival;
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::error::StoreError;
 use crate::position::{PhysicalOffset, QueueOffset};
@@ -16,6 +16,7 @@ const FILE_BYTES: u64 = 120 * UNIT_BYTES;
 const LOG_BEGIN: u64 = 0xFFFF_8000;
 
 struct World {
+    root: PathBuf,
     entropy: SeededEntropy,
     /// What the log has for this queue.
     log: Vec<Unit>,
@@ -27,6 +28,25 @@ struct World {
 }
 
 impl World {
+    fn new(seed: u64, root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            entropy: SeededEntropy::new(seed),
+            log: Vec::new(),
+            log_min: PhysicalOffset(0),
+            confirmed: PhysicalOffset(0),
+            cut_by_one: 0,
+        }
+    }
+
+    fn place(&self) -> QueuePlace<'_> {
+        QueuePlace {
+            root: &self.root,
+            topic: "topic",
+            queue_id: 0,
+        }
+    }
+
     fn grow(&mut self, count: u64) {
         for _ in 0..count {
             let end = self.log.last().map_or(LOG_BEGIN, |last| last.end().0);
@@ -47,12 +67,7 @@ impl World {
 
     /// Opens the queue after a crash, feeds it, and checks all that can be read.
     fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<ConsumeQueue> {
-        let place = QueuePlace {
-            root: Path::new("/store"),
-            topic: "topic",
-            queue_id: 0,
-        };
-        let (mut queue, _) = ConsumeQueue::open(disk, place, FILE_BYTES, Opening::AfterCrash(self.confirmed))?;
+        let (mut queue, _) = ConsumeQueue::open(disk, self.place(), FILE_BYTES, Opening::AfterCrash(self.confirmed))?;
         let kept = self.below(self.confirmed);
         let torn = queue.end().0.saturating_sub(kept);
         assert!(
@@ -85,10 +100,10 @@ impl World {
         Ok(())
     }
 
-    /// One life, until the disk dies.
-    fn live(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<()> {
+    /// One life of so many steps, unless the disk dies before.
+    fn live(&mut self, disk: &Arc<dyn Disk>, steps: u32) -> crate::Result<()> {
         let mut queue = self.recover(disk)?;
-        loop {
+        for _ in 0..steps {
             match self.entropy.below(8) {
                 0 => {
                     queue.sync()?;
@@ -111,22 +126,17 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 }
 
 fn survive(seed: u64) -> u32 {
     let disk = MemoryDisk::new(seed);
-    let mut world = World {
-        entropy: SeededEntropy::new(seed),
-        log: Vec::new(),
-        log_min: PhysicalOffset(0),
-        confirmed: PhysicalOffset(0),
-        cut_by_one: 0,
-    };
+    let mut world = World::new(seed, Path::new("/store"));
     for _ in 0..8 {
         disk.crash_at(1 + world.entropy.below(30));
         let process: Arc<dyn Disk> = Arc::new(disk.process());
-        let error = world.live(&process).unwrap_err();
+        let error = world.live(&process, u32::MAX).unwrap_err();
         let StoreError::Io { source, .. } = &error else {
             panic!("seed {seed}: {error}")
         };
@@ -143,13 +153,9 @@ fn survive(seed: u64) -> u32 {
     queue.sync().unwrap();
     drop(queue);
     disk.crash(Survival::Nothing);
-    let place = QueuePlace {
-        root: Path::new("/store"),
-        topic: "topic",
-        queue_id: 0,
-    };
+
     let process: Arc<dyn Disk> = Arc::new(disk.process());
-    let (mut queue, _) = ConsumeQueue::open(&process, place, FILE_BYTES, Opening::Clean).unwrap();
+    let (mut queue, _) = ConsumeQueue::open(&process, world.place(), FILE_BYTES, Opening::Clean).unwrap();
     queue.correct_min(world.log_min).unwrap();
     world.check(&queue).unwrap();
     world.cut_by_one
@@ -162,4 +168,17 @@ fn a_queue_is_whole_after_a_crash_at_any_operation() {
         torn > 0,
         "no unit was ever torn so that it seemed to be confirmed: the test tries too little"
     );
+}
+
+#[test]
+fn a_queue_on_a_real_disk_is_whole_after_restarts_without_a_sync() {
+    for seed in 0..10 {
+        let root = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let mut world = World::new(seed, root.path());
+        for _ in 0..5 {
+            world.live(&disk, 20).unwrap();
+        }
+        world.recover(&disk).unwrap();
+    }
 }

@@ -234,7 +234,7 @@ impl ConsumeQueue {
             // Or else a crash could keep this file and lose the one in front of it.
             self.sync()?;
         }
-        let mode = if is_new { OpenMode::CreateNew } else { OpenMode::Write };
+        let mode = if is_new { OpenMode::Create } else { OpenMode::Write };
         if is_new && view.extent().is_empty() {
             let made = view.disk.create_directory(&view.directory);
             made.map_err(|error| StoreError::io("make", &view.directory, error))?;

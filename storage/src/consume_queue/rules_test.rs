@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::disk::{Disk, OpenMode, RealDisk};
+use crate::disk::memory::{Fault, Operation};
+use crate::disk::{Disk, MemoryDisk, OpenMode, RealDisk};
 use crate::error::StoreError;
 use crate::position::{PhysicalOffset, QueueOffset};
 
@@ -492,4 +493,66 @@ fn the_offset_of_a_time_is_javas() {
         offset_by_time(&empty, 5, PhysicalOffset(0), time_of).unwrap(),
         QueueOffset(0)
     );
+}
+
+#[test]
+fn a_full_disk_fails_the_append_and_the_next_one_goes_on() {
+    for operation in [
+        Operation::Write,
+        Operation::Allocate,
+        Operation::SetLength,
+        Operation::Create,
+    ] {
+        let memory = MemoryDisk::new(1);
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+        let place = QueuePlace {
+            root: Path::new("/store"),
+            topic: "topic",
+            queue_id: 3,
+        };
+        let (mut queue, _) = ConsumeQueue::open(&disk, place, FILE_BYTES, Opening::Clean).unwrap();
+        queue.append(QueueOffset(0), &units(0..10)).unwrap();
+        memory.inject(
+            Fault::new(operation)
+                .times(1)
+                .kind(std::io::ErrorKind::StorageFull)
+                .partial(7),
+        );
+        assert!(matches!(
+            queue.append(QueueOffset(10), &units(10..15)),
+            Err(AppendError::Store(_))
+        ));
+        assert_eq!(read_from(&queue.view(), 0), expected(0..10));
+        queue.append(QueueOffset(10), &units(10..15)).unwrap();
+        assert_eq!(read_from(&queue.view(), 0), expected(0..15));
+    }
+}
+
+#[test]
+fn a_reader_beside_the_writer_sees_whole_units_up_to_the_maximum() {
+    let store = Store::new();
+    let mut queue = store.open(Opening::Clean);
+    let view = queue.view();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut next = 0;
+            while next < 2000 {
+                let run = view.read(QueueOffset(next), usize::MAX).unwrap();
+                next = next.max(view.min_offset().0);
+                for (queue_offset, found) in run {
+                    assert_eq!(found, unit(queue_offset.0));
+                    next = queue_offset.0 + 1;
+                }
+            }
+        });
+        for first in (0..2000).step_by(5) {
+            queue.append(QueueOffset(first), &units(first..first + 5)).unwrap();
+            if first % 200 == 0 {
+                queue
+                    .delete_before(unit(first.saturating_sub(100)).physical_offset)
+                    .unwrap();
+                queue.view().unmap();
+            }
+        }
+    });
 }

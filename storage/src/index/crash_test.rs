@@ -1,12 +1,12 @@
 //! The index through many lives that end at any operation on the disk, against the list of records that were fed to it:
 //! every key finds its newest records, and only those.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
 use crate::disk::memory::Survival;
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::error::StoreError;
 
@@ -19,6 +19,7 @@ struct Record {
 }
 
 struct World {
+    root: PathBuf,
     entropy: SeededEntropy,
     log: Vec<Record>,
     time_ms: i64,
@@ -26,6 +27,18 @@ struct World {
 }
 
 impl World {
+    fn new(seed: u64, root: &Path) -> Self {
+        let entropy = SeededEntropy::new(seed);
+        let (log, confirmed) = (Vec::new(), PhysicalOffset(0));
+        Self {
+            root: root.to_owned(),
+            entropy,
+            log,
+            time_ms: 1_000_000_000_000,
+            confirmed,
+        }
+    }
+
     fn end(&self) -> PhysicalOffset {
         self.log.last().map_or(PhysicalOffset(0xFFFF_F000), |last| {
             last.physical_offset.advanced(last.length)
@@ -89,7 +102,7 @@ impl World {
     }
 
     fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<Index> {
-        let (mut index, _) = Index::open(disk, Path::new("/store"), layout(), Opening::AfterCrash(self.end()))?;
+        let (mut index, _) = Index::open(disk, &self.root, layout(), Opening::AfterCrash(self.end()))?;
         let below = self
             .log
             .iter()
@@ -110,10 +123,10 @@ impl World {
         Ok(index)
     }
 
-    /// One life, until the disk dies.
-    fn live(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<()> {
+    /// One life of so many steps, unless the disk dies before.
+    fn live(&mut self, disk: &Arc<dyn Disk>, steps: u32) -> crate::Result<()> {
         let mut index = self.recover(disk)?;
-        loop {
+        for _ in 0..steps {
             match self.entropy.below(6) {
                 0 => {
                     index.flush()?;
@@ -140,6 +153,7 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -150,17 +164,12 @@ fn layout() -> Layout {
 
 fn survive(seed: u64) {
     let disk = MemoryDisk::new(seed);
-    let entropy = SeededEntropy::new(seed);
-    let mut world = World {
-        entropy,
-        log: Vec::new(),
-        time_ms: 1_000_000_000_000,
-        confirmed: PhysicalOffset(0),
-    };
+
+    let mut world = World::new(seed, Path::new("/store"));
     for _ in 0..8 {
         disk.crash_at(1 + world.entropy.below(40));
         let process: Arc<dyn Disk> = Arc::new(disk.process());
-        let error = world.live(&process).unwrap_err();
+        let error = world.live(&process, u32::MAX).unwrap_err();
         let StoreError::Io { source, .. } = &error else {
             panic!("seed {seed}: {error}")
         };
@@ -197,4 +206,17 @@ fn survive(seed: u64) {
 #[test]
 fn every_key_finds_its_records_after_a_crash_at_any_operation() {
     (0..1000).for_each(survive);
+}
+
+#[test]
+fn every_key_finds_its_records_on_a_real_disk_after_restarts_without_a_flush() {
+    for seed in 0..10 {
+        let root = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let mut world = World::new(seed, root.path());
+        for _ in 0..5 {
+            world.live(&disk, 20).unwrap();
+        }
+        world.recover(&disk).unwrap();
+    }
 }
