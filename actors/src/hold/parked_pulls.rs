@@ -8,18 +8,22 @@
 use cuemq_storage::hash::Map;
 use cuemq_storage::position::QueueOffset;
 
-use super::{ParkedPull, QueueKey, Reason, Woken};
+use super::{ParkedPull, QueueKey};
 use crate::peer::PeerKey;
 
+/// A pull that waits no longer, with its connection, which looks again, and may park it once more when that brings nothing
+/// and its deadline has not come.
+pub type Woken = (PeerKey, Box<ParkedPull>);
+
 /// What became of a pull that was to be parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Parking {
     /// It waits.
     Parked,
     /// The queue has reached its offset meanwhile: look again at once.
-    Arrived,
+    Arrived(Woken),
     /// Its connection, or all together, have as many parked as they may: answer it as it is.
-    Full,
+    Full(Woken),
 }
 
 /// The ring that runs through the pulls of one queue.
@@ -30,13 +34,18 @@ const OF_PEER: usize = 1;
 /// A pull in its place.
 #[derive(Debug)]
 struct Entry {
-    pull: ParkedPull,
+    peer: PeerKey,
+    pull: Box<ParkedPull>,
+    deadline_ms: u64,
     /// For each ring the places before and after.
     before: [u32; 2],
     after: [u32; 2],
 }
 
-const _: () = assert!(size_of::<Option<Entry>>() <= 72, "a parked pull takes little");
+const _: () = assert!(
+    size_of::<Option<Entry>>() + size_of::<ParkedPull>() <= 104,
+    "a parked pull takes little"
+);
 
 /// The pulls of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -86,19 +95,30 @@ impl ParkedPulls {
         self.len() == 0
     }
 
+    /// Whether a pull waits for this queue.
+    #[must_use]
+    pub fn waits_for(&self, queue: &QueueKey) -> bool {
+        self.queues.contains_key(queue)
+    }
+
+    /// The queues that are waited for, in no particular order.
+    pub fn queues(&self) -> impl Iterator<Item = &QueueKey> {
+        self.queues.keys()
+    }
+
     /// Parks a pull. `queue_end` is the queue's end as it is now, read after the pull found nothing: what arrived in
     /// between was announced before the pull was here.
-    pub fn park(&mut self, pull: ParkedPull, queue_end: QueueOffset) -> Parking {
-        if queue_end > pull.queue_offset {
-            return Parking::Arrived;
+    pub fn park(&mut self, peer: PeerKey, pull: Box<ParkedPull>, queue_end: QueueOffset) -> Parking {
+        if queue_end.0 > pull.queue_offset {
+            return Parking::Arrived((peer, pull));
         }
-        let of_peer = self.peers.get(&pull.peer).map_or(0, |of_peer| of_peer.count);
+        let of_peer = self.peers.get(&peer).map_or(0, |of_peer| of_peer.count);
         if self.len() >= self.most || of_peer >= self.most_of_peer {
-            return Parking::Full;
+            return Parking::Full((peer, pull));
         }
         self.earliest_ms = self.earliest_ms.min(pull.deadline_ms);
-        let (queue, peer) = (pull.queue, pull.peer);
-        let place = self.put(pull);
+        let queue = pull.queue();
+        let place = self.put(peer, pull);
         let first = *self.queues.entry(queue).or_insert(place);
         self.link(OF_QUEUE, first, place);
         let of_peer = self.peers.entry(peer).or_insert(OfPeer { first: place, count: 0 });
@@ -109,19 +129,17 @@ impl ParkedPulls {
     }
 
     /// Messages have arrived in a queue, which now ends at `queue_end`. Wakes the pulls that wait for an offset before
-    /// that and may want one of them: those whose subscription matches one of the tags codes, where these are known.
+    /// that and may want one of them: those whose filter matches one of the tags codes, where these are known.
     pub fn arrived(
         &mut self,
-        queue: QueueKey,
+        queue: &QueueKey,
         queue_end: QueueOffset,
         tags_codes: Option<&[i64]>,
         woken: &mut Vec<Woken>,
     ) {
-        let wants = |pull: &ParkedPull| match (&pull.subscription, tags_codes) {
-            (Some(subscription), Some(codes)) => codes.iter().any(|code| subscription.tags().matches(*code)),
-            _ => true,
-        };
-        let Some(first) = self.queues.get(&queue).copied() else {
+        let wants =
+            |pull: &ParkedPull| tags_codes.is_none_or(|codes| codes.iter().any(|code| pull.filter.matches(*code)));
+        let Some(first) = self.queues.get(queue).copied() else {
             return;
         };
         let last = self.entry(first).before[OF_QUEUE];
@@ -129,23 +147,13 @@ impl ParkedPulls {
         loop {
             let entry = self.entry(place);
             let next = entry.after[OF_QUEUE];
-            if entry.pull.queue_offset < queue_end && wants(&entry.pull) {
-                self.wake(place, Reason::Arrived, woken);
+            if entry.pull.queue_offset < queue_end.0 && wants(&entry.pull) {
+                woken.push(self.take(place));
             }
             if place == last {
                 break;
             }
             place = next;
-        }
-    }
-
-    /// Looks at the end of every queue that is waited for, and wakes whoever waits for an offset before it, whatever
-    /// its tags: Java does so every 5 s, so that clients move on past messages that they do not want.
-    pub fn recheck(&mut self, queue_end: impl Fn(QueueKey) -> QueueOffset, woken: &mut Vec<Woken>) {
-        let mut queues: Vec<_> = self.queues.keys().copied().collect();
-        queues.sort_unstable();
-        for queue in queues {
-            self.arrived(queue, queue_end(queue), None, woken);
         }
     }
 
@@ -163,9 +171,9 @@ impl ParkedPulls {
         self.earliest_ms = u64::MAX;
         for place in 0..self.entries.len() {
             let Some(entry) = &self.entries[place] else { continue };
-            let deadline_ms = entry.pull.deadline_ms;
+            let deadline_ms = entry.deadline_ms;
             if deadline_ms <= now_ms {
-                self.wake(place as u32, Reason::TimedOut, woken);
+                woken.push(self.take(place as u32));
             } else {
                 self.earliest_ms = self.earliest_ms.min(deadline_ms);
             }
@@ -183,16 +191,14 @@ impl ParkedPulls {
         count
     }
 
-    fn wake(&mut self, place: u32, reason: Reason, woken: &mut Vec<Woken>) {
-        let ParkedPull { peer, ticket, .. } = self.take(place);
-        woken.push(Woken { peer, ticket, reason });
-    }
-
     /// Puts a pull into a free place, a ring of its own.
-    fn put(&mut self, pull: ParkedPull) -> u32 {
+    fn put(&mut self, peer: PeerKey, pull: Box<ParkedPull>) -> u32 {
+        let deadline_ms = pull.deadline_ms;
         let entry = |place| {
             Some(Entry {
+                peer,
                 pull,
+                deadline_ms,
                 before: [place; 2],
                 after: [place; 2],
             })
@@ -207,9 +213,9 @@ impl ParkedPulls {
     }
 
     /// Takes a pull out of its place and its rings.
-    fn take(&mut self, place: u32) -> ParkedPull {
-        let queue = self.entry(place).pull.queue;
-        let peer = self.entry(place).pull.peer;
+    fn take(&mut self, place: u32) -> Woken {
+        let queue = self.entry(place).pull.queue();
+        let peer = self.entry(place).peer;
         let next_of_queue = self.unlink(OF_QUEUE, place);
         if self.queues.get(&queue) == Some(&place) {
             match next_of_queue {
@@ -228,7 +234,8 @@ impl ParkedPulls {
         }
         self.free.push(place);
         let entry = self.entries[place as usize].take();
-        entry.expect("rings hold only places that are taken").pull
+        let Entry { peer, pull, .. } = entry.expect("rings hold only places that are taken");
+        (peer, pull)
     }
 
     /// Links a place to the end of the ring that begins at `first`.
@@ -272,13 +279,12 @@ impl ParkedPulls {
 mod tests {
     use std::sync::Arc;
 
-    use cuemq_net::body::SubscriptionData;
+    use cuemq_net::frame::HeaderCodec;
     use cuemq_net::message::tags::java_hash;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rebalance::Subscription;
-    use crate::topic::TopicId;
+    use crate::rebalance::TagFilter;
 
     fn peer(slot: u32) -> PeerKey {
         PeerKey {
@@ -290,128 +296,104 @@ mod tests {
 
     fn queue(queue_id: u32) -> QueueKey {
         QueueKey {
-            topic: TopicId(1),
+            topic: "T".into(),
             queue_id,
         }
     }
 
-    fn pull(slot: u32, ticket: u32, queue_id: u32, queue_offset: u64, deadline_ms: u64) -> ParkedPull {
-        let (peer, queue, queue_offset) = (peer(slot), queue(queue_id), QueueOffset(queue_offset));
-        ParkedPull {
-            peer,
-            ticket,
-            queue,
+    /// A pull for all messages, named by its `opaque`.
+    fn pull(opaque: i32, queue_id: u32, queue_offset: u64, deadline_ms: u64) -> Box<ParkedPull> {
+        Box::new(ParkedPull {
+            opaque,
+            codec: HeaderCodec::Json,
+            topic: "T".into(),
+            queue_id,
             queue_offset,
+            max_messages: 32,
+            filter: Arc::new(TagFilter::All),
             deadline_ms,
-            subscription: None,
-        }
+        })
     }
 
-    fn wants(tag: &str) -> Option<Arc<Subscription>> {
-        let data = SubscriptionData {
-            sub_string: tag.to_owned(),
-            ..SubscriptionData::default()
-        };
-        Some(Arc::new(Subscription::new(data)))
+    fn of_tag(tag: &str, mut pull: Box<ParkedPull>) -> Box<ParkedPull> {
+        pull.filter = Arc::new(TagFilter::parse(tag).unwrap());
+        pull
     }
 
-    fn tickets(woken: &[Woken]) -> Vec<u32> {
-        woken.iter().map(|woken| woken.ticket).collect()
+    fn names(woken: &[Woken]) -> Vec<i32> {
+        woken.iter().map(|(_, pull)| pull.opaque).collect()
     }
 
     #[test]
     fn a_message_wakes_who_waits_for_it_and_nobody_else() {
         let mut parked = ParkedPulls::new(100, 10);
-        for (ticket, queue_id, queue_offset) in [(1, 0, 5), (2, 0, 6), (3, 1, 5), (4, 0, 5)] {
-            assert_eq!(
-                parked.park(pull(0, ticket, queue_id, queue_offset, 100), QueueOffset(5)),
-                Parking::Parked
-            );
+        for (name, queue_id, queue_offset) in [(1, 0, 5), (2, 0, 6), (3, 1, 5), (4, 0, 5)] {
+            let pull = pull(name, queue_id, queue_offset, 100);
+            assert_eq!(parked.park(peer(0), pull, QueueOffset(5)), Parking::Parked);
         }
         let mut woken = Vec::new();
-        parked.arrived(queue(0), QueueOffset(6), None, &mut woken);
-        assert_eq!(tickets(&woken), [1, 4]);
-        assert!(woken.iter().all(|woken| woken.reason == Reason::Arrived));
-        parked.arrived(queue(0), QueueOffset(6), None, &mut woken);
+        parked.arrived(&queue(0), QueueOffset(6), None, &mut woken);
+        assert_eq!(names(&woken), [1, 4]);
+        parked.arrived(&queue(0), QueueOffset(6), None, &mut woken);
         assert_eq!((woken.len(), parked.len()), (2, 2));
+        assert!(parked.waits_for(&queue(1)) && !parked.waits_for(&queue(2)));
     }
 
     #[test]
-    fn a_message_with_another_tag_wakes_nobody_until_the_recheck() {
+    fn a_message_with_another_tag_wakes_nobody_and_one_of_unknown_tag_everybody() {
         let mut parked = ParkedPulls::new(100, 10);
-        parked.park(
-            ParkedPull {
-                subscription: wants("TagA"),
-                ..pull(0, 1, 0, 5, 100)
-            },
-            QueueOffset(5),
-        );
-        parked.park(
-            ParkedPull {
-                subscription: wants("*"),
-                ..pull(0, 2, 0, 5, 100)
-            },
-            QueueOffset(5),
-        );
-        let (tag_a, tag_b) = (i64::from(java_hash("TagA")), i64::from(java_hash("TagB")));
         let mut woken = Vec::new();
-        parked.arrived(queue(0), QueueOffset(6), Some(&[tag_b]), &mut woken);
-        assert_eq!(tickets(&woken), [2]);
-        parked.recheck(|_| QueueOffset(5), &mut woken);
-        assert_eq!(tickets(&woken), [2]);
-        parked.park(
-            ParkedPull {
-                subscription: wants("TagA"),
-                ..pull(0, 3, 0, 6, 100)
-            },
-            QueueOffset(6),
-        );
-        parked.arrived(queue(0), QueueOffset(7), Some(&[tag_b, tag_a]), &mut woken);
-        assert_eq!(tickets(&woken), [2, 1, 3]);
-        parked.park(
-            ParkedPull {
-                subscription: wants("TagA"),
-                ..pull(0, 4, 0, 7, 100)
-            },
-            QueueOffset(7),
-        );
-        parked.recheck(|_| QueueOffset(8), &mut woken);
-        assert_eq!(tickets(&woken), [2, 1, 3, 4]);
+        let (tag_a, tag_b) = (i64::from(java_hash("TagA")), i64::from(java_hash("TagB")));
+        parked.park(peer(0), of_tag("TagA", pull(1, 0, 5, 100)), QueueOffset(5));
+        parked.park(peer(0), pull(2, 0, 5, 100), QueueOffset(5));
+        parked.arrived(&queue(0), QueueOffset(6), Some(&[tag_b]), &mut woken);
+        assert_eq!(names(&woken), [2]);
+        parked.arrived(&queue(0), QueueOffset(7), Some(&[tag_b, tag_a]), &mut woken);
+        assert_eq!(names(&woken), [2, 1]);
+        parked.park(peer(0), of_tag("TagA", pull(3, 0, 7, 100)), QueueOffset(7));
+        parked.arrived(&queue(0), QueueOffset(8), None, &mut woken);
+        assert_eq!(names(&woken), [2, 1, 3]);
     }
 
     #[test]
     fn a_message_that_came_before_the_pull_was_parked_is_not_missed() {
         let mut parked = ParkedPulls::new(100, 10);
-        assert_eq!(parked.park(pull(0, 1, 0, 5, 100), QueueOffset(6)), Parking::Arrived);
+        let woken = (peer(0), pull(1, 0, 5, 100));
+        assert_eq!(
+            parked.park(peer(0), pull(1, 0, 5, 100), QueueOffset(6)),
+            Parking::Arrived(woken)
+        );
         assert!(parked.is_empty());
     }
 
     #[test]
     fn a_connection_parks_no_more_than_its_share_and_all_no_more_than_the_whole() {
         let mut parked = ParkedPulls::new(3, 2);
-        let mut park = |slot, ticket| parked.park(pull(slot, ticket, ticket, 0, 100), QueueOffset(0));
-        assert_eq!(
-            [park(0, 1), park(0, 2), park(0, 3)],
-            [Parking::Parked, Parking::Parked, Parking::Full]
-        );
-        assert_eq!([park(1, 4), park(1, 5)], [Parking::Parked, Parking::Full]);
+        let mut is_full = |slot, name| {
+            let parking = parked.park(peer(slot), pull(name, 0, 0, 100), QueueOffset(0));
+            matches!(parking, Parking::Full((_, pull)) if pull.opaque == name)
+        };
+        assert_eq!([is_full(0, 1), is_full(0, 2), is_full(0, 3)], [false, false, true]);
+        assert_eq!([is_full(1, 4), is_full(1, 5)], [false, true]);
         assert_eq!(parked.peer_closed(peer(0)), 2);
-        assert_eq!(parked.park(pull(1, 6, 6, 0, 100), QueueOffset(0)), Parking::Parked);
+        assert_eq!(
+            parked.park(peer(1), pull(6, 0, 0, 100), QueueOffset(0)),
+            Parking::Parked
+        );
     }
 
     #[test]
     fn a_pull_times_out_at_its_deadline_and_not_before() {
         let mut parked = ParkedPulls::new(100, 10);
-        for (ticket, deadline_ms) in [(1, 300), (2, 100), (3, 200)] {
-            parked.park(pull(0, ticket, 0, 0, deadline_ms), QueueOffset(0));
+        for (name, deadline_ms) in [(1, 300), (2, 100), (3, 200)] {
+            parked.park(peer(0), pull(name, 0, 0, deadline_ms), QueueOffset(0));
         }
         assert_eq!(parked.next_deadline_ms(), Some(100));
         let mut woken = Vec::new();
         parked.expire(99, &mut woken);
         assert!(woken.is_empty());
         parked.expire(200, &mut woken);
-        assert_eq!(tickets(&woken), [2, 3]);
-        assert!(woken.iter().all(|woken| woken.reason == Reason::TimedOut));
+        assert_eq!(names(&woken), [2, 3]);
         assert_eq!(parked.next_deadline_ms(), Some(300));
         parked.peer_closed(peer(0));
         assert_eq!(parked.next_deadline_ms(), None);
@@ -431,7 +413,6 @@ mod tests {
             count: u64,
             tag: Option<u8>,
         },
-        Recheck,
         Wait {
             ms: u64,
         },
@@ -447,87 +428,85 @@ mod tests {
             ),
             3 => (0..3u32, 1..3u64, proptest::option::of(0..3u8))
                 .prop_map(|(queue_id, count, tag)| Event::Arrive { queue_id, count, tag }),
-            1 => Just(Event::Recheck),
             2 => (0..40u64).prop_map(|ms| Event::Wait { ms }),
             1 => (0..4u32).prop_map(|slot| Event::Close { slot }),
         ]
     }
 
-    /// Takes out of the model what `wakes` says, as the pairs that the table must give.
-    fn wake(model: &mut Vec<ParkedPull>, reason: Reason, wakes: impl Fn(&ParkedPull) -> bool) -> Vec<Woken> {
-        let gone = model.extract_if(.., |pull| wakes(pull));
-        gone.map(|pull| Woken {
-            peer: pull.peer,
-            ticket: pull.ticket,
-            reason,
-        })
-        .collect()
+    /// The parked pulls as a list that is searched from end to end.
+    type Model = Vec<Woken>;
+
+    fn wake(model: &mut Model, wakes: impl Fn(&ParkedPull) -> bool) -> Vec<i32> {
+        model
+            .extract_if(.., |(_, pull)| wakes(pull))
+            .map(|(_, pull)| pull.opaque)
+            .collect()
+    }
+
+    /// What the list makes of a pull that is to be parked.
+    fn park(model: &mut Model, new: Woken, end: u64) -> Parking {
+        let mine = model.iter().filter(|(peer, _)| *peer == new.0).count();
+        if end > new.1.queue_offset {
+            Parking::Arrived(new)
+        } else if model.len() >= 20 || mine >= 8 {
+            Parking::Full(new)
+        } else {
+            model.push(new);
+            Parking::Parked
+        }
     }
 
     proptest! {
-        /// The table does what a list of pulls does that is searched from end to end.
+        /// The table does what the list does.
         #[test]
         fn parked_pulls_behave_like_a_plain_list(events in proptest::collection::vec(event(), 1..120)) {
             let mut parked = ParkedPulls::new(20, 8);
-            let mut model: Vec<ParkedPull> = Vec::new();
+            let mut model = Model::new();
             let mut ends = [0u64; 3];
             let mut now_ms = 0;
-            for (ticket, event) in (0..).zip(events) {
+            for (name, event) in (0..).zip(events) {
                 let mut woken = Vec::new();
                 let mut expected = Vec::new();
                 match event {
                     Event::Park { slot, queue_id, ahead, wait_ms, tag } => {
                         let end = ends[queue_id as usize];
-                        let subscription = tag.and_then(|tag| wants(&format!("tag{tag}")));
-                        let new = pull(slot, ticket, queue_id, (end + ahead).saturating_sub(1), now_ms + wait_ms);
-                        let new = ParkedPull { subscription, ..new };
-                        let mine = model.iter().filter(|pull| pull.peer == new.peer).count();
-                        let outcome = if end > new.queue_offset.0 {
-                            Parking::Arrived
-                        } else if model.len() >= 20 || mine >= 8 {
-                            Parking::Full
-                        } else {
-                            model.push(new.clone());
-                            Parking::Parked
-                        };
-                        prop_assert_eq!(parked.park(new, QueueOffset(end)), outcome);
+                        let new = pull(name, queue_id, (end + ahead).saturating_sub(1), now_ms + wait_ms);
+                        let new = tag.map_or(new.clone(), |tag| of_tag(&format!("tag{tag}"), new));
+                        let outcome = park(&mut model, (peer(slot), new.clone()), end);
+                        prop_assert_eq!(parked.park(peer(slot), new, QueueOffset(end)), outcome);
                     }
                     Event::Arrive { queue_id, count, tag } => {
                         ends[queue_id as usize] += count;
-                        let end = QueueOffset(ends[queue_id as usize]);
+                        let end = ends[queue_id as usize];
                         let code = tag.map(|tag| [i64::from(java_hash(&format!("tag{tag}")))]);
                         let codes = code.as_ref().map(|code| code.as_slice());
-                        parked.arrived(queue(queue_id), end, codes, &mut woken);
-                        expected = wake(&mut model, Reason::Arrived, |pull| {
-                            let matches = match (&pull.subscription, code) {
-                                (Some(subscription), Some([code])) => subscription.tags().matches(code),
-                                _ => true,
-                            };
-                            pull.queue == queue(queue_id) && pull.queue_offset < end && matches
+                        parked.arrived(&queue(queue_id), QueueOffset(end), codes, &mut woken);
+                        expected = wake(&mut model, |pull| {
+                            let matches = code.is_none_or(|[code]| pull.filter.matches(code));
+                            pull.queue_id == queue_id && pull.queue_offset < end && matches
                         });
-                    }
-                    Event::Recheck => {
-                        let end = |queue: QueueKey| QueueOffset(ends[queue.queue_id as usize]);
-                        parked.recheck(end, &mut woken);
-                        expected = wake(&mut model, Reason::Arrived, |pull| pull.queue_offset < end(pull.queue));
                     }
                     Event::Wait { ms } => {
                         now_ms += ms;
                         parked.expire(now_ms, &mut woken);
-                        expected = wake(&mut model, Reason::TimedOut, |pull| pull.deadline_ms <= now_ms);
+                        expected = wake(&mut model, |pull| pull.deadline_ms <= now_ms);
                     }
                     Event::Close { slot } => {
                         let before = model.len();
-                        model.retain(|pull| pull.peer != peer(slot));
+                        model.retain(|(of, _)| *of != peer(slot));
                         prop_assert_eq!(parked.peer_closed(peer(slot)) as usize, before - model.len());
                     }
                 }
+                let mut woken = names(&woken);
                 woken.sort_unstable();
-                expected.sort_unstable();
                 prop_assert_eq!(woken, expected);
                 prop_assert_eq!(parked.len(), model.len());
-                let earliest = model.iter().map(|pull| pull.deadline_ms).min();
-                prop_assert!(parked.next_deadline_ms() <= earliest || earliest.is_none());
+                for queue_id in 0..3 {
+                    let waits = model.iter().any(|(_, pull)| pull.queue_id == queue_id);
+                    prop_assert_eq!(parked.waits_for(&queue(queue_id)), waits);
+                }
+                let earliest = model.iter().map(|(_, pull)| pull.deadline_ms).min();
+                prop_assert!(parked.next_deadline_ms() <= earliest);
             }
         }
     }

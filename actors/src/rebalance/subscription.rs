@@ -1,5 +1,7 @@
 //! What a group wants of one topic, ready to be asked for each message.
 
+use std::sync::Arc;
+
 use cuemq_net::body::SubscriptionData;
 
 use super::TagFilter;
@@ -11,7 +13,7 @@ const TAG: &str = "TAG";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     data: SubscriptionData,
-    tags: TagFilter,
+    tags: Arc<TagFilter>,
 }
 
 impl Subscription {
@@ -27,7 +29,10 @@ impl Subscription {
         } else {
             TagFilter::from_codes(data.code_set.iter().copied())
         };
-        Self { data, tags }
+        Self {
+            data,
+            tags: Arc::new(tags),
+        }
     }
 
     /// The topic.
@@ -62,7 +67,7 @@ impl Subscription {
 
     /// The filter by tag; it lets all through where something else decides.
     #[must_use]
-    pub fn tags(&self) -> &TagFilter {
+    pub fn tags(&self) -> &Arc<TagFilter> {
         &self.tags
     }
 
@@ -92,15 +97,15 @@ mod tests {
     #[test]
     fn the_hashes_that_a_client_sent_are_believed() {
         let sent = subscription(|data| data.code_set = BTreeSet::from([7, -7]));
-        assert_eq!(sent.tags(), &TagFilter::from_codes([-7, 7]));
+        assert_eq!(**sent.tags(), TagFilter::from_codes([-7, 7]));
     }
 
     #[test]
     fn missing_hashes_are_made_from_the_expression() {
-        assert_eq!(subscription(|_| {}).tags(), &TagFilter::parse("TagA").unwrap());
+        assert_eq!(subscription(|_| {}).tags().as_ref(), &TagFilter::parse("TagA").unwrap());
         assert_eq!(
-            subscription(|data| data.sub_string = String::new()).tags(),
-            &TagFilter::All
+            **subscription(|data| data.sub_string = String::new()).tags(),
+            TagFilter::All
         );
         assert!(!subscription(|data| data.sub_string = "||".to_owned()).tags().matches(0));
     }
@@ -113,7 +118,7 @@ mod tests {
         assert!(
             [&star, &sql, &class]
                 .iter()
-                .all(|subscription| subscription.tags() == &TagFilter::All)
+                .all(|subscription| **subscription.tags() == TagFilter::All)
         );
         assert!(star.is_by_tag() && !sql.is_by_tag());
     }
