@@ -172,12 +172,12 @@ fn a_queue_is_whole_after_a_crash_at_any_operation() {
 
 #[test]
 fn a_queue_on_a_real_disk_is_whole_after_restarts_without_a_sync() {
-    for seed in 0..10 {
+    for seed in 0..3 {
         let root = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut world = World::new(seed, root.path());
-        for _ in 0..5 {
-            world.live(&disk, 20).unwrap();
+        for _ in 0..3 {
+            world.live(&disk, 15).unwrap();
         }
         world.recover(&disk).unwrap();
     }
