@@ -49,17 +49,17 @@ pub struct ServeArguments {
     /// The address that clients are told; needed when --listen names all interfaces [default: the one of --listen]
     #[arg(long, value_name = "ADDR")]
     announce: Option<IpAddr>,
-    /// The broker's port; old clients use it less 2; 0 picks a free pair [default: 10911]
+    /// The broker's port; old clients use the one 2 below; 0 picks a free pair [default: 10911]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The name server's port; 0 picks a free one [default: 9876]
     #[arg(long, value_name = "PORT")]
     namesrv_port: Option<u16>,
-    /// A settings file: TOML (*.toml), or RocketMQ's broker.conf
+    /// A settings file: our own (*.toml), or RocketMQ's broker.conf, with which all interfaces are listened on
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Name servers to register with, as host:port;host:port
-    #[arg(short = 'n', long = "namesrvAddr", value_name = "ADDRS", env = "NAMESRV_ADDR")]
+    /// Name servers to register with, as host:port;host:port [environment: NAMESRV_ADDR]
+    #[arg(short = 'n', long = "namesrvAddr", value_name = "ADDRS")]
     name_servers: Option<String>,
     /// Prints the settings in force, and where each comes from, and ends
     #[arg(short = 'p', long = "printConfigItem")]
@@ -157,6 +157,7 @@ impl ServeArguments {
             port: self.port,
             namesrv_port: self.namesrv_port,
             name_servers: self.name_servers.clone(),
+            environment_name_servers: std::env::var(file::NAMESRV_ADDR).ok(),
         }
     }
 }

@@ -1,4 +1,25 @@
 //! The broker's settings. The `Default` values are the only list of defaults; the keys in comments are RocketMQ's.
+//!
+//! [`file::Settings`] gathers them: flags over the environment over a file over the defaults. The file is our own TOML
+//! (`toml`) or RocketMQ's broker.conf (`broker_conf`, read by `properties`, its keys in `rocketmq_keys`); both end in
+//! the one list of `setting`. What must hold between settings stands in `validate`.
+
+mod broker_conf;
+mod error;
+pub mod file;
+mod given;
+mod local_address;
+mod nearest;
+mod properties;
+mod rocketmq_keys;
+mod setting;
+mod size;
+mod toml;
+mod validate;
+mod value;
+
+#[cfg(test)]
+mod rules_test;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -7,6 +28,9 @@ use std::time::Duration;
 use cuemq_storage::index::Layout as IndexLayout;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::StoreLayout;
+
+pub use error::{ConfigError, Place};
+pub use validate::Invalid;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -21,6 +45,8 @@ pub struct BrokerConfig {
     pub announce: IpAddr,
     /// The port; old clients use this one less 2 (`listenPort`). 0 lets the kernel pick.
     pub port: u16,
+    /// The port of the name server that runs in this process; 0 lets the kernel pick.
+    pub name_server_port: u16,
     /// Name servers to register with, as `host:port` (`namesrvAddr`).
     pub name_servers: Vec<String>,
     /// The cluster (`brokerClusterName`).
@@ -87,6 +113,7 @@ impl Default for BrokerConfig {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             announce: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 10_911,
+            name_server_port: 9876,
             name_servers: Vec::new(),
             cluster_name: "DefaultCluster".to_owned(),
             broker_name: "broker-a".to_owned(),
@@ -125,6 +152,7 @@ impl BrokerConfig {
     pub fn for_test() -> Self {
         Self {
             port: 0,
+            name_server_port: 0,
             segment_bytes: Some(1 << 20),
             queue_file_bytes: 6000,
             index: IndexLayout::new(500, 2000),

@@ -1,0 +1,259 @@
+//! The keys of RocketMQ's broker.conf and namesrv.conf, and what each of them does here.
+//!
+//! One broker.conf feeds Java's `BrokerConfig`, `MessageStoreConfig`, `NettyServerConfig` and `NettyClientConfig`. The
+//! keys are those of the releases 4.3 to 4.9, and the ones of 5.x that many files have.
+
+/// How a Java value reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it stands.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Truth,
+    /// A whole number of milliseconds.
+    Millis,
+    /// A whole number of seconds.
+    Seconds,
+    /// A whole number of milliseconds that Java brings within 10 to 60 s.
+    RegisterPeriod,
+    /// A length in bytes that Java rounds up to whole consume queue entries.
+    QueueFileBytes,
+    /// A length in bytes; what no frame carries is of no use.
+    MessageBytes,
+    /// SYNC_FLUSH or ASYNC_FLUSH.
+    Flush,
+}
+
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It is the setting of this name.
+    Sets(&'static str, Form),
+    /// brokerRole: one role runs.
+    Role,
+    /// brokerId: a master's is 0, whatever is written.
+    Id,
+    /// What is asked for with `true` protects or changes data in a way that is not there: better no broker than that.
+    Refused(&'static str),
+    /// It tunes threads, buffers and files in ways that are not those of this broker.
+    Foreign,
+    /// What it is about is not there yet.
+    NotYet,
+}
+
+use Effect::{Foreign, Id, NotYet, Refused, Role, Sets};
+
+/// The effect of a broker's key.
+pub(super) fn of_broker(key: &str) -> Option<Effect> {
+    let other = [(FOREIGN, Foreign), (NOT_YET, NotYet)];
+    let listed = || {
+        other
+            .into_iter()
+            .find(|(keys, _)| keys.contains(&key))
+            .map(|(_, effect)| effect)
+    };
+    let known = BROKER.iter().find(|(name, _)| *name == key);
+    known.map(|(_, effect)| *effect).or_else(listed)
+}
+
+/// The effect of a name server's key.
+pub(super) fn of_name_server(key: &str) -> Option<Effect> {
+    let known = NAME_SERVER.iter().find(|(name, _)| *name == key);
+    known.map(|(_, effect)| *effect)
+}
+
+/// All keys, of brokers and name servers.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let with_effect = BROKER.iter().chain(NAME_SERVER).map(|(name, _)| *name);
+    with_effect
+        .chain(FOREIGN.iter().copied())
+        .chain(NOT_YET.iter().copied())
+}
+
+const BROKER: &[(&str, Effect)] = &[
+    ("storePathRootDir", Sets("data", Form::Text)),
+    ("storePathCommitLog", Sets("store.commit_log", Form::Text)),
+    ("brokerIP1", Sets("announce", Form::Text)),
+    ("listenPort", Sets("port", Form::Number)),
+    ("namesrvAddr", Sets("name_server.addresses", Form::Text)),
+    (
+        "registerNameServerPeriod",
+        Sets("name_server.register_interval", Form::RegisterPeriod),
+    ),
+    ("brokerName", Sets("broker.name", Form::Text)),
+    ("brokerClusterName", Sets("broker.cluster", Form::Text)),
+    ("brokerId", Id),
+    ("brokerRole", Role),
+    ("brokerPermission", Sets("broker.permission", Form::Number)),
+    ("regionId", Sets("broker.region", Form::Text)),
+    ("traceOn", Sets("broker.trace", Form::Truth)),
+    (
+        "startAcceptSendRequestTimeStamp",
+        Sets("broker.accept_sends_from_ms", Form::Number),
+    ),
+    ("autoCreateTopicEnable", Sets("topics.auto_create", Form::Truth)),
+    ("defaultTopicQueueNums", Sets("topics.default_queue_nums", Form::Number)),
+    ("autoCreateSubscriptionGroup", Sets("groups.auto_create", Form::Truth)),
+    (
+        "notifyConsumerIdsChangedEnable",
+        Sets("groups.notify_changes", Form::Truth),
+    ),
+    (
+        "flushConsumerOffsetInterval",
+        Sets("groups.offsets_interval", Form::Millis),
+    ),
+    ("longPollingEnable", Sets("pulls.long_polling", Form::Truth)),
+    ("shortPollingTimeMills", Sets("pulls.short_polling", Form::Millis)),
+    ("flushDiskType", Sets("flush", Form::Flush)),
+    ("flushIntervalCommitLog", Sets("flush_interval", Form::Millis)),
+    ("mapedFileSizeCommitLog", Sets("store.segment_bytes", Form::Number)),
+    ("mappedFileSizeCommitLog", Sets("store.segment_bytes", Form::Number)),
+    (
+        "mapedFileSizeConsumeQueue",
+        Sets("store.queue_file_bytes", Form::QueueFileBytes),
+    ),
+    (
+        "mappedFileSizeConsumeQueue",
+        Sets("store.queue_file_bytes", Form::QueueFileBytes),
+    ),
+    ("messageIndexEnable", Sets("store.index", Form::Truth)),
+    ("maxHashSlotNum", Sets("store.index_slots", Form::Number)),
+    ("maxIndexNum", Sets("store.index_entries", Form::Number)),
+    ("checkCRCOnRecover", Sets("store.check_crc", Form::Truth)),
+    ("maxMessageSize", Sets("limits.message_bytes", Form::MessageBytes)),
+    ("serverChannelMaxIdleTimeSeconds", Sets("limits.idle", Form::Seconds)),
+    (
+        "aclEnable",
+        Refused(
+            "there is no access control yet, and without it everybody could read and write: use false behind a closed network",
+        ),
+    ),
+    (
+        "enableDLegerCommitLog",
+        Refused("a DLedger commit log has other files: use false, with another store"),
+    ),
+    ("enableControllerMode", Refused("there is no controller: use false")),
+    (
+        "enableAclRpcHookForClusterInnerRequest",
+        Refused("there is no access control yet: use false"),
+    ),
+];
+
+const NAME_SERVER: &[(&str, Effect)] = &[
+    ("listenPort", Sets("name_server.port", Form::Number)),
+    ("serverChannelMaxIdleTimeSeconds", Sets("limits.idle", Form::Seconds)),
+    ("rocketmqHome", Foreign),
+    ("configStorePath", Foreign),
+    ("serverWorkerThreads", Foreign),
+    ("serverCallbackExecutorThreads", Foreign),
+    ("serverSelectorThreads", Foreign),
+    ("serverOnewaySemaphoreValue", Foreign),
+    ("serverAsyncSemaphoreValue", Foreign),
+    ("serverSocketSndBufSize", Foreign),
+    ("serverSocketRcvBufSize", Foreign),
+    ("serverPooledByteBufAllocatorEnable", Foreign),
+    ("useEpollNativeSelector", Foreign),
+    ("kvConfigPath", NotYet),
+    ("orderMessageEnable", NotYet),
+    ("productEnvName", NotYet),
+    ("clusterTest", NotYet),
+];
+
+/// Keys about Java's threads, buffers, locks and mappings.
+#[rustfmt::skip]
+const FOREIGN: &[&str] = &[
+    // the store
+    "flushIntervalConsumeQueue", "commitIntervalCommitLog", "flushCommitLogTimed", "flushCommitLogLeastPages",
+    "commitCommitLogLeastPages", "flushLeastPagesWhenWarmMapedFile", "flushConsumeQueueLeastPages",
+    "flushCommitLogThoroughInterval", "commitCommitLogThoroughInterval", "flushConsumeQueueThoroughInterval",
+    "bitMapLengthConsumeQueueExt", "mappedFileSizeConsumeQueueExt", "messageIndexSafe", "syncFlushTimeout",
+    "warmMapedFileEnable", "duplicationEnable", "diskFallRecorded", "osPageCacheBusyTimeOutMills",
+    "transientStorePoolEnable", "transientStorePoolSize", "fastFailIfNoBufferInStorePool", "debugLockEnable",
+    "useReentrantLockWhenPutMessage", "putMsgIndexHightWater", "accessMessageInMemoryMaxRatio",
+    "maxTransferBytesOnMessageInMemory", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInDisk",
+    "maxTransferCountOnMessageInDisk", "defaultQueryMaxNum", "maxMsgsNumBatch", "haListenPort",
+    "destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval", "dispatchFromSenderThread",
+    "wakeCommitWhenPutMessage", "wakeFlushWhenPutMessage", "enableCleanExpiredOffset", "maxAsyncPutMessageRequests",
+    "enableScheduleMessageStats", "dispatchCqThreads", "dispatchCqCacheNum", "maxRecoveryCommitlogFiles",
+    // the broker
+    "rocketmqHome", "sendMessageThreadPoolNums", "pullMessageThreadPoolNums", "queryMessageThreadPoolNums",
+    "adminBrokerThreadPoolNums", "clientManageThreadPoolNums", "consumerManageThreadPoolNums",
+    "heartbeatThreadPoolNums", "endTransactionThreadPoolNums", "processReplyMessageThreadPoolNums",
+    "putMessageFutureThreadPoolNums", "litePullMessageThreadPoolNums", "registerBrokerTimeoutMills",
+    "sendThreadPoolQueueCapacity", "pullThreadPoolQueueCapacity", "queryThreadPoolQueueCapacity",
+    "replyThreadPoolQueueCapacity", "litePullThreadPoolQueueCapacity", "clientManagerThreadPoolQueueCapacity",
+    "consumerManagerThreadPoolQueueCapacity", "heartbeatThreadPoolQueueCapacity", "endTransactionPoolQueueCapacity",
+    "putThreadPoolQueueCapacity", "flushConsumerOffsetHistoryInterval", "filterServerNums", "highSpeedMode",
+    "transferMsgByHeap", "maxDelayTime", "brokerFastFailureEnable", "waitTimeMillsInSendQueue",
+    "waitTimeMillsInPullQueue", "waitTimeMillsInLitePullQueue", "waitTimeMillsInHeartbeatQueue",
+    "waitTimeMillsInTransactionQueue", "expectConsumerNumUseFilter", "maxErrorRateOfBloomFilter",
+    "filterDataCleanTimeSpan", "commercialEnable", "commercialTimerCount", "commercialTransCount",
+    "commercialBigCount", "commercialBaseCount", "compressedRegister", "forceRegister", "enableDetailStat",
+    "autoDeleteUnusedStats", "dLegerGroup", "dLegerPeers", "dLegerSelfId", "preferredLeaderId",
+    // remoting
+    "serverWorkerThreads", "serverCallbackExecutorThreads", "serverSelectorThreads", "serverOnewaySemaphoreValue",
+    "serverAsyncSemaphoreValue", "serverSocketSndBufSize", "serverSocketRcvBufSize", "serverSocketBacklog",
+    "writeBufferHighWaterMark", "writeBufferLowWaterMark", "serverPooledByteBufAllocatorEnable",
+    "useEpollNativeSelector", "clientWorkerThreads", "clientCallbackExecutorThreads", "clientOnewaySemaphoreValue",
+    "clientAsyncSemaphoreValue", "connectTimeoutMillis", "channelNotActiveInterval",
+    "clientChannelMaxIdleTimeSeconds", "clientSocketSndBufSize", "clientSocketRcvBufSize",
+    "clientPooledByteBufAllocatorEnable", "clientCloseSocketIfTimeout",
+];
+
+/// Keys of what is still to come.
+#[rustfmt::skip]
+const NOT_YET: &[&str] = &[
+    // retention
+    "deleteWhen", "fileReservedTime", "cleanResourceInterval", "deleteCommitLogFilesInterval",
+    "deleteConsumeQueueFilesInterval", "diskMaxUsedSpaceRatio", "cleanFileForciblyEnable",
+    "diskSpaceWarningLevelRatio", "diskSpaceCleanForciblyRatio",
+    // replication
+    "brokerIP2", "haMasterAddress", "haSendHeartbeatInterval", "haHousekeepingInterval", "haTransferBatchSize",
+    "haSlaveFallbehindMax", "offsetCheckInSlave", "slaveReadEnable",
+    // delayed messages and transactions
+    "messageDelayLevel", "flushDelayOffsetInterval", "rejectTransactionMessage", "transactionTimeOut",
+    "transactionCheckMax", "transactionCheckInterval", "timerWheelEnable",
+    // filters, slow consumers, topics of clusters and brokers
+    "enableConsumeQueueExt", "enableCalcFilterBitMap", "filterSupportRetry", "enablePropertyFilter",
+    "disableConsumeIfConsumerReadSlowly", "consumerFallbehindThreshold", "clusterTopicEnable", "brokerTopicEnable",
+    "traceTopicEnable", "msgTraceTopicName", "storeReplyMessageEnable", "fetchNamesrvAddrByAddressServer",
+    "storePathConsumeQueue", "storePathIndex", "storeCheckpoint", "abortFile", "messageStorePlugIn",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::setting;
+    use super::*;
+
+    #[test]
+    fn each_broker_key_stands_in_one_list() {
+        let all: Vec<&str> = BROKER
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(FOREIGN.iter().chain(NOT_YET).copied())
+            .collect();
+        let unique: BTreeSet<&str> = all.iter().copied().collect();
+        assert_eq!(unique.len(), all.len());
+    }
+
+    #[test]
+    fn a_key_with_an_effect_names_a_setting() {
+        for (key, effect) in BROKER.iter().chain(NAME_SERVER) {
+            if let Sets(name, _) = effect {
+                assert!(setting::named(name).is_some(), "{key} = {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_file_sizes_are_known() {
+        for what in ["FileSizeCommitLog", "FileSizeConsumeQueue"] {
+            assert_eq!(of_broker(&format!("maped{what}")), of_broker(&format!("mapped{what}")));
+            assert!(of_broker(&format!("maped{what}")).is_some());
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! [`SETTINGS`]: every setting by its name, how it is read and how it is shown. The settings file, the flags and
+//! `cuemq server -p` all go through this one list; the defaults are [`BrokerConfig`]'s.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use cuemq_storage::log_state::FlushMode;
+
+use super::BrokerConfig;
+use super::size::ByteSize;
+use super::value::{Read, Value, Wrong};
+
+/// The most that a length or count can be in RocketMQ's files, whose numbers are Java's.
+const JAVA_INT: i64 = i32::MAX as i64;
+
+/// The settings while they are gathered: a [`BrokerConfig`] and what only settles at the end.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) config: BrokerConfig,
+    /// `None` until it is given, since its default depends on `listen`.
+    pub(super) announce: Option<IpAddr>,
+    /// With the two sizes below, what [`BrokerConfig::index`] is made of.
+    pub(super) with_index: bool,
+    pub(super) index_slots: u32,
+    pub(super) index_entries: u32,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            config: BrokerConfig::default(),
+            announce: None,
+            with_index: true,
+            index_slots: 5_000_000,
+            index_entries: 20_000_000,
+        }
+    }
+}
+
+/// One setting.
+pub(super) struct Setting {
+    /// Its name in our own settings file, with the section before the dot.
+    pub(super) name: &'static str,
+    /// Takes a value, or says what it takes.
+    pub(super) set: fn(&mut Draft, &Value) -> Read<()>,
+    /// The value in force.
+    pub(super) show: fn(&Draft) -> String,
+}
+
+impl Setting {
+    /// Whether a name server without broker has a use for it.
+    pub(super) fn is_for_name_server(&self) -> bool {
+        ["listen", "name_server.port", "limits.idle", "limits.connections"].contains(&self.name)
+    }
+}
+
+/// The setting of a name that this program gives.
+pub(super) fn named(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+const fn setting(name: &'static str, set: fn(&mut Draft, &Value) -> Read<()>, show: fn(&Draft) -> String) -> Setting {
+    Setting { name, set, show }
+}
+
+/// All settings, by topic.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    setting("data", |d, v| put(&mut d.config.data, v.text().map(Into::into)), |d| d.config.data.display().to_string()),
+    setting("listen", |d, v| put(&mut d.config.listen, v.address()), |d| d.config.listen.to_string()),
+    setting("announce", |d, v| put(&mut d.announce, v.address().map(Some)), |d| d.config.announce.to_string()),
+    setting("port", |d, v| put(&mut d.config.port, port(v)), |d| d.config.port.to_string()),
+    setting("flush", |d, v| put(&mut d.config.flush, flush(v)), |d| flush_name(d.config.flush).to_owned()),
+    setting("flush_interval", |d, v| put(&mut d.config.flush_interval, v.span()), |d| span(d.config.flush_interval)),
+    setting("name_server.port", |d, v| put(&mut d.config.name_server_port, port(v)), |d| d.config.name_server_port.to_string()),
+    setting("name_server.addresses", |d, v| put(&mut d.config.name_servers, v.peers()), |d| d.config.name_servers.join(";")),
+    setting("name_server.register_interval", |d, v| put(&mut d.config.register_interval, v.span()), |d| span(d.config.register_interval)),
+    setting("broker.name", |d, v| put(&mut d.config.broker_name, v.text()), |d| d.config.broker_name.clone()),
+    setting("broker.cluster", |d, v| put(&mut d.config.cluster_name, v.text()), |d| d.config.cluster_name.clone()),
+    setting("broker.id", |d, v| put(&mut d.config.broker_id, v.integer(0..=i64::MAX)), |d| d.config.broker_id.to_string()),
+    setting("broker.permission", |d, v| put(&mut d.config.permission, v.integer(0..=7)), |d| d.config.permission.to_string()),
+    setting("broker.region", |d, v| put(&mut d.config.region, v.text()), |d| d.config.region.clone()),
+    setting("broker.trace", |d, v| put(&mut d.config.trace_on, v.truth()), |d| d.config.trace_on.to_string()),
+    setting("broker.accept_sends_from_ms", |d, v| put(&mut d.config.accept_sends_from_ms, v.integer(0..=i64::MAX)), |d| d.config.accept_sends_from_ms.to_string()),
+    setting("topics.auto_create", |d, v| put(&mut d.config.auto_create_topic, v.truth()), |d| d.config.auto_create_topic.to_string()),
+    setting("topics.default_queue_nums", |d, v| put(&mut d.config.default_topic_queue_nums, v.integer(1..=65_535)), |d| d.config.default_topic_queue_nums.to_string()),
+    setting("groups.auto_create", |d, v| put(&mut d.config.auto_create_group, v.truth()), |d| d.config.auto_create_group.to_string()),
+    setting("groups.notify_changes", |d, v| put(&mut d.config.notify_ids_changed, v.truth()), |d| d.config.notify_ids_changed.to_string()),
+    setting("groups.offsets_interval", |d, v| put(&mut d.config.offsets_interval, v.span()), |d| span(d.config.offsets_interval)),
+    setting("pulls.long_polling", |d, v| put(&mut d.config.long_polling, v.truth()), |d| d.config.long_polling.to_string()),
+    setting("pulls.short_polling", |d, v| put(&mut d.config.short_polling, v.span()), |d| span(d.config.short_polling)),
+    setting("store.commit_log", |d, v| put(&mut d.config.commit_log, v.text().map(|path| Some(path.into()))), commit_log),
+    setting("store.segment_bytes", |d, v| put(&mut d.config.segment_bytes, v.bytes().map(Some)), segment_bytes),
+    setting("store.queue_file_bytes", |d, v| put(&mut d.config.queue_file_bytes, v.bytes()), |d| bytes(d.config.queue_file_bytes)),
+    setting("store.index", |d, v| put(&mut d.with_index, v.truth()), |d| d.with_index.to_string()),
+    setting("store.index_slots", |d, v| put(&mut d.index_slots, v.integer(1..=JAVA_INT)), |d| d.index_slots.to_string()),
+    setting("store.index_entries", |d, v| put(&mut d.index_entries, v.integer(2..=JAVA_INT)), |d| d.index_entries.to_string()),
+    setting("store.check_crc", |d, v| put(&mut d.config.check_crc, v.truth()), |d| d.config.check_crc.to_string()),
+    setting("store.free_bytes", |d, v| put(&mut d.config.free_bytes, v.bytes()), |d| bytes(d.config.free_bytes)),
+    setting("store.checkpoint_interval", |d, v| put(&mut d.config.checkpoint_interval, v.span()), |d| span(d.config.checkpoint_interval)),
+    setting("limits.message_bytes", |d, v| put(&mut d.config.max_message_size, v.bytes()), |d| bytes(d.config.max_message_size.into())),
+    setting("limits.idle", |d, v| put(&mut d.config.idle_limit, v.span()), |d| span(d.config.idle_limit)),
+    setting("limits.connections", |d, v| put(&mut d.config.connections_max, v.integer(1..=JAVA_INT)), |d| d.config.connections_max.to_string()),
+    setting("limits.in_flight_bytes", |d, v| put(&mut d.config.in_flight_bytes, v.bytes()), |d| bytes(d.config.in_flight_bytes as u64)),
+];
+
+fn put<T>(place: &mut T, read: Read<T>) -> Read<()> {
+    *place = read?;
+    Ok(())
+}
+
+fn port(value: &Value) -> Read<u16> {
+    value.integer(0..=65_535)
+}
+
+fn flush(value: &Value) -> Read<FlushMode> {
+    match value.text().as_deref() {
+        Ok("sync") => Ok(FlushMode::Sync),
+        Ok("async") => Ok(FlushMode::Async),
+        _ => Err(Wrong(
+            "\"sync\" (acknowledged means on disk) or \"async\" (acknowledged means in memory)".to_owned(),
+        )),
+    }
+}
+
+fn flush_name(mode: FlushMode) -> &'static str {
+    match mode {
+        FlushMode::Sync => "sync",
+        FlushMode::Async => "async",
+    }
+}
+
+fn commit_log(draft: &Draft) -> String {
+    let config = &draft.config;
+    let path = config
+        .commit_log
+        .clone()
+        .unwrap_or_else(|| config.data.join("commitlog"));
+    path.display().to_string()
+}
+
+fn segment_bytes(draft: &Draft) -> String {
+    let given = draft.config.segment_bytes.map(bytes);
+    given.unwrap_or_else(|| "that of the files found, or 1 GiB".to_owned())
+}
+
+fn bytes(size: u64) -> String {
+    ByteSize(size).to_string()
+}
+
+fn span(span: Duration) -> String {
+    humantime::format_duration(span).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Takes a shown value back: as a text, and where that is refused as a number or a truth.
+    fn take(setting: &Setting, draft: &mut Draft, shown: &str) -> Read<()> {
+        let number = shown.parse().map(Value::Integer).ok();
+        let truth = shown.parse().map(Value::Truth).ok();
+        let value = number.or(truth).unwrap_or_else(|| Value::Text(shown.to_owned()));
+        (setting.set)(draft, &value)
+    }
+
+    #[test]
+    fn the_index_sizes_are_rocketmqs() {
+        let draft = Draft::default();
+        let layout = cuemq_storage::index::Layout::new(draft.index_slots, draft.index_entries);
+        assert_eq!(layout, BrokerConfig::default().index);
+    }
+
+    #[test]
+    fn names_are_unique_and_in_one_section_at_most() {
+        let names: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        assert_eq!(names.len(), SETTINGS.len());
+        assert!(names.iter().all(|name| name.matches('.').count() <= 1));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_set() {
+        for setting in SETTINGS.iter().filter(|setting| setting.name != "store.segment_bytes") {
+            let mut draft = Draft::default();
+            let shown = (setting.show)(&draft);
+            take(setting, &mut draft, &shown).unwrap_or_else(|wrong| panic!("{} = {shown}: {wrong:?}", setting.name));
+            assert_eq!((setting.show)(&draft), shown, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn each_setting_changes_what_it_shows_and_no_other_one() {
+        // The announced address settles only at the end, the commit log lies below the data.
+        let follows = |name: &str| name == "announce" || name == "store.commit_log";
+        let values = [
+            Value::Text("sync".into()),
+            Value::Text("async".into()),
+            Value::Text("10.1.2.3".into()),
+            Value::Text("7s".into()),
+            Value::Text("h:1".into()),
+            Value::Integer(3),
+            Value::Truth(false),
+        ];
+        for setting in SETTINGS.iter().filter(|setting| !follows(setting.name)) {
+            let (before, mut after) = (Draft::default(), Draft::default());
+            let changed = values.iter().any(|value| {
+                (setting.set)(&mut after, value).is_ok() && (setting.show)(&after) != (setting.show)(&before)
+            });
+            assert!(changed, "{}", setting.name);
+            for other in SETTINGS
+                .iter()
+                .filter(|other| other.name != setting.name && !follows(other.name))
+            {
+                assert_eq!(
+                    (other.show)(&after),
+                    (other.show)(&before),
+                    "{} by {}",
+                    other.name,
+                    setting.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_value_changes_nothing() {
+        for setting in SETTINGS {
+            let mut draft = Draft::default();
+            assert!((setting.set)(&mut draft, &Value::Other).is_err(), "{}", setting.name);
+            assert_eq!((setting.show)(&draft), (setting.show)(&Draft::default()));
+        }
+    }
+}
