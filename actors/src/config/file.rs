@@ -133,6 +133,12 @@ impl Settings {
     }
 
     fn take_file(&mut self, path: &Path, text: &str, is_rocketmqs: bool) -> Result<(), ConfigError> {
+        if text.trim().is_empty() {
+            let path = path.display();
+            self.notes.push(Note::Warning(format!(
+                "the settings file {path} says nothing (a pipe cannot be read as one)"
+            )));
+        }
         let place = Place::line_of(path);
         let given = if is_rocketmqs {
             self.draft.config.listen = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -47,6 +47,10 @@ pub struct BrokerConfig {
     pub port: u16,
     /// The port of the name server that runs in this process; 0 lets the kernel pick.
     pub name_server_port: u16,
+    /// The file of the name server's keys and values, `<data>/namesrv/kvConfig.json` when `None` (`kvConfigPath`).
+    pub kv_config: Option<PathBuf>,
+    /// Whether the name server's routes tell the order of brokers (`orderMessageEnable`).
+    pub order_messages: bool,
     /// Name servers to register with, as `host:port` (`namesrvAddr`).
     pub name_servers: Vec<String>,
     /// The cluster (`brokerClusterName`).
@@ -114,6 +118,8 @@ impl Default for BrokerConfig {
             announce: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 10_911,
             name_server_port: 9876,
+            kv_config: None,
+            order_messages: false,
             name_servers: Vec::new(),
             cluster_name: "DefaultCluster".to_owned(),
             broker_name: "broker-a".to_owned(),
@@ -160,6 +166,13 @@ impl BrokerConfig {
             checkpoint_interval: Duration::from_millis(200),
             ..Self::default()
         }
+    }
+
+    /// The file of the name server's keys and values.
+    #[must_use]
+    pub fn kv_config_path(&self) -> PathBuf {
+        let given = self.kv_config.clone();
+        given.unwrap_or_else(|| self.data.join("namesrv").join("kvConfig.json"))
     }
 
     /// Where the store lies and how its files are made.

@@ -144,6 +144,8 @@ const BROKER: &[(&str, Effect)] = &[
 const NAME_SERVER: &[(&str, Effect)] = &[
     ("listenPort", Sets("name_server.port", Form::Number)),
     ("serverChannelMaxIdleTimeSeconds", Sets("limits.idle", Form::Seconds)),
+    ("kvConfigPath", Sets("name_server.kv_config", Form::Text)),
+    ("orderMessageEnable", Sets("name_server.order_messages", Form::Truth)),
     ("rocketmqHome", Foreign),
     ("configStorePath", Foreign),
     ("serverWorkerThreads", Foreign),
@@ -155,8 +157,6 @@ const NAME_SERVER: &[(&str, Effect)] = &[
     ("serverSocketRcvBufSize", Foreign),
     ("serverPooledByteBufAllocatorEnable", Foreign),
     ("useEpollNativeSelector", Foreign),
-    ("kvConfigPath", NotYet),
-    ("orderMessageEnable", NotYet),
     ("productEnvName", NotYet),
     ("clusterTest", NotYet),
 ];

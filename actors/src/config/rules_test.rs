@@ -64,19 +64,19 @@ fn flags(flags: Flags) -> Result<Settings, String> {
 }
 
 fn warnings(settings: &Settings) -> Vec<&str> {
-    let warning = |note| match note {
-        &Note::Warning(ref text) => Some(text.as_str()),
+    let texts = settings.notes.iter().filter_map(|note| match note {
+        Note::Warning(text) => Some(text.as_str()),
         Note::Info(_) => None,
-    };
-    settings.notes.iter().filter_map(warning).collect()
+    });
+    texts.collect()
 }
 
 fn infos(settings: &Settings) -> Vec<&str> {
-    let info = |note| match note {
-        &Note::Info(ref text) => Some(text.as_str()),
+    let texts = settings.notes.iter().filter_map(|note| match note {
+        Note::Info(text) => Some(text.as_str()),
         Note::Warning(_) => None,
-    };
-    settings.notes.iter().filter_map(info).collect()
+    });
+    texts.collect()
 }
 
 /// The setting's line in the table, its columns parted by `|`.
@@ -108,6 +108,8 @@ fn every_setting_of_the_sample_toml_takes_effect() {
         queue_file_bytes: 3_000_000,
         listen: address("0.0.0.0"),
         name_server_port: 19_876,
+        kv_config: Some("/srv/cuemq/kv.json".into()),
+        order_messages: true,
         register_interval: Duration::from_secs(60),
         flush: FlushMode::Async,
         free_bytes: 2 << 30,
@@ -386,12 +388,20 @@ fn all_interfaces_need_an_announced_address() {
 }
 
 #[test]
+fn keys_and_values_lie_below_the_data() {
+    let config = toml("data = \"/srv/d\"").unwrap().into_config();
+    assert_eq!(config.kv_config_path(), Path::new("/srv/d/namesrv/kvConfig.json"));
+}
+
+#[test]
 fn a_name_server_announces_nothing() {
     let config = gather_on("namesrv.conf", NAMESRV, Flags::default(), true)
         .unwrap()
         .into_config();
     assert_eq!((config.listen, config.name_server_port), (address("0.0.0.0"), 19_876));
     assert_eq!(config.idle_limit, Duration::from_secs(90));
+    assert!(config.order_messages);
+    assert_eq!(config.kv_config_path(), Path::new("/srv/namesrv/kv.json"));
 }
 
 #[test]
@@ -404,7 +414,7 @@ fn a_name_server_prints_and_takes_what_concerns_it() {
     assert!(!settings.table().contains("broker.name"));
     assert_eq!(
         warnings(&settings),
-        ["namesrv.conf:3: orderMessageEnable has no effect here yet"]
+        ["namesrv.conf:6: clusterTest has no effect here yet"]
     );
     let others = "namesrv.conf:5: brokerName is a broker's, it has no effect on a name server";
     assert!(infos(&settings).contains(&others));
@@ -492,6 +502,15 @@ fn a_file_that_cannot_be_read_is_an_error_with_the_next_step() {
         "{error}"
     );
     assert!(error.ends_with("give the path of a readable file to -c"), "{error}");
+}
+
+#[test]
+fn an_empty_file_is_spoken_of() {
+    let settings = toml(" \n").unwrap();
+    assert_eq!(
+        warnings(&settings),
+        ["the settings file cuemq.toml says nothing (a pipe cannot be read as one)"]
+    );
 }
 
 #[test]

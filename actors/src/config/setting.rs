@@ -37,6 +37,17 @@ impl Default for Draft {
     }
 }
 
+/// What a name server without broker has a use for.
+const FOR_NAME_SERVER: [&str; 7] = [
+    "data",
+    "listen",
+    "name_server.port",
+    "name_server.kv_config",
+    "name_server.order_messages",
+    "limits.idle",
+    "limits.connections",
+];
+
 /// One setting.
 pub(super) struct Setting {
     /// Its name in our own settings file, with the section before the dot.
@@ -50,7 +61,7 @@ pub(super) struct Setting {
 impl Setting {
     /// Whether a name server without broker has a use for it.
     pub(super) fn is_for_name_server(&self) -> bool {
-        ["listen", "name_server.port", "limits.idle", "limits.connections"].contains(&self.name)
+        FOR_NAME_SERVER.contains(&self.name)
     }
 }
 
@@ -73,6 +84,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("flush", |d, v| put(&mut d.config.flush, flush(v)), |d| flush_name(d.config.flush).to_owned()),
     setting("flush_interval", |d, v| put(&mut d.config.flush_interval, v.span()), |d| span(d.config.flush_interval)),
     setting("name_server.port", |d, v| put(&mut d.config.name_server_port, port(v)), |d| d.config.name_server_port.to_string()),
+    setting("name_server.kv_config", |d, v| put(&mut d.config.kv_config, v.text().map(|path| Some(path.into()))), |d| d.config.kv_config_path().display().to_string()),
+    setting("name_server.order_messages", |d, v| put(&mut d.config.order_messages, v.truth()), |d| d.config.order_messages.to_string()),
     setting("name_server.addresses", |d, v| put(&mut d.config.name_servers, v.peers()), |d| d.config.name_servers.join(";")),
     setting("name_server.register_interval", |d, v| put(&mut d.config.register_interval, v.span()), |d| span(d.config.register_interval)),
     setting("broker.name", |d, v| put(&mut d.config.broker_name, v.text()), |d| d.config.broker_name.clone()),
@@ -192,8 +205,8 @@ mod tests {
 
     #[test]
     fn each_setting_changes_what_it_shows_and_no_other_one() {
-        // The announced address settles only at the end, the commit log lies below the data.
-        let follows = |name: &str| name == "announce" || name == "store.commit_log";
+        // The announced address settles only at the end, the others lie below the data.
+        let follows = |name: &str| ["announce", "store.commit_log", "name_server.kv_config"].contains(&name);
         let values = [
             Value::Text("sync".into()),
             Value::Text("async".into()),
@@ -202,6 +215,7 @@ mod tests {
             Value::Text("h:1".into()),
             Value::Integer(3),
             Value::Truth(false),
+            Value::Truth(true),
         ];
         for setting in SETTINGS.iter().filter(|setting| !follows(setting.name)) {
             let (before, mut after) = (Draft::default(), Draft::default());
