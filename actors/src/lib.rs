@@ -10,5 +10,6 @@ pub mod peer;
 pub mod placement;
 pub mod rebalance;
 pub mod supervise;
+pub mod table_file;
 pub mod testing;
 pub mod topic;

@@ -3,6 +3,7 @@
 //! [`GroupTable`] is the owner's state; [`GroupView`] is read by every pull and send-back. The rules follow Java's
 //! `SubscriptionGroupManager`.
 
+pub mod actor;
 mod table;
 
 pub use table::{AutoCreate, GroupTable, Refusal};

@@ -3,6 +3,7 @@
 //! [`OffsetTable`] is the owner's state. The rules follow Java's `ConsumerOffsetManager` and
 //! `ConsumerManageProcessor.queryConsumerOffset`.
 
+pub mod actor;
 mod table;
 
 pub use table::{BadCommit, Clamped, Commit, OffsetTable};

@@ -8,6 +8,7 @@
 //! A connection keeps the [`PeerRecord`] that each heartbeat gives back. All state follows from these records alone, so a
 //! restarted owner gets it back from the connections that are still there ([`Membership::rebuild`]).
 
+pub mod actor;
 mod consumer_group;
 mod membership;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! [`TopicTable`] is the owner's state, with RocketMQ's rules for creating and changing a topic; [`TopicView`] is read by
 //! every connection for every message. The rules follow Java's `TopicConfigManager` and `TopicValidator`.
 
+pub mod actor;
 mod name;
 mod system;
 mod table;

@@ -1,0 +1,409 @@
+//! The owner of `topics.json`: makes, changes and deletes topics. A change is saved, shown to the connections and told to
+//! the name servers before it is answered.
+//!
+//! It blocks in writing its file, so it lives on a thread that may. Built anew after a failure it reads the file again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
+use cuemq_net::body::{TopicConfig, TopicConfigTable};
+use cuemq_storage::clock::Clock;
+
+use super::{OnSend, Refusal, SystemTopics, Topic, TopicTable, TopicView};
+use crate::supervise::{Cause, Context};
+use crate::table_file::{ChangeError, NotSaved, Saved, TableFile, Unsaved};
+
+/// Why a topic was not made or changed.
+pub type TopicError = ChangeError<Refusal>;
+
+/// Find the topic of a send, or make it. From a connection, bounded by its requests under way.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Arc<Topic>, TopicError>")]
+pub struct CreateTopicOnSend {
+    /// The topic.
+    pub topic: String,
+    /// The topic in whose likeness it is to be made.
+    pub default_topic: String,
+    /// How many queues the client wants at most.
+    pub queue_nums: i32,
+    /// Whether the sender belongs to a unit.
+    pub unit: bool,
+}
+
+/// Find the retry topic of a group, or make it. From `Rebalance` and connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Arc<Topic>, TopicError>")]
+pub struct CreateRetryTopic {
+    /// The group.
+    pub group: Arc<str>,
+    /// How many queues it is to have.
+    pub queue_nums: u32,
+    /// Whether the group belongs to a unit.
+    pub unit: bool,
+}
+
+/// Find the dead-letter topic of a group, or make it. From connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Arc<Topic>, TopicError>")]
+pub struct CreateDeadLetterTopic {
+    /// The group.
+    pub group: Arc<str>,
+}
+
+/// Find a topic that the broker itself needs, or make it. From the broker's actors, a few in their lives.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Arc<Topic>, TopicError>")]
+pub struct CreateOwnTopic {
+    /// The topic.
+    pub topic: String,
+    /// What it is to be.
+    pub config: TopicConfig,
+}
+
+/// Make or change a topic as an administrator wants it (code 17). From connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Arc<Topic>, TopicError>")]
+pub struct UpdateTopic {
+    /// The topic.
+    pub topic: String,
+    /// What it is to be.
+    pub config: TopicConfig,
+}
+
+/// Delete a topic (code 215); answers what it was. From connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Option<Arc<Topic>>, TopicError>")]
+pub struct DeleteTopic {
+    /// The topic.
+    pub topic: String,
+}
+
+/// Mark these topics, and no others, as order topics; answers whether that changed any. From `Registrar`, one for each
+/// registration.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<bool, TopicError>")]
+pub struct MarkOrderTopics {
+    /// The topics that the name server's order configuration names.
+    pub topics: BTreeSet<String>,
+}
+
+/// Give the whole table: for registration, and the answer to code 21. From `Registrar` and connections.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "TopicConfigTable")]
+pub struct ExportTopics;
+
+/// The table of topics has changed. From `Topics` to `Registrar`, one for each write; the changes are answered when this
+/// is handled, so that a route is known before a send's answer.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct TopicsChanged {
+    /// The table as it is now.
+    pub table: Arc<TopicConfigTable>,
+}
+
+/// Write the file: to itself, behind all changes that are in the mailbox already.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Save;
+
+/// The owner of the table of topics.
+pub struct Topics {
+    table: TopicTable,
+    file: TableFile,
+    unsaved: Unsaved,
+    clock: Arc<dyn Clock>,
+    registrar: Option<Recipient<TopicsChanged>>,
+}
+
+impl Topics {
+    /// Reads the file and shows its topics and the system's in `view`. Changes are told to `registrar`, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no table of topics.
+    pub fn open(
+        file: TableFile,
+        system: SystemTopics,
+        view: TopicView,
+        clock: Arc<dyn Clock>,
+        registrar: Option<Recipient<TopicsChanged>>,
+    ) -> Result<Self, Cause> {
+        let table = TopicTable::load(file.read()?, system, view, clock.now_ms())?;
+        Ok(Self {
+            table,
+            file,
+            unsaved: Unsaved::default(),
+            clock,
+            registrar,
+        })
+    }
+
+    /// Answers a change when it is saved; what changed nothing at once.
+    fn when_saved<T: 'static>(
+        &mut self,
+        outcome: Result<T, Refusal>,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<T, TopicError>> {
+        let waits = outcome.is_ok() && self.table.is_staged();
+        if waits && !self.unsaved.is_waiting() {
+            ctx.notify(Save);
+        }
+        let saved = if waits { self.unsaved.wait() } else { Saved::ALREADY };
+        Box::pin(async move {
+            let value = outcome.map_err(ChangeError::Refused)?;
+            saved.wait().await?;
+            Ok(value)
+        })
+    }
+}
+
+impl Actor for Topics {
+    type Context = Context<Self>;
+}
+
+impl Handler<CreateTopicOnSend> for Topics {
+    type Result = ResponseFuture<Result<Arc<Topic>, TopicError>>;
+
+    fn handle(&mut self, create: CreateTopicOnSend, ctx: &mut Self::Context) -> Self::Result {
+        let CreateTopicOnSend {
+            topic,
+            default_topic,
+            queue_nums,
+            unit,
+        } = &create;
+        let wanted = OnSend {
+            topic,
+            default_topic,
+            queue_nums: *queue_nums,
+            unit: *unit,
+        };
+        let outcome = self.table.create_on_send(wanted, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<CreateRetryTopic> for Topics {
+    type Result = ResponseFuture<Result<Arc<Topic>, TopicError>>;
+
+    fn handle(&mut self, create: CreateRetryTopic, ctx: &mut Self::Context) -> Self::Result {
+        let now_ms = self.clock.now_ms();
+        let outcome = self
+            .table
+            .create_retry(&create.group, create.queue_nums, create.unit, now_ms);
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<CreateDeadLetterTopic> for Topics {
+    type Result = ResponseFuture<Result<Arc<Topic>, TopicError>>;
+
+    fn handle(&mut self, create: CreateDeadLetterTopic, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.create_dead_letter(&create.group, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<CreateOwnTopic> for Topics {
+    type Result = ResponseFuture<Result<Arc<Topic>, TopicError>>;
+
+    fn handle(&mut self, create: CreateOwnTopic, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.create_own(&create.topic, create.config, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<UpdateTopic> for Topics {
+    type Result = ResponseFuture<Result<Arc<Topic>, TopicError>>;
+
+    fn handle(&mut self, update: UpdateTopic, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.update(&update.topic, update.config, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<DeleteTopic> for Topics {
+    type Result = ResponseFuture<Result<Option<Arc<Topic>>, TopicError>>;
+
+    fn handle(&mut self, delete: DeleteTopic, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.delete(&delete.topic, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<MarkOrderTopics> for Topics {
+    type Result = ResponseFuture<Result<bool, TopicError>>;
+
+    fn handle(&mut self, mark: MarkOrderTopics, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = Ok(self.table.mark_order(&mark.topics, self.clock.now_ms()));
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<ExportTopics> for Topics {
+    type Result = actix::MessageResult<ExportTopics>;
+
+    fn handle(&mut self, _: ExportTopics, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(self.table.export())
+    }
+}
+
+impl Handler<Save> for Topics {
+    type Result = ();
+
+    fn handle(&mut self, _: Save, ctx: &mut Self::Context) {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let table = self.table.export();
+        if let Err(error) = self.file.write(&table) {
+            tracing::error!(%error, "topics cannot be saved");
+            self.table.revert();
+            return unsaved.settle(&Err(NotSaved::Failed(Arc::new(error))));
+        }
+        self.table.publish();
+        let Some(registrar) = &self.registrar else {
+            return unsaved.settle(&Ok(()));
+        };
+        let told = registrar.send(TopicsChanged { table: Arc::new(table) });
+        let answer = async move {
+            if let Err(error) = told.await {
+                tracing::warn!(%error, "name servers were not told of a changed topic");
+            }
+            unsaved.settle(&Ok(()));
+        };
+        ctx.spawn(answer.into_actor(self));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use actix::Addr;
+    use cuemq_storage::clock::ManualClock;
+    use cuemq_storage::disk::memory::{Fault, Operation};
+
+    use super::super::with_queues;
+    use super::*;
+    use crate::supervise::Site;
+    use crate::testing::{MemoryDisk, Probe, Stage};
+
+    struct Scene {
+        stage: Stage,
+        disk: Arc<MemoryDisk>,
+        view: TopicView,
+        changed: Probe<TopicsChanged>,
+        topics: Addr<Topics>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (mut stage, disk, view) = (Stage::new(), Arc::new(MemoryDisk::new(1)), TopicView::new());
+            let changed = Probe::new();
+            let file = TableFile::new(disk.clone(), PathBuf::from("/store/config/topics.json"));
+            let (shown, registrar) = (view.clone(), changed.recipient());
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1_000));
+            let topics = stage.start("topics", move |_| {
+                let system = SystemTopics::default();
+                Topics::open(
+                    file.clone(),
+                    system,
+                    shown.clone(),
+                    clock.clone(),
+                    Some(registrar.clone()),
+                )
+            });
+            Self {
+                stage,
+                disk,
+                view,
+                changed,
+                topics,
+            }
+        }
+
+        fn saved(&self) -> TopicConfigTable {
+            let file = TableFile::new(self.disk.clone(), PathBuf::from("/store/config/topics.json"));
+            file.read().unwrap().unwrap_or_default()
+        }
+    }
+
+    fn on_send(topic: &str) -> CreateTopicOnSend {
+        CreateTopicOnSend {
+            topic: topic.to_owned(),
+            default_topic: "TBW102".to_owned(),
+            queue_nums: 4,
+            unit: false,
+        }
+    }
+
+    #[actix::test]
+    async fn a_topic_is_saved_shown_and_registered_before_it_is_answered() {
+        let mut scene = Scene::new();
+        let topic = scene.topics.send(on_send("T")).await.unwrap().unwrap();
+        assert_eq!(topic.config.write_queue_nums, 4);
+        assert!(scene.view.contains("T"));
+        assert!(scene.saved().topic_config_table.contains_key("T"));
+        assert!(scene.changed.next().await.table.topic_config_table.contains_key("T"));
+        let again = scene.topics.send(on_send("T")).await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&topic, &again));
+        assert!(scene.changed.drain().await.is_empty());
+    }
+
+    #[actix::test]
+    async fn changes_that_come_together_share_one_write() {
+        let mut scene = Scene::new();
+        let names: Vec<_> = (0..50).map(|number| format!("T{number}")).collect();
+        let created = futures_util::future::join_all(names.iter().map(|name| scene.topics.send(on_send(name)))).await;
+        assert!(created.into_iter().all(|answer| answer.unwrap().is_ok()));
+        assert_eq!(scene.changed.drain().await.len(), 1);
+        let table = scene.topics.send(ExportTopics).await.unwrap();
+        assert_eq!(table.data_version.counter, 50);
+        assert_eq!(scene.saved(), table);
+    }
+
+    #[actix::test]
+    async fn a_topic_that_cannot_be_saved_is_not_made() {
+        let mut scene = Scene::new();
+        scene.disk.inject(
+            Fault::new(Operation::Write)
+                .kind(std::io::ErrorKind::StorageFull)
+                .times(1),
+        );
+        let refused = scene.topics.send(on_send("T")).await.unwrap().unwrap_err();
+        assert!(refused.to_string().starts_with("the change was not made"), "{refused}");
+        assert!(!scene.view.contains("T"));
+        assert!(scene.changed.drain().await.is_empty());
+        assert!(scene.topics.send(on_send("T")).await.unwrap().is_ok());
+        assert_eq!(scene.topics.send(ExportTopics).await.unwrap().data_version.counter, 1);
+    }
+
+    #[actix::test]
+    async fn a_refusal_is_answered_with_java_s_words() {
+        let scene = Scene::new();
+        let update = UpdateTopic {
+            topic: "TBW102".to_owned(),
+            config: with_queues(1),
+        };
+        let refused = scene.topics.send(update).await.unwrap().unwrap_err();
+        assert_eq!(refused.to_string(), "The topic[TBW102] is conflict with system topic.");
+    }
+
+    #[actix::test]
+    async fn a_rebuilt_owner_has_the_saved_topics_under_their_numbers() {
+        let scene = Scene::new();
+        let topic = scene.topics.send(on_send("T")).await.unwrap().unwrap();
+        scene.stage.faults.arm("topics", Site::Handler, 1);
+        assert!(scene.topics.send(ExportTopics).await.is_err());
+        let again = scene.topics.send(on_send("T")).await.unwrap().unwrap();
+        assert_eq!(topic.id, again.id);
+        assert!(
+            scene
+                .topics
+                .send(DeleteTopic { topic: "T".to_owned() })
+                .await
+                .unwrap()
+                .unwrap()
+                .is_some()
+        );
+        assert!(!scene.view.contains("T") && !scene.saved().topic_config_table.contains_key("T"));
+    }
+}
