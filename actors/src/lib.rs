@@ -1,5 +1,6 @@
 //! The CueMQ broker and name server as actors.
 
+pub mod bench;
 pub mod config_table;
 pub mod group;
 pub mod hold;

@@ -1,0 +1,171 @@
+//! The flags of `cuemq bench`: which server, what load, how long, and what to say about it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use cuemq_net::frame::HeaderCodec;
+
+/// What `cuemq bench` is asked for.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Sends messages, as fast as the requests in flight allow or at a rate
+    Send(SendArguments),
+    /// Pulls messages that are stored already, round and round
+    Pull(PullArguments),
+    /// Measures what no broker can beat here: answers without storing anything, or the disk's fdatasync
+    Floor(FloorArguments),
+}
+
+/// The server, the load and the report, which sends and pulls have in common.
+#[derive(Clone, Debug, Args)]
+pub(super) struct LoadArguments {
+    /// The broker
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "namesrv")]
+    pub(super) broker: Option<String>,
+    /// A name server to ask for the broker
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "broker")]
+    pub(super) namesrv: Option<String>,
+    /// Connections
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) connections: u32,
+    /// How headers are written
+    #[arg(long, value_enum, default_value_t = Header::Json)]
+    pub(super) header: Header,
+    /// Topics, named PREFIX-0, PREFIX-1, …
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) topics: u32,
+    /// Queues of each topic
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) queues: u32,
+    /// What the topics' names begin with
+    #[arg(long, value_name = "PREFIX", default_value = "cuemq-bench")]
+    pub(super) topic_prefix: String,
+    /// Seconds that are measured
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Seconds of the same load before, which are not measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    pub(super) warm_up: f64,
+    /// Requests a second in all, whether answers come or not; latencies then count from when a request was due
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(super) rate: Option<u64>,
+    /// Threads that make the load
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) threads: u32,
+    /// Pins the first of these threads to this core, the next to the next
+    #[arg(long, value_name = "CORE")]
+    pub(super) cpu: Option<usize>,
+    /// The server's process, if it runs here: adds its CPU time and memory to the report
+    #[arg(long)]
+    pub(super) pid: Option<u32>,
+    /// Prints the report as one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SendArguments {
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    /// Requests in flight on each connection
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) in_flight: u32,
+    /// Bytes of a message's body
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
+    pub(super) body: u32,
+    /// Whether an answer waits until the message is as safe as the broker makes it
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(super) wait: bool,
+    /// Gives every message this tag
+    #[arg(long)]
+    pub(super) tag: Option<String>,
+    /// Gives every message a key of its own
+    #[arg(long)]
+    pub(super) keys: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PullArguments {
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    /// Requests in flight on each connection
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) in_flight: u32,
+    /// Messages that one request asks for
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) max_messages: u32,
+    /// Compares each body with its checksum, which costs time
+    #[arg(long)]
+    pub(super) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FloorArguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// The port alone, on 127.0.0.1
+    #[arg(long, conflicts_with = "listen")]
+    pub(super) port: Option<u16>,
+    /// Pins the thread to this core
+    #[arg(long, value_name = "CORE")]
+    pub(super) cpu: Option<usize>,
+    /// Instead of serving, measures fdatasync after 4 KiB writes to a file in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) fdatasync: Option<PathBuf>,
+    /// Seconds that fdatasync is measured
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Prints what fdatasync costs as one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A header's encoding, by the name it has on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Header {
+    Json,
+    Binary,
+}
+
+impl Header {
+    pub(super) fn codec(self) -> HeaderCodec {
+        match self {
+            Self::Json => HeaderCodec::Json,
+            Self::Binary => HeaderCodec::Binary,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+impl LoadArguments {
+    /// The names of the topics.
+    pub(super) fn topic_names(&self) -> Vec<String> {
+        (0..self.topics)
+            .map(|number| format!("{}-{number}", self.topic_prefix))
+            .collect()
+    }
+}
+
+/// Reads a number of seconds between none and a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if (0.0..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("seconds are between 0 and 86400".to_owned())
+    }
+}

@@ -1,0 +1,209 @@
+//! What is asked before a load begins, one request after the other on a plain connection: the route, the server's
+//! identity, whether a topic takes messages, where queues begin and end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use cuemq_net::body::{Body, KvTable, TopicRouteData};
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::frame::{self, MAX_FRAME_BYTES};
+use cuemq_net::request::{MaxOffset, MinOffset, RouteInfo};
+use cuemq_storage::clock::{Clock, RealClock};
+use serde::Serialize;
+
+use super::arguments::LoadArguments;
+use super::engine::Work;
+use super::pull::Queue;
+use super::send::{Message, Sends};
+use super::template::FIRST_OPAQUE;
+
+/// How long connecting or one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The topic that every broker has which makes topics on first use.
+const DEFAULT_TOPIC: &str = "TBW102";
+/// The settings of a broker that say what its figures mean.
+const TELLING: [&str; 4] = [
+    "flushDiskType",
+    "brokerRole",
+    "mappedFileSizeCommitLog",
+    "mapedFileSizeCommitLog",
+];
+
+/// What is known of a server.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Server {
+    /// Where it is.
+    pub(super) address: SocketAddr,
+    /// What it calls itself: language and number of the release it announces.
+    pub(super) language: Option<String>,
+    /// The number of the release that it announces.
+    pub(super) version: i32,
+    /// The release by name, where it tells.
+    pub(super) release: Option<String>,
+    /// Settings that say what its figures mean, where it tells.
+    pub(super) settings: Vec<(String, String)>,
+}
+
+/// A connection that has one request in flight at a time.
+pub(super) struct Caller {
+    socket: TcpStream,
+}
+
+impl Caller {
+    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
+        let socket = connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { socket })
+    }
+
+    fn call(&mut self, request: &Command) -> Result<Command> {
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes)?;
+        self.exchange(&bytes)
+    }
+
+    /// Sends a frame and reads one.
+    fn exchange(&mut self, request: &[u8]) -> Result<Command> {
+        self.socket.write_all(request).context("sending a request")?;
+        let mut answer = vec![0; frame::PREFIX_BYTES];
+        self.socket.read_exact(&mut answer).context("waiting for an answer")?;
+        // checks the length before it is believed
+        frame::check(&answer, MAX_FRAME_BYTES)?;
+        let total = frame::needed(&answer).context("an answer of no sensible length")?;
+        answer.resize(total, 0);
+        self.socket
+            .read_exact(&mut answer[frame::PREFIX_BYTES..])
+            .context("reading an answer")?;
+        Ok(Command::decode(&Bytes::from(answer))?)
+    }
+
+    /// What the server tells of itself.
+    pub(super) fn identity(&mut self, address: SocketAddr) -> Result<Server> {
+        let runtime = self.call(&Command::request(RequestCode::GET_BROKER_RUNTIME_INFO))?;
+        let figures = KvTable::decode(&runtime.body).unwrap_or_default();
+        let config = self.call(&Command::request(RequestCode::GET_BROKER_CONFIG))?;
+        let text = String::from_utf8_lossy(&config.body);
+        let settings = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .filter(|(key, _)| TELLING.contains(key))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Server {
+            address,
+            language: runtime.language.map(|language| language.name().to_owned()),
+            version: runtime.version.0,
+            release: figures.table.get("brokerVersionDesc").cloned(),
+            settings,
+        })
+    }
+
+    /// Sends one message to each topic, which makes those that are not there yet.
+    pub(super) fn make_topics(&mut self, message: &Message, topics: &[String], queues: u32, run: u64) -> Result<()> {
+        let mut sends = Sends::new(message, topics, queues, run)?;
+        let wall_ms = RealClock::new().now_ms();
+        // the first requests go to the first queue of each topic in turn
+        for topic in topics {
+            let mut request = Vec::new();
+            sends.ask(0, FIRST_OPAQUE, wall_ms, &mut request);
+            let answer = self.exchange(&request)?;
+            let remark = answer.remark.unwrap_or_default();
+            let code = ResponseCode(answer.code);
+            ensure!(
+                code == ResponseCode::SUCCESS,
+                "the first message to {topic} was answered {code}: {remark}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Where the queues of a topic begin and end.
+    pub(super) fn queues(&mut self, topic: &str, count: u32) -> Result<Vec<Queue>> {
+        let mut queues = Vec::new();
+        for queue_id in 0..i32::try_from(count)? {
+            let min = MinOffset { topic, queue_id };
+            let max = MaxOffset {
+                topic,
+                queue_id,
+                committed: None,
+            };
+            let min = Command::request(RequestCode::GET_MIN_OFFSET).with_header(|fields| min.write(fields));
+            let max = Command::request(RequestCode::GET_MAX_OFFSET).with_header(|fields| max.write(fields));
+            queues.push(Queue {
+                topic: topic.to_owned(),
+                queue_id,
+                min: self.position(&min)?,
+                max: self.position(&max)?,
+            });
+        }
+        Ok(queues)
+    }
+
+    fn position(&mut self, request: &Command) -> Result<u64> {
+        let answer = self.call(request)?;
+        let code = ResponseCode(answer.code);
+        let remark = answer.remark.as_deref().unwrap_or_default();
+        ensure!(
+            code == ResponseCode::SUCCESS,
+            "the broker does not tell where a queue begins and ends: {code} {remark}"
+        );
+        let position: i64 = answer
+            .fields
+            .get("offset")
+            .context("an answer without a position")?
+            .parse()?;
+        Ok(u64::try_from(position).unwrap_or_default())
+    }
+
+    /// The master that has a topic, or the one where it would be made.
+    fn route(&mut self, topic: &str) -> Result<String> {
+        for topic in [topic, DEFAULT_TOPIC] {
+            let header = RouteInfo {
+                topic,
+                accept_standard_json_only: true,
+            };
+            let request =
+                Command::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_header(|fields| header.write(fields));
+            let answer = self.call(&request)?;
+            if ResponseCode(answer.code) == ResponseCode::SUCCESS {
+                let route = TopicRouteData::decode(&answer.body).context("the name server's answer")?;
+                let master = route.broker_datas.iter().find_map(|broker| broker.broker_addrs.get(&0));
+                return master.cloned().context("the name server knows no master of the topic");
+            }
+        }
+        bail!("the name server knows no broker that has {topic} or makes topics on first use: name one with --broker")
+    }
+}
+
+/// Connects, with a limit on the time it takes.
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let socket =
+        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("cannot connect to {address}"))?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
+/// The broker that the command line names, or that the name server does.
+pub(super) fn broker(load: &LoadArguments) -> Result<SocketAddr> {
+    if let Some(broker) = &load.broker {
+        return resolve(broker);
+    }
+    let namesrv = load
+        .namesrv
+        .as_deref()
+        .context("neither --broker nor --namesrv is given")?;
+    let mut caller = Caller::connect(resolve(namesrv)?)?;
+    resolve(&caller.route(&format!("{}-0", load.topic_prefix))?)
+}
+
+fn resolve(name_and_port: &str) -> Result<SocketAddr> {
+    let mut found = name_and_port
+        .to_socket_addrs()
+        .with_context(|| format!("{name_and_port} is no HOST:PORT that is known"))?;
+    found.next().with_context(|| format!("{name_and_port} has no address"))
+}
