@@ -1,4 +1,7 @@
 //! The flags of `cuemq bench`: which server, what load, how long, and what to say about it.
+//!
+//! Sends and pulls share the flags of [`LoadArguments`]. Whatever makes no load (no connections, no time) is refused
+//! here, so that the rest need not think of it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,12 +51,12 @@ pub(super) struct LoadArguments {
     #[arg(long, value_name = "PREFIX", default_value = "cuemq-bench")]
     pub(super) topic_prefix: String,
     /// Seconds that are measured
-    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 10.0, value_parser = some_seconds)]
     pub(super) seconds: f64,
     /// Seconds of the same load before, which are not measured
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     pub(super) warm_up: f64,
-    /// Requests a second in all, whether answers come or not; latencies then count from when a request was due
+    /// Requests a second in all, however fast answers come; latencies then count from when a request was due
     #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(super) rate: Option<u64>,
     /// Threads that make the load
@@ -121,7 +124,7 @@ pub(super) struct FloorArguments {
     #[arg(long, value_name = "DIR")]
     pub(super) fdatasync: Option<PathBuf>,
     /// Seconds that fdatasync is measured
-    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 3.0, value_parser = some_seconds)]
     pub(super) seconds: f64,
     /// Prints what fdatasync costs as one line of JSON
     #[arg(long)]
@@ -167,5 +170,68 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds)
     } else {
         Err("seconds are between 0 and 86400".to_owned())
+    }
+}
+
+/// Reads a number of seconds in which something can be measured.
+fn some_seconds(text: &str) -> Result<f64, String> {
+    match seconds(text)? {
+        some if some >= 0.01 => Ok(some),
+        _ => Err("at least 0.01 seconds are measured".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let words = std::iter::once("bench").chain(line.split_ascii_whitespace());
+        let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
+        Ok(program.arguments.command)
+    }
+
+    #[test]
+    fn the_flags_make_sense_together() {
+        use clap::CommandFactory;
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn a_send_needs_a_server_and_has_defaults_for_the_rest() {
+        let Ok(Command::Send(send)) = parse("send --broker h:1 --header binary --wait false") else {
+            panic!("not a send");
+        };
+        assert_eq!((send.in_flight, send.body, send.wait), (32, 1024, false));
+        assert_eq!(
+            (send.load.header, send.load.topic_names()),
+            (Header::Binary, vec!["cuemq-bench-0".to_owned()])
+        );
+        assert!(parse("send").unwrap_err().contains("--broker"));
+        assert!(parse("pull --broker h:1 --namesrv h:2").is_err());
+    }
+
+    #[test]
+    fn numbers_that_make_no_load_are_refused() {
+        for flag in [
+            "--connections 0",
+            "--seconds 0",
+            "--seconds NaN",
+            "--seconds -1",
+            "--rate 0",
+            "--topics 0",
+            "--queues 0",
+        ] {
+            assert!(parse(&format!("send --broker h:1 {flag}")).is_err(), "{flag}");
+        }
+        assert!(parse("send --broker h:1 --warm-up 0").is_ok());
     }
 }

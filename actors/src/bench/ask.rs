@@ -1,5 +1,7 @@
 //! What is asked before a load begins, one request after the other on a plain connection: the route, the server's
 //! identity, whether a topic takes messages, where queues begin and end.
+//!
+//! All of it goes out as JSON but for the first messages, which are like those of the load.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};

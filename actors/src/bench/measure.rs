@@ -1,5 +1,8 @@
 //! Runs the generator threads for the measured time, shows how it goes, and reads the server's CPU time and memory at
 //! both ends of it.
+//!
+//! CPU time for each message is that of the server's whole process between two looks, by the messages between the same
+//! two looks. The looking thread is not one of the generators and sleeps in between.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;

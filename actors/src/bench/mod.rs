@@ -134,7 +134,6 @@ fn pull(arguments: &PullArguments) -> Result<ExitCode> {
     tell(load, load_made, server, measured)
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what the program is run for")]
 fn tell(arguments: &LoadArguments, load: Load, server: Server, measured: Measured) -> Result<ExitCode> {
     let report = Report::new(load, arguments.pid, server, measured);
     if arguments.json {

@@ -1,4 +1,7 @@
 //! What /proc tells of a process: its CPU time and its memory, anonymous and file-mapped apart.
+//!
+//! CPU time comes in ticks of mostly 10 ms, so it means something over seconds. A broker maps its store: those pages
+//! count as file-mapped, and say nothing about what the broker needs.
 
 use std::fs;
 use std::time::Duration;

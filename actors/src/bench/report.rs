@@ -1,7 +1,9 @@
 //! What `cuemq bench` says at the end: one struct that is printed as JSON, whose members stay as they are, or as a table.
+//!
+//! A figure means nothing without the load and the server behind it, so both are part of it.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use cuemq_net::code::ResponseCode;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -14,6 +16,9 @@ use super::tally::Answers;
 
 /// Raised when a member changes its meaning.
 const SCHEMA: u32 = 1;
+
+/// Columns of a table that holds remarks, which would be much wider.
+const WIDTH: u16 = 120;
 
 /// All that is known of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -130,8 +135,8 @@ impl Load {
             .cpu
             .map_or_else(String::new, |core| format!(" from core {core} on"));
         format!(
-            "{}: {} connections x {} in flight, {} headers, {}, {} topics x {} queues, {loop_kind}, {} s after {} s, \
-             {} threads{pinned}",
+            "{}: {} connections x {} in flight, {} headers, {}, topics x queues {} x {}, {loop_kind}, {} s after {} s of \
+             warm-up, generator threads {}{pinned}",
             self.kind,
             self.connections,
             self.in_flight,
@@ -282,6 +287,9 @@ impl Report {
             return None;
         }
         let mut table = table(&["besides success", "count", "for example"]);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(WIDTH);
         for (what, count, example) in rows {
             table.add_row([what, count.to_string(), example.unwrap_or_default()]);
         }
@@ -293,4 +301,126 @@ fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header.iter().copied());
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measure::ServerUse;
+    use super::super::process::Memory;
+    use super::super::tally::Tally;
+    use super::*;
+
+    fn report(tally: Tally) -> Report {
+        let load = Load {
+            kind: "send",
+            connections: 16,
+            in_flight: 32,
+            header: "binary",
+            topics: 2,
+            queues: 8,
+            seconds: 2.0,
+            warm_up: 1.0,
+            rate: None,
+            threads: 1,
+            cpu: Some(1),
+            detail: "bodies of 10 bytes".to_owned(),
+        };
+        let server = Server {
+            address: ([127, 0, 0, 1], 10911).into(),
+            language: Some("JAVA".to_owned()),
+            version: 407,
+            release: Some("V4_9_7".to_owned()),
+            settings: vec![("flushDiskType".to_owned(), "ASYNC_FLUSH".to_owned())],
+        };
+        let used = ServerUse {
+            cores: 0.5,
+            us_per_message: 15.25,
+            memory: Memory {
+                anonymous_bytes: 3_000_000,
+                file_mapped_bytes: 7_000_000,
+            },
+        };
+        let measured = Measured {
+            tally,
+            generator_cores: 0.25,
+            server: Some(used),
+        };
+        Report::new(load, Some(std::process::id()), server, measured)
+    }
+
+    fn tally() -> Tally {
+        let mut tally = Tally::new().unwrap();
+        tally.count(3000, 30_000_000);
+        for us in 1..=1000 {
+            tally.latencies.saturating_record(us * 1000);
+        }
+        tally
+    }
+
+    #[test]
+    fn the_text_states_load_server_and_figures() {
+        let text = report(tally()).text();
+        for part in [
+            "16 connections x 32 in flight, binary headers, bodies of 10 bytes, topics x queues 2 x 8, closed loop",
+            "2 s after 1 s of warm-up",
+            "127.0.0.1:10911, JAVA, V4_9_7 (announces 407), flushDiskType=ASYNC_FLUSH, process",
+            "1500",
+            "15.0",
+            "15.25",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert!(!text.contains("besides success"), "{text}");
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_with_its_example_and_judged() {
+        let mut tally = tally();
+        tally
+            .others
+            .entry(2)
+            .or_default()
+            .note(|| Some("broker busy".to_owned()));
+        assert!(report(tally.clone()).is_sound(), "a refusal is an answer");
+        tally.lost_connections.note(|| Some("reset".to_owned()));
+        let report = report(tally);
+        let text = report.text();
+        assert!(
+            text.contains("SYSTEM_BUSY (2)") && text.contains("broker busy") && text.contains("reset"),
+            "{text}"
+        );
+        assert!(!report.is_sound());
+    }
+
+    #[test]
+    fn the_members_of_the_json_stay() {
+        let json = serde_json::to_value(report(tally())).unwrap();
+        let members: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut expected = [
+            "schema",
+            "load",
+            "server",
+            "process",
+            "generator_cores",
+            "messages",
+            "messages_per_second",
+            "megabytes_per_second",
+            "latency_us",
+            "answers",
+            "others",
+            "broken",
+            "lost_connections",
+            "unanswered",
+            "never_sent",
+            "longest_backlog",
+        ];
+        expected.sort_unstable();
+        let mut members = members;
+        members.sort_unstable();
+        assert_eq!(members, expected);
+        assert_eq!(json["messages_per_second"], 1500.0);
+        assert_eq!(json["process"]["cpu_us_per_message"], 15.25);
+        let p50 = json["latency_us"]["p50"].as_f64().unwrap();
+        assert!((499.0..=501.0).contains(&p50), "{p50}");
+    }
 }

@@ -1,4 +1,7 @@
 //! The requests of `cuemq bench send`: one template for each topic and queue, taken in turn.
+//!
+//! Each message has a unique key of its own: 16 digits for the thread of this run, 16 for the message. Both have the
+//! length of a Java client's key, so that records are as long as they would be from there.
 
 use anyhow::{Context, Result};
 use cuemq_net::code::{RequestCode, ResponseCode};

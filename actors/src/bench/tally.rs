@@ -1,4 +1,7 @@
 //! What one generator thread counted. Tallies of several threads add up.
+//!
+//! Latencies are those of requests, of which a pull may bring many messages. Answers other than success are kept by
+//! their codes, each with what the first of them said.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! The generator against a small server on loopback.
+//!
+//! Where latencies matter the clock is moved by hand, by the server: what the generator measures is then what the server
+//! says has passed, however busy the machine is.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
