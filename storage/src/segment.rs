@@ -268,6 +268,16 @@ impl SegmentBytes {
     }
 }
 
+impl SegmentBytes {
+    /// Makes the bytes present in memory; blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read from the disk.
+    pub fn populate(&self) -> Result<()> {
+        self.segment.populate(self.range.clone())
+    }
+}
+
 impl AsRef<[u8]> for SegmentBytes {
     fn as_ref(&self) -> &[u8] {
         // Never empty for a range that was readable once: the watermark does not go back and the mapping stays.

@@ -275,7 +275,7 @@ impl ConsumeQueue {
 
 impl QueuePlace<'_> {
     /// The queue's directory. A topic that is no plain directory name is refused.
-    fn directory(&self) -> Result<PathBuf> {
+    pub(super) fn directory(&self) -> Result<PathBuf> {
         let topics = self.root.join(FOLDER);
         if self.topic.is_empty() || self.topic == "." || self.topic == ".." || self.topic.contains(['/', '\0']) {
             let reason = format!("{:?} is no name of a topic", self.topic);

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::queue::QueuePlace;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
@@ -46,6 +47,14 @@ impl QueueFile {
 }
 
 impl QueueView {
+    /// A queue that has no files yet, until its owner shows what it holds.
+    ///
+    /// # Errors
+    /// When the topic is no name of a directory.
+    pub fn unopened(disk: Arc<dyn Disk>, place: QueuePlace<'_>, file_bytes: u64) -> Result<Self> {
+        Ok(Self::new(disk, place.directory()?, file_bytes / UNIT_BYTES))
+    }
+
     pub(super) fn new(disk: Arc<dyn Disk>, directory: PathBuf, units_per_file: u64) -> Self {
         Self {
             disk,

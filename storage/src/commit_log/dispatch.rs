@@ -1,0 +1,81 @@
+//! What one tick of the log brings to the consume queues and to the index: one group of units for each touched queue,
+//! and the keys of all its records.
+
+use super::queue_table::QueueTable;
+use crate::consume_queue::Unit;
+use crate::index::IndexKey;
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// The units that a tick brings to one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueUnits {
+    /// The slot of the queue in the log's queue table.
+    pub slot: u32,
+    /// The place of the first unit.
+    pub first: QueueOffset,
+    /// The units, one for each record.
+    pub units: Vec<Unit>,
+}
+
+/// What a tick brings to the consume queues and to the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Where the tick began in the log.
+    pub from: PhysicalOffset,
+    /// Where it ended.
+    pub upto: PhysicalOffset,
+    /// One entry for each touched queue.
+    pub queues: Vec<QueueUnits>,
+    /// The keys for the index, in the order of the log.
+    pub keys: Vec<IndexKey>,
+}
+
+/// Gathers a tick's dispatch.
+#[derive(Debug, Default)]
+pub(super) struct DispatchBuilder {
+    building: Dispatch,
+}
+
+impl DispatchBuilder {
+    pub(super) fn unit(
+        &mut self,
+        table: &mut QueueTable,
+        slot: u32,
+        queue_offset: QueueOffset,
+        physical_offset: PhysicalOffset,
+        size: u32,
+        tags_code: i64,
+    ) {
+        let unit = Unit {
+            physical_offset,
+            size,
+            tags_code,
+        };
+        let group = table.group(slot, self.building.queues.len());
+        match self.building.queues.get_mut(group) {
+            Some(queue) => queue.units.push(unit),
+            None => self.building.queues.push(QueueUnits {
+                slot,
+                first: queue_offset,
+                units: vec![unit],
+            }),
+        }
+    }
+
+    pub(super) fn key(&mut self, hash: i32, physical_offset: PhysicalOffset, store_timestamp_ms: i64) {
+        self.building.keys.push(IndexKey {
+            hash,
+            physical_offset,
+            store_timestamp_ms,
+        });
+    }
+
+    /// Ends the tick.
+    pub(super) fn finish(&mut self, table: &mut QueueTable, from: PhysicalOffset, upto: PhysicalOffset) -> Dispatch {
+        for queue in &self.building.queues {
+            table.ungroup(queue.slot);
+        }
+        let finished = std::mem::take(&mut self.building);
+        Dispatch { from, upto, ..finished }
+    }
+}

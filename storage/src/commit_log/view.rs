@@ -1,0 +1,168 @@
+//! The commit log as readers see it: the files and the watermarks that their owner publishes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use cuemq_net::message::record::{self, Inspection, Record};
+
+use crate::position::PhysicalOffset;
+use crate::segment::{Segment, SegmentList};
+
+/// The read-only side of the commit log, shared by everybody.
+#[derive(Debug)]
+pub struct LogView {
+    segments: SegmentList,
+    visible: AtomicU64,
+    durable: AtomicU64,
+    confirmed: AtomicU64,
+    last_store_ms: AtomicI64,
+    poisoned: AtomicBool,
+}
+
+impl LogView {
+    /// A view of these files, of which nothing is visible yet.
+    #[must_use]
+    pub fn new(segments: Vec<Arc<Segment>>) -> Self {
+        Self {
+            segments: SegmentList::new(segments),
+            visible: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            confirmed: AtomicU64::new(0),
+            last_store_ms: AtomicI64::new(0),
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    /// The files.
+    #[must_use]
+    pub fn segments(&self) -> &SegmentList {
+        &self.segments
+    }
+
+    /// The end of what may be read.
+    #[must_use]
+    pub fn visible(&self) -> PhysicalOffset {
+        PhysicalOffset(self.visible.load(Ordering::Acquire))
+    }
+
+    /// The end of what is on disk.
+    #[must_use]
+    pub fn durable(&self) -> PhysicalOffset {
+        PhysicalOffset(self.durable.load(Ordering::Acquire))
+    }
+
+    /// The lowest position from which a consume queue or the index may lack something after a crash.
+    #[must_use]
+    pub fn confirmed(&self) -> PhysicalOffset {
+        PhysicalOffset(self.confirmed.load(Ordering::Acquire))
+    }
+
+    /// The first position that is still there (RocketMQ's `commitLogMinOffset`).
+    #[must_use]
+    pub fn minimum(&self) -> PhysicalOffset {
+        PhysicalOffset(self.segments.first_start().unwrap_or(0))
+    }
+
+    /// The store time of the last record that was written, in milliseconds since 1970; visible or not.
+    #[must_use]
+    pub fn last_store_ms(&self) -> i64 {
+        self.last_store_ms.load(Ordering::Acquire)
+    }
+
+    /// Whether a write or a flush has failed: reads go on, sends are refused until the process restarts.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// The bytes of one record, without a copy; `None` when they are not visible or were deleted.
+    pub fn read<R>(&self, position: PhysicalOffset, length: u32, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let segment = self.mapped(position)?;
+        let start = position.0 - segment.start();
+        segment.read(start..start + u64::from(length)).map(with)
+    }
+
+    /// The file that holds a position, mapped; an older one is mapped on its first use.
+    #[must_use]
+    pub fn mapped(&self, position: PhysicalOffset) -> Option<Arc<Segment>> {
+        let segment = self.segments.find(position.0)?;
+        match segment.map() {
+            Ok(()) => Some(segment),
+            Err(error) => {
+                tracing::error!(%error, "a commit log file cannot be mapped");
+                None
+            }
+        }
+    }
+
+    /// Calls `each` with every record from `from`, the beginning of a record, up to what is visible; `each` says whether
+    /// to go on. Gives where the walk ended.
+    pub fn walk(&self, from: PhysicalOffset, mut each: impl FnMut(&Record<'_>) -> bool) -> PhysicalOffset {
+        let visible = self.visible().0;
+        let mut position = from.0;
+        while position < visible {
+            let Some(segment) = self.mapped(PhysicalOffset(position)) else {
+                break;
+            };
+            let upto = visible.min(segment.end()) - segment.start();
+            let Some(bytes) = segment.read(position - segment.start()..upto) else {
+                break;
+            };
+            match record::inspect(bytes) {
+                Inspection::Record(record) => {
+                    if !each(&record) {
+                        break;
+                    }
+                    position += record.total_size() as u64;
+                }
+                Inspection::Blank { .. } => position = segment.end(),
+                _ => break,
+            }
+        }
+        PhysicalOffset(position.min(visible))
+    }
+
+    pub(super) fn publish(&self, visible: PhysicalOffset) {
+        self.visible.store(visible.0, Ordering::Release);
+    }
+
+    pub(super) fn stored_at(&self, store_timestamp_ms: i64) {
+        self.last_store_ms.store(store_timestamp_ms, Ordering::Release);
+    }
+
+    pub(super) fn make_durable(&self, durable: PhysicalOffset) {
+        self.durable.store(durable.0, Ordering::Release);
+    }
+
+    pub(super) fn confirm(&self, confirmed: PhysicalOffset) {
+        self.confirmed.store(confirmed.0, Ordering::Release);
+    }
+
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Puts a file in the place of the one that begins at the same position, or behind the last one. What readers hold of
+    /// the old one stays readable.
+    pub(crate) fn exchange(&self, segment: Arc<Segment>) {
+        let mut segments = self.segments.load().as_slice().to_vec();
+        match segments.iter_mut().find(|known| known.start() == segment.start()) {
+            Some(known) => *known = segment,
+            None => segments.push(segment),
+        }
+        self.segments.replace(segments);
+    }
+
+    /// Forgets the files that begin at or behind `position`.
+    pub(crate) fn drop_from(&self, position: u64) {
+        let mut segments = self.segments.load().as_slice().to_vec();
+        segments.retain(|segment| segment.start() < position);
+        self.segments.replace(segments);
+    }
+
+    pub(super) fn add(&self, segment: Arc<Segment>) {
+        let mut segments = self.segments.load().as_slice().to_vec();
+        segments.push(segment);
+        self.segments.replace(segments);
+    }
+}

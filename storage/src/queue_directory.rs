@@ -1,0 +1,106 @@
+//! All consume queues as readers see them, found by topic and queue without a lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::consume_queue::QueueView;
+use crate::hash::Hasher;
+
+/// One consume queue, for readers.
+pub struct QueueHandle {
+    slot: u32,
+    view: ArcSwap<QueueView>,
+    parked: AtomicU32,
+}
+
+impl QueueHandle {
+    /// A queue in the log's queue table.
+    #[must_use]
+    pub fn new(slot: u32, view: Arc<QueueView>) -> Self {
+        Self {
+            slot,
+            view: ArcSwap::new(view),
+            parked: AtomicU32::new(0),
+        }
+    }
+
+    /// Its slot in the log's queue table.
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn view(&self) -> arc_swap::Guard<Arc<QueueView>> {
+        self.view.load()
+    }
+
+    /// Replaces what it holds, when its owner was built anew.
+    pub fn replace(&self, view: Arc<QueueView>) {
+        self.view.store(view);
+    }
+
+    /// Notes that a pull waits for the queue's next message; the caller looks at the queue once more afterwards.
+    pub fn park(&self) {
+        self.parked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes that a pull waits no longer.
+    pub fn unpark(&self) {
+        self.parked.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether anybody waits; asked after new units were published.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.parked.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// The queues of one topic, by number.
+type TopicQueues = ArcSwap<Vec<Option<Arc<QueueHandle>>>>;
+
+/// All consume queues.
+#[derive(Default)]
+pub struct QueueDirectory {
+    topics: papaya::HashMap<Arc<str>, TopicQueues, Hasher>,
+}
+
+impl QueueDirectory {
+    /// The queue of a topic, if it has ever had a message.
+    #[must_use]
+    pub fn find(&self, topic: &str, queue_id: u32) -> Option<Arc<QueueHandle>> {
+        let topics = self.topics.pin();
+        let queues = topics.get(topic)?.load();
+        queues.get(queue_id as usize)?.clone()
+    }
+
+    /// Makes a queue known. Only the commit log's owner calls this.
+    pub fn insert(&self, topic: &Arc<str>, queue_id: u32, handle: Arc<QueueHandle>) {
+        let topics = self.topics.pin();
+        let queues = topics.get_or_insert_with(Arc::clone(topic), TopicQueues::default);
+        let mut next = queues.load().as_ref().clone();
+        let at = queue_id as usize;
+        if next.len() <= at {
+            next.resize(at + 1, None);
+        }
+        if let Some(place) = next.get_mut(at) {
+            *place = Some(handle);
+        }
+        queues.store(Arc::new(next));
+    }
+
+    /// Calls `each` for every queue.
+    pub fn for_each(&self, mut each: impl FnMut(&Arc<str>, u32, &Arc<QueueHandle>)) {
+        for (topic, queues) in &self.topics.pin() {
+            for (queue_id, handle) in queues.load().iter().enumerate() {
+                if let (Ok(queue_id), Some(handle)) = (u32::try_from(queue_id), handle) {
+                    each(topic, queue_id, handle);
+                }
+            }
+        }
+    }
+}

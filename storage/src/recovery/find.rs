@@ -1,0 +1,98 @@
+//! Finds the commit log's files, and puts away what a crash left of one that was being made.
+
+use super::scan::FoundLog;
+use super::{DEFAULT_SEGMENT_BYTES, StoreLayout};
+use crate::disk::{Disk, Entry, OpenMode};
+use crate::error::{Result, StoreError};
+use crate::segment::parse_file_name;
+
+/// How much of a file is read at a time.
+const CHUNK_BYTES: usize = 1 << 16;
+
+/// The files of the log: all of one length, without gaps.
+pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
+    let directory = layout.commit_log.clone();
+    let mut files = Vec::new();
+    for entry in disk
+        .list(&directory)
+        .map_err(|error| StoreError::io("list", &directory, error))?
+    {
+        match parse_file_name(&entry.name) {
+            Some(start) if !entry.is_directory => files.push((start, entry)),
+            _ => tracing::warn!(file = %directory.join(&entry.name).display(), "not a commit log file; left alone"),
+        }
+    }
+    let first_length = files
+        .first()
+        .map(|(_, entry)| entry.length)
+        .filter(|length| *length > 0);
+    let expected = layout.segment_bytes.or(first_length).unwrap_or(DEFAULT_SEGMENT_BYTES);
+    if let Some((_, last)) = files.last()
+        && last.length < expected
+        && is_unfinished(disk, layout, last)?
+    {
+        let path = directory.join(&last.name);
+        tracing::warn!(file = %path.display(), length = last.length, "a file that was still being made; removed");
+        disk.remove_file(&path)
+            .map_err(|error| StoreError::io("remove", &path, error))?;
+        disk.sync_directory(&directory)
+            .map_err(|error| StoreError::io("sync", &directory, error))?;
+        files.pop();
+    }
+    let found = FoundLog {
+        directory,
+        segment_bytes: expected,
+        starts: files.iter().map(|(start, _)| *start).collect(),
+    };
+    check(&found, &files)?;
+    Ok(found)
+}
+
+fn check(found: &FoundLog, files: &[(u64, Entry)]) -> Result<()> {
+    let segment_bytes = found.segment_bytes;
+    if let Some((_, entry)) = files.iter().find(|(_, entry)| entry.length != segment_bytes) {
+        return Err(StoreError::SizeMismatch {
+            path: found.directory.join(&entry.name),
+            found: entry.length,
+            configured: segment_bytes,
+            key: "mappedFileSizeCommitLog",
+        });
+    }
+    if let Some([first, second]) = found.starts.windows(2).find(|pair| !follow(pair, segment_bytes)) {
+        return Err(StoreError::Damaged {
+            path: found.directory.clone(),
+            position: first + segment_bytes,
+            reason: format!("the next file begins at {second}; restore what is missing, or move the older files away"),
+        });
+    }
+    if segment_bytes == 0 || found.starts.iter().any(|start| start % segment_bytes != 0) {
+        return Err(StoreError::Unsupported {
+            path: found.directory.clone(),
+            reason: format!("a file's name is no multiple of the file length {segment_bytes}"),
+        });
+    }
+    Ok(())
+}
+
+fn follow(pair: &[u64], segment_bytes: u64) -> bool {
+    matches!(pair, [first, second] if first.checked_add(segment_bytes) == Some(*second))
+}
+
+/// Whether a file that is too short has never been written to: it gets its length before its first record.
+fn is_unfinished(disk: &dyn Disk, layout: &StoreLayout, entry: &Entry) -> Result<bool> {
+    let path = layout.commit_log.join(&entry.name);
+    let io = |operation| move |error| StoreError::io(operation, &layout.commit_log.join(&entry.name), error);
+    let file = disk.open(&path, OpenMode::Read).map_err(io("open"))?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut buffer, at).map_err(io("read"))?;
+        if buffer.iter().take(read).any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read < buffer.len() {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
+}

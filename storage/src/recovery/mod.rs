@@ -1,0 +1,334 @@
+//! Opens a store directory, whoever wrote it and however its last run ended (`DefaultMessageStore.load` and `recover`).
+//!
+//! 1. Find the log's files; all have one length, without gaps.
+//! 2. Choose where to begin ([`Start`]): our own note, or RocketMQ's checkpoint rules.
+//! 3. Open the consume queues and the index. After a crash they keep only what was confirmed before the start.
+//! 4. Walk the log from the start; each valid record is fed to queues and index, which skip what they have. A queue with a
+//!    gap sends the walk back to the log's first record.
+//! 5. After a crash: write the walked region again with the same bytes and sync it, so that what is served is on disk and
+//!    not only in a page cache that lied; zero everything behind the last valid record; delete later files; sync.
+//!
+//! Nothing that follows a cut can come back to life: the bytes are gone before the first append.
+
+mod cut;
+mod find;
+mod refeed;
+mod refill;
+mod resume;
+mod scan;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use refill::refill;
+pub use resume::{Resumed, resume};
+pub use scan::{FoundLog, ScanEnd};
+pub use start::{LogNote, Start, times_of};
+
+use self::refeed::{Interrupted, Refeed};
+use crate::checkpoint::Checkpoint;
+use crate::commit_log::{CommitLog, LogFiles, LogView, QueueTable};
+use crate::consume_queue::{self, ConsumeQueue, Opening};
+use crate::delay_level::DelayLevels;
+use crate::disk::Disk;
+use crate::error::{Result, StoreError};
+use crate::index::{self, Index};
+use crate::log_state::FlushMode;
+use crate::position::{FlushEpoch, PhysicalOffset};
+use crate::segment::{Segment, SegmentWriter};
+use crate::snapshot::{self, Format};
+
+/// RocketMQ's file length of the commit log (`mappedFileSizeCommitLog`).
+pub const DEFAULT_SEGMENT_BYTES: u64 = 1 << 30;
+/// The format of our note in `cuemq/log`.
+const NOTE: Format = Format {
+    kind: *b"LOG ",
+    version: 1,
+};
+
+/// Where a store lies and how its files are made.
+#[derive(Clone, Debug)]
+pub struct StoreLayout {
+    /// The store's directory (`storePathRootDir`).
+    pub root: PathBuf,
+    /// The commit log's directory (`storePathCommitLog`).
+    pub commit_log: PathBuf,
+    /// The length of a commit log file in bytes; `None` takes it from the files found, or 1 GiB.
+    pub segment_bytes: Option<u64>,
+    /// The length of a new consume queue file in bytes (`mappedFileSizeConsumeQueue`).
+    pub queue_file_bytes: u64,
+    /// The sizes of an index file; `None` for no index (`messageIndexEnable=false`).
+    pub index: Option<index::Layout>,
+    /// Whether bodies are checked against their CRC (`checkCRCOnRecover`).
+    pub check_crc: bool,
+    /// The delay levels.
+    pub levels: DelayLevels,
+}
+
+impl StoreLayout {
+    /// RocketMQ's layout and sizes below `root`.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            commit_log: root.join("commitlog"),
+            segment_bytes: None,
+            queue_file_bytes: consume_queue::DEFAULT_FILE_BYTES,
+            index: Some(index::Layout::DEFAULT),
+            check_crc: true,
+            levels: DelayLevels::default(),
+        }
+    }
+
+    fn note_path(&self) -> PathBuf {
+        self.root.join("cuemq").join("log")
+    }
+}
+
+/// What recovery found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Whether the last run ended in order.
+    pub clean: bool,
+    /// Where the walk began.
+    pub from: PhysicalOffset,
+    /// Behind the last valid record.
+    pub end: PhysicalOffset,
+    /// How many records were walked.
+    pub records: u64,
+    /// What stood behind the last valid record and was cut, in words.
+    pub damage: Option<String>,
+    /// How many bytes other than zero were cut from the log.
+    pub cut_bytes: u64,
+    /// How many units the consume queues lost, to be fed again.
+    pub cut_units: u64,
+}
+
+/// A store that is open, before anybody uses it.
+pub struct Recovered {
+    /// The log's files.
+    pub files: LogFiles,
+    /// The length of each in bytes.
+    pub segment_bytes: u64,
+    /// The queues' names and next offsets; the slots are the places in `queues`.
+    pub table: QueueTable,
+    /// The consume queues.
+    pub queues: Vec<ConsumeQueue>,
+    /// The index, unless it is switched off.
+    pub index: Option<Index>,
+    /// The end of the log.
+    pub end: PhysicalOffset,
+    /// The store time of the last record, 0 if there is none in what was walked.
+    pub last_store_timestamp_ms: i64,
+    /// What was found and done.
+    pub report: Report,
+}
+
+impl Recovered {
+    /// The commit log, its queues and its index, ready for their owners.
+    #[must_use]
+    pub fn into_log<C>(self, mode: FlushMode, epoch: FlushEpoch) -> (CommitLog<C>, Vec<ConsumeQueue>, Option<Index>) {
+        let log = CommitLog::new(
+            mode,
+            epoch,
+            self.files,
+            self.table,
+            self.end,
+            self.last_store_timestamp_ms,
+        );
+        (log, self.queues, self.index)
+    }
+}
+
+/// Opens the store and puts it in order. The caller holds the store's lock, knows from the `abort` file whether the last
+/// run was `aborted`, and has read RocketMQ's `checkpoint`.
+///
+/// # Errors
+/// When a file cannot be read or written, or does not fit the layout.
+pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoint: Checkpoint) -> Result<Recovered> {
+    let found = find::log(disk.as_ref(), layout)?;
+    let note = snapshot::read::<LogNote>(disk.as_ref(), &layout.note_path(), NOTE)?;
+    let start = Start::find(disk.as_ref(), &found, note, checkpoint, aborted)?;
+    let opening = if start.clean {
+        Opening::Clean
+    } else {
+        Opening::AfterCrash(start.from)
+    };
+    let (mut refeed, end) = match walk(disk, layout, &found, start, opening) {
+        Err(Interrupted::Gap) => {
+            tracing::warn!("a consume queue lacks records from before the last checkpoint; reading the whole log");
+            let all = Start {
+                from: PhysicalOffset(found.minimum()),
+                queue_units: None,
+                ..start
+            };
+            walk(disk, layout, &found, all, opening)
+        }
+        walked => walked,
+    }
+    .map_err(|interrupted| match interrupted {
+        Interrupted::Store(error) => error,
+        Interrupted::Gap => StoreError::Damaged {
+            path: layout.root.join("consumequeue"),
+            position: 0,
+            reason: "a consume queue cannot be rebuilt from the log".to_owned(),
+        },
+    })?;
+    let untidy = !start.clean || end.damage.is_some();
+    if start.clean {
+        for queue in &mut refeed.queues {
+            if queue.end_physical() > end.position {
+                refeed.cut_units += queue.truncate_to(end.position)?.units;
+            }
+        }
+    }
+    let cut_bytes = if untidy {
+        cut::settle(disk.as_ref(), &found, start.from, end.position)?
+    } else {
+        0
+    };
+    // What was fed just now counts as confirmed from here on, so it has to be on disk.
+    for queue in &mut refeed.queues {
+        queue.sync()?;
+    }
+    if let Some(index) = &mut refeed.index {
+        index.flush()?;
+    }
+    let report = Report {
+        clean: start.clean,
+        from: start.from,
+        end: end.position,
+        records: end.records,
+        damage: end.damage.clone(),
+        cut_bytes,
+        cut_units: refeed.cut_units,
+    };
+    assemble(disk, &found, refeed, &end, report)
+}
+
+/// Writes our note; the checkpoint that goes with it has been written before.
+///
+/// # Errors
+/// When the note cannot be written or synced.
+pub fn write_note(disk: &dyn Disk, layout: &StoreLayout, note: &LogNote) -> Result<()> {
+    snapshot::write(disk, &layout.note_path(), NOTE, note)
+}
+
+/// Opens queues and index, walks the log and feeds them.
+fn walk(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    found: &FoundLog,
+    start: Start,
+    opening: Opening,
+) -> std::result::Result<(Refeed, ScanEnd), Interrupted> {
+    let store = Interrupted::Store;
+    let index = match layout.index {
+        Some(sizes) => Some(open_index(disk, layout, sizes, opening).map_err(store)?),
+        None => None,
+    };
+    let queues = consume_queue::discover(disk.as_ref(), &layout.root).map_err(store)?;
+    for odd in &queues.odd {
+        tracing::warn!(path = %odd.display(), "not a consume queue; left alone");
+    }
+    let queue_file_bytes = queues.file_bytes.unwrap_or(layout.queue_file_bytes);
+    let root = layout.root.clone();
+    let mut refeed = Refeed::new(disk, root, queue_file_bytes, layout.levels.clone(), opening, index);
+    refeed.from_the_first = start.from.0 == found.minimum();
+    for queue in queues.queues {
+        refeed.open(&queue.topic, queue.queue_id).map_err(store)?;
+    }
+    let units = refeed.queues.iter().map(|queue| queue.end().0).sum::<u64>();
+    if start.queue_units.is_some_and(|noted| noted != units) {
+        return Err(Interrupted::Gap);
+    }
+    let mut interrupted = None;
+    let end = found.walk(disk.as_ref(), start.from, layout.check_crc, |record| {
+        refeed.feed(record).map_err(|reason| {
+            interrupted = Some(reason);
+            StoreError::Damaged {
+                path: found.directory.clone(),
+                position: 0,
+                reason: "interrupted".to_owned(),
+            }
+        })
+    });
+    match (end, interrupted) {
+        (_, Some(reason)) => Err(reason),
+        (Err(error), None) => Err(Interrupted::Store(error)),
+        (Ok(end), None) => {
+            refeed.finish()?;
+            Ok((refeed, end))
+        }
+    }
+}
+
+/// Opens the index. Its own rules are those of the consume queues.
+fn open_index(disk: &Arc<dyn Disk>, layout: &StoreLayout, sizes: index::Layout, opening: Opening) -> Result<Index> {
+    let opening = match opening {
+        Opening::Clean => index::Opening::Clean,
+        Opening::AfterCrash(limit) | Opening::Again(limit) => index::Opening::AfterCrash(limit),
+    };
+    let (index, cut) = Index::open(disk, &layout.root, sizes, opening)?;
+    if cut.entries > 0 || cut.files > 0 {
+        tracing::info!(
+            entries = cut.entries,
+            files = cut.files,
+            "the index was cut, to be fed again"
+        );
+    }
+    Ok(index)
+}
+
+/// Opens the log's files for their owner and their readers.
+fn assemble(
+    disk: &Arc<dyn Disk>,
+    found: &FoundLog,
+    refeed: Refeed,
+    end: &ScanEnd,
+    report: Report,
+) -> Result<Recovered> {
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
+    let mut open = VecDeque::new();
+    let mut next_start = found
+        .minimum()
+        .max(end.position.0 - end.position.0 % found.segment_bytes);
+    for start in found.starts.iter().copied() {
+        let file_end = start + found.segment_bytes;
+        if file_end <= end.position.0 {
+            let length = found.segment_bytes;
+            segments.push(Arc::new(Segment::open_lazy(
+                Arc::clone(disk),
+                &found.directory,
+                start,
+                length,
+                length,
+            )));
+        } else if start < end.position.0 {
+            let writer = SegmentWriter::open_existing(disk.as_ref(), &found.directory, start)?;
+            segments.push(Arc::clone(writer.segment()));
+            open.push_back(writer);
+            next_start = file_end;
+        } else {
+            // Allocated ahead and never written: made anew when it is needed.
+            cut::remove(disk.as_ref(), found, start)?;
+        }
+    }
+    let view = Arc::new(LogView::new(segments));
+    let files = LogFiles::new(found.segment_bytes, open, view, end.position, next_start);
+    let (table, queues, index) = refeed.into_parts();
+    Ok(Recovered {
+        files,
+        segment_bytes: found.segment_bytes,
+        table,
+        queues,
+        index,
+        end: end.position,
+        last_store_timestamp_ms: end.last_store_timestamp_ms,
+        report,
+    })
+}

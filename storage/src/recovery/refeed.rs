@@ -1,0 +1,183 @@
+//! Feeds records that recovery finds to the consume queues and the index, in groups, skipping what they have.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cuemq_net::message::record::Record;
+
+use super::refill::unit_of;
+use crate::commit_log::QueueTable;
+use crate::commit_log::derive::{is_queued, keys_of};
+use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, Unit};
+use crate::delay_level::DelayLevels;
+use crate::disk::Disk;
+use crate::error::{Result, StoreError};
+use crate::hash::Map;
+use crate::index::{Index, IndexKey};
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// How many records are gathered before they are written.
+const GROUP_RECORDS: usize = 8192;
+
+/// The consume queues and the index while recovery feeds them.
+pub(super) struct Refeed {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    queue_file_bytes: u64,
+    levels: DelayLevels,
+    opening: Opening,
+    /// Whether the walk began at the log's first record, so that a gap in a queue is not mended by an earlier start.
+    pub(super) from_the_first: bool,
+    pub(super) table: QueueTable,
+    pub(super) queues: Vec<ConsumeQueue>,
+    pub(super) index: Option<Index>,
+    gathered: Map<u32, (QueueOffset, Vec<Unit>)>,
+    keys: Vec<IndexKey>,
+    records: usize,
+    upto: PhysicalOffset,
+    /// What was cut from the queues when they were opened.
+    pub(super) cut_units: u64,
+}
+
+/// Why a walk has to stop.
+#[derive(Debug)]
+pub(super) enum Interrupted {
+    /// A queue lacks what lies before the walk's start: walk from the log's first record.
+    Gap,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl Refeed {
+    pub(super) fn new(
+        disk: &Arc<dyn Disk>,
+        root: PathBuf,
+        queue_file_bytes: u64,
+        levels: DelayLevels,
+        opening: Opening,
+        index: Option<Index>,
+    ) -> Self {
+        Self {
+            disk: Arc::clone(disk),
+            root,
+            queue_file_bytes,
+            levels,
+            opening,
+            from_the_first: false,
+            table: QueueTable::default(),
+            queues: Vec::new(),
+            index,
+            gathered: Map::default(),
+            keys: Vec::new(),
+            records: 0,
+            upto: PhysicalOffset(0),
+            cut_units: 0,
+        }
+    }
+
+    /// Opens a queue that is found on disk, or that a record asks for; gives its slot.
+    pub(super) fn open(&mut self, topic: &str, queue_id: u32) -> Result<u32> {
+        if let Some(slot) = self.table.find(topic, queue_id) {
+            return Ok(slot);
+        }
+        let place = QueuePlace {
+            root: &self.root,
+            topic,
+            queue_id,
+        };
+        let (queue, cut) = ConsumeQueue::open(&self.disk, place, self.queue_file_bytes, self.opening)?;
+        self.note_cut(&cut);
+        let slot = self.table.insert(topic, queue_id, queue.end());
+        self.queues.push(queue);
+        Ok(slot)
+    }
+
+    fn note_cut(&mut self, cut: &Cut) {
+        self.cut_units += cut.units;
+    }
+
+    /// Takes one record.
+    pub(super) fn feed(&mut self, record: &Record<'_>) -> std::result::Result<(), Interrupted> {
+        let topic = record.topic().unwrap_or_default();
+        let position = PhysicalOffset(record.physical_offset());
+        if is_queued(record.system_flag())
+            && let Ok(queue_id) = u32::try_from(record.queue_id())
+        {
+            let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
+            let unit = unit_of(record, &self.levels);
+            self.gather(slot, QueueOffset(record.queue_offset()), unit)?;
+        }
+        keys_of(record, &mut self.keys);
+        self.upto = position.advanced(record.total_size() as u64);
+        self.records += 1;
+        if self.records >= GROUP_RECORDS {
+            self.finish()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn gather(&mut self, slot: u32, at: QueueOffset, unit: Unit) -> std::result::Result<(), Interrupted> {
+        if let Some((first, units)) = self.gathered.get_mut(&slot) {
+            if first.advanced(units.len() as u64) == at {
+                units.push(unit);
+                return Ok(());
+            }
+            self.finish_queue(slot)?;
+        }
+        self.gathered.insert(slot, (at, vec![unit]));
+        Ok(())
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn finish(&mut self) -> std::result::Result<(), Interrupted> {
+        let mut slots: Vec<u32> = self.gathered.keys().copied().collect();
+        slots.sort_unstable();
+        for slot in slots {
+            self.finish_queue(slot)?;
+        }
+        if let Some(index) = &mut self.index {
+            index.put_batch(&self.keys, self.upto).map_err(Interrupted::Store)?;
+        }
+        self.keys.clear();
+        self.records = 0;
+        Ok(())
+    }
+
+    fn finish_queue(&mut self, slot: u32) -> std::result::Result<(), Interrupted> {
+        let Some((first, units)) = self.gathered.remove(&slot) else {
+            return Ok(());
+        };
+        let Some(queue) = self.queues.get_mut(slot as usize) else {
+            return Ok(());
+        };
+        match queue.append(first, &units) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Gap { .. }) if !self.from_the_first => Err(Interrupted::Gap),
+            Err(AppendError::Gap { expected, found }) => {
+                let name = self.table.name(slot);
+                tracing::warn!(?name, %expected, %found, "the log's oldest record of this queue begins behind its end");
+                queue.restart(first, &units).map(|_| ()).map_err(interrupted)
+            }
+            Err(error) => Err(interrupted(error)),
+        }
+    }
+
+    /// Makes the queues' next offsets known to the table: what the log's next records get.
+    pub(super) fn into_parts(mut self) -> (QueueTable, Vec<ConsumeQueue>, Option<Index>) {
+        let mut table = QueueTable::default();
+        for (slot, queue) in self.queues.iter().enumerate() {
+            if let Some(name) = u32::try_from(slot).ok().and_then(|slot| self.table.name(slot)) {
+                table.insert(&name.topic, name.queue_id, queue.end());
+            }
+        }
+        (table, std::mem::take(&mut self.queues), self.index.take())
+    }
+}
+
+fn interrupted(error: AppendError) -> Interrupted {
+    match error {
+        AppendError::Gap { .. } => Interrupted::Gap,
+        AppendError::Store(error) => Interrupted::Store(error),
+    }
+}

@@ -1,0 +1,59 @@
+//! Gives one consume queue what the log has and it lacks, while the broker runs.
+
+use cuemq_net::message::properties;
+use cuemq_net::message::record::Record;
+
+use crate::commit_log::derive::{is_queued, queue_tags_code};
+use crate::commit_log::{LogView, QueueName};
+use crate::consume_queue::{AppendError, ConsumeQueue, Unit};
+use crate::delay_level::DelayLevels;
+use crate::position::{PhysicalOffset, QueueOffset};
+
+/// Reads the log from the position that every queue has confirmed, and appends this queue's records.
+///
+/// # Errors
+/// When the queue cannot be written, or lacks something from before that position.
+pub fn refill(
+    queue: &mut ConsumeQueue,
+    name: &QueueName,
+    log: &LogView,
+    levels: &DelayLevels,
+) -> std::result::Result<(), AppendError> {
+    let mut failure = None;
+    log.walk(log.confirmed(), |record| {
+        match refill_one(queue, name, record, levels) {
+            Ok(()) => true,
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        }
+    });
+    failure.map_or(Ok(()), Err)
+}
+
+fn refill_one(
+    queue: &mut ConsumeQueue,
+    name: &QueueName,
+    record: &Record<'_>,
+    levels: &DelayLevels,
+) -> std::result::Result<(), AppendError> {
+    let ours = u32::try_from(record.queue_id()).is_ok_and(|queue_id| queue_id == name.queue_id)
+        && record.topic().is_ok_and(|topic| topic == &*name.topic);
+    if !ours || !is_queued(record.system_flag()) {
+        return Ok(());
+    }
+    let unit = unit_of(record, levels);
+    queue.append(QueueOffset(record.queue_offset()), &[unit]).map(|_| ())
+}
+
+/// A record's unit in its consume queue.
+pub(super) fn unit_of(record: &Record<'_>, levels: &DelayLevels) -> Unit {
+    let known = properties::known(record.properties());
+    let topic = record.topic().unwrap_or_default();
+    Unit {
+        physical_offset: PhysicalOffset(record.physical_offset()),
+        size: u32::try_from(record.total_size()).unwrap_or(u32::MAX),
+        tags_code: queue_tags_code(topic, &known, record.store_timestamp_ms(), levels),
+    }
+}

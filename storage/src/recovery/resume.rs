@@ -1,0 +1,153 @@
+//! Builds the commit log's owner anew within a running process, after a panic of the one before: from the files, under
+//! the view that all readers keep.
+//!
+//! Every valid record stays, also one that was written and not yet visible: its sender may have been told that it is
+//! stored. What follows the last valid record is zeroed, and everything from the confirmed position on is synced.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::refill::unit_of;
+use super::scan::FoundLog;
+use super::{StoreLayout, cut, find};
+use crate::commit_log::derive::{is_queued, keys_of};
+use crate::commit_log::{Dispatch, LogFiles, LogView, QueueName, QueueTable, QueueUnits};
+use crate::consume_queue::Unit;
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::hash::Map;
+use crate::position::{PhysicalOffset, QueueOffset};
+use crate::segment::SegmentWriter;
+
+/// A commit log that can go on.
+pub struct Resumed {
+    /// Its files.
+    pub files: LogFiles,
+    /// The queues, under the slots that they had.
+    pub table: QueueTable,
+    /// Its end.
+    pub end: PhysicalOffset,
+    /// The store time of the last record that was read, 0 if there was none.
+    pub last_store_timestamp_ms: i64,
+    /// What the queues and the index may not have been given.
+    pub again: Vec<Dispatch>,
+}
+
+/// Reads the log from its confirmed position on. `queues` are the queues known to readers with their next offsets, in the
+/// order of their slots.
+///
+/// # Errors
+/// When a file cannot be read, written or synced.
+pub fn resume(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    view: &Arc<LogView>,
+    queues: Vec<(QueueName, QueueOffset)>,
+) -> Result<Resumed> {
+    let found = find::log(disk.as_ref(), layout)?;
+    let from = view.confirmed();
+    let mut gathered = Gathered {
+        table: QueueTable::default(),
+        next: Map::default(),
+        again: Dispatch::default(),
+        groups: Map::default(),
+    };
+    for (name, next) in queues {
+        let slot = gathered.table.insert(&name.topic, name.queue_id, next);
+        gathered.next.insert(slot, next);
+    }
+    let end = found.walk(disk.as_ref(), from, layout.check_crc, |record| {
+        gathered.take(record, layout);
+        Ok(())
+    })?;
+    cut::settle(disk.as_ref(), &found, from, end.position)?;
+    let again = gathered.finish(from, end.position);
+    let files = reopen_files(disk, &found, view, end.position)?;
+    let again = if again.queues.is_empty() {
+        Vec::new()
+    } else {
+        vec![again]
+    };
+    let last_store_timestamp_ms = end.last_store_timestamp_ms;
+    Ok(Resumed {
+        files,
+        table: gathered.rebuilt(),
+        end: end.position,
+        last_store_timestamp_ms,
+        again,
+    })
+}
+
+/// What the walk gathers.
+struct Gathered {
+    table: QueueTable,
+    next: Map<u32, QueueOffset>,
+    again: Dispatch,
+    groups: Map<u32, (QueueOffset, Vec<Unit>)>,
+}
+
+impl Gathered {
+    fn take(&mut self, record: &cuemq_net::message::record::Record<'_>, layout: &StoreLayout) {
+        let Ok(topic) = record.topic() else { return };
+        if is_queued(record.system_flag())
+            && let Ok(queue_id) = u32::try_from(record.queue_id())
+        {
+            let slot = self.table.insert(topic, queue_id, QueueOffset(0));
+            let at = QueueOffset(record.queue_offset());
+            let group = self.groups.entry(slot).or_insert_with(|| (at, Vec::new()));
+            group.1.push(unit_of(record, &layout.levels));
+            let next = self.next.entry(slot).or_default();
+            *next = (*next).max(at.advanced(1));
+        }
+        keys_of(record, &mut self.again.keys);
+    }
+
+    fn finish(&mut self, from: PhysicalOffset, upto: PhysicalOffset) -> Dispatch {
+        let mut again = std::mem::take(&mut self.again);
+        (again.from, again.upto) = (from, upto);
+        let mut groups: Vec<_> = self.groups.drain().collect();
+        groups.sort_unstable_by_key(|(slot, _)| *slot);
+        again.queues = groups
+            .into_iter()
+            .map(|(slot, (first, units))| QueueUnits { slot, first, units })
+            .collect();
+        again
+    }
+
+    /// The table with the next offsets that the walk found.
+    fn rebuilt(&self) -> QueueTable {
+        let mut table = QueueTable::default();
+        for slot in 0..u32::try_from(self.table.len()).unwrap_or(0) {
+            if let Some(name) = self.table.name(slot) {
+                let next = self.next.get(&slot).copied().unwrap_or_default();
+                table.insert(&name.topic, name.queue_id, next);
+            }
+        }
+        table.announce_all();
+        table
+    }
+}
+
+fn reopen_files(disk: &Arc<dyn Disk>, found: &FoundLog, view: &Arc<LogView>, end: PhysicalOffset) -> Result<LogFiles> {
+    let mut open = VecDeque::new();
+    let mut next_start = end.0 - end.0 % found.segment_bytes;
+    for start in found.starts.iter().copied().filter(|start| *start < end.0) {
+        let file_end = start + found.segment_bytes;
+        if file_end <= end.0 && view.visible().0 >= file_end {
+            continue;
+        }
+        let mut writer = SegmentWriter::open_existing(disk.as_ref(), &found.directory, start)?;
+        writer.publish(view.visible().0.saturating_sub(start).min(found.segment_bytes));
+        view.exchange(Arc::clone(writer.segment()));
+        open.push_back(writer);
+        next_start = file_end;
+    }
+    view.drop_from(next_start.max(end.0));
+    Ok(LogFiles::new(
+        found.segment_bytes,
+        open,
+        Arc::clone(view),
+        end,
+        next_start,
+    ))
+}

@@ -1,0 +1,180 @@
+//! Walks the commit log's files record by record, up to the first byte that is no valid record.
+//!
+//! A record is valid only if its stored physical offset is its position: a whole record left behind a cut by an earlier
+//! life, or moved by a lying disk, is not mistaken for a new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cuemq_net::message::record::{self, Inspection, Record};
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{Result, StoreError};
+use crate::position::PhysicalOffset;
+
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The commit log's files as they were found.
+#[derive(Clone, Debug)]
+pub struct FoundLog {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The length of each file in bytes.
+    pub segment_bytes: u64,
+    /// Where each file begins, in order, without gaps.
+    pub starts: Vec<u64>,
+}
+
+/// Where a walk ended and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanEnd {
+    /// Behind the last valid record.
+    pub position: PhysicalOffset,
+    /// How many records were valid.
+    pub records: u64,
+    /// The store time of the last one, 0 if there was none.
+    pub last_store_timestamp_ms: i64,
+    /// What stood at the end, unless it was the untouched rest of a file.
+    pub damage: Option<String>,
+}
+
+/// One file being read in chunks.
+struct Reader {
+    file: Arc<dyn DiskFile>,
+    start: u64,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Where in the file the buffer begins.
+    at: u64,
+}
+
+impl FoundLog {
+    /// The first position.
+    #[must_use]
+    pub fn minimum(&self) -> u64 {
+        self.starts.first().copied().unwrap_or(0)
+    }
+
+    /// Behind the last file.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.starts.last().map_or(0, |start| start + self.segment_bytes)
+    }
+
+    /// The path of the file that begins at `start`.
+    #[must_use]
+    pub fn path(&self, start: u64) -> PathBuf {
+        self.directory.join(crate::segment::file_name(start))
+    }
+
+    /// Calls `each` for every valid record from `from` on, which must be the beginning of a record.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or `each` fails.
+    pub fn walk(
+        &self,
+        disk: &dyn Disk,
+        from: PhysicalOffset,
+        check_crc: bool,
+        mut each: impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<ScanEnd> {
+        let mut end = ScanEnd {
+            position: from,
+            records: 0,
+            last_store_timestamp_ms: 0,
+            damage: None,
+        };
+        let first = self
+            .starts
+            .partition_point(|start| start + self.segment_bytes <= from.0);
+        for start in self.starts.iter().skip(first).copied() {
+            let mut reader = Reader::open(disk, self.path(start), start)?;
+            if !self.walk_file(&mut reader, check_crc, &mut end, &mut each)? {
+                break;
+            }
+        }
+        Ok(end)
+    }
+
+    /// Walks one file; whether the walk goes on in the next.
+    fn walk_file(
+        &self,
+        reader: &mut Reader,
+        check_crc: bool,
+        end: &mut ScanEnd,
+        each: &mut impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        let file_end = reader.start + self.segment_bytes;
+        let mut wanted = CHUNK_BYTES;
+        while end.position.0 < file_end {
+            let left = file_end - end.position.0;
+            let bytes = reader.bytes(end.position.0, wanted, left)?;
+            match record::inspect(bytes) {
+                Inspection::Record(found) => {
+                    if let Err(reason) = check(&found, end.position, check_crc) {
+                        end.damage = Some(reason);
+                        return Ok(false);
+                    }
+                    each(&found)?;
+                    end.position = end.position.advanced(found.total_size() as u64);
+                    end.records += 1;
+                    end.last_store_timestamp_ms = found.store_timestamp_ms();
+                    wanted = record::FIXED_BYTES;
+                }
+                Inspection::Blank { length } if length as u64 == left => {
+                    end.position = PhysicalOffset(file_end);
+                }
+                Inspection::Incomplete { needed } if needed as u64 <= left && needed > wanted => wanted = needed,
+                Inspection::End => return Ok(false),
+                other => {
+                    end.damage = Some(format!("{other:?}"));
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn check(found: &Record<'_>, position: PhysicalOffset, check_crc: bool) -> std::result::Result<(), String> {
+    if found.physical_offset() != position.0 {
+        return Err(format!("a record that says it lies at {}", found.physical_offset()));
+    }
+    if check_crc {
+        found.verify_crc().map_err(|error| error.to_string())?;
+    }
+    found.topic().map(|_| ()).map_err(|error| error.to_string())
+}
+
+impl Reader {
+    fn open(disk: &dyn Disk, path: PathBuf, start: u64) -> Result<Self> {
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(|error| StoreError::io("open", &path, error))?;
+        Ok(Self {
+            file,
+            start,
+            path,
+            buffer: Vec::new(),
+            at: 0,
+        })
+    }
+
+    /// The bytes from `position` on: at least `wanted` of them, unless the file ends before.
+    fn bytes(&mut self, position: u64, wanted: usize, left: u64) -> Result<&[u8]> {
+        let at = position - self.start;
+        let wanted = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+        let buffered = (self.at + self.buffer.len() as u64).saturating_sub(at);
+        if at < self.at || buffered < wanted as u64 {
+            let length = wanted.max(CHUNK_BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.buffer.resize(length, 0);
+            let read = self.file.read_at(&mut self.buffer, at);
+            let read = read.map_err(|error| StoreError::io("read", &self.path, error))?;
+            self.buffer.truncate(read);
+            self.at = at;
+        }
+        let skip = usize::try_from(at - self.at).unwrap_or(usize::MAX);
+        Ok(self.buffer.get(skip..).unwrap_or_default())
+    }
+}

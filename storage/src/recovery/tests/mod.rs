@@ -1,0 +1,6 @@
+//! The store as a whole over the disk that loses, tears and fails: append, roll, dispatch, checkpoint and recovery against
+//! a plain list of what was acknowledged.
+
+mod crash_test;
+mod promise_test;
+mod world;
