@@ -42,7 +42,11 @@ impl Allocator {
     /// Makes files of `segment_bytes` in `directory`.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, directory: PathBuf, segment_bytes: u64) -> Self {
-        Self { disk, directory, segment_bytes }
+        Self {
+            disk,
+            directory,
+            segment_bytes,
+        }
     }
 
     fn allocate(&self, start: u64) -> Result<SegmentWriter, StoreError> {
@@ -63,9 +67,15 @@ impl Actor for Allocator {
 impl Handler<Allocate> for Allocator {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "one answer for each file, of which one is under way")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one answer for each file, of which one is under way"
+    )]
     fn handle(&mut self, allocate: Allocate, _: &mut Self::Context) {
         let Allocate { start, answer } = allocate;
-        answer.do_send(Allocated { start, result: self.allocate(start) });
+        answer.do_send(Allocated {
+            start,
+            result: self.allocate(start),
+        });
     }
 }

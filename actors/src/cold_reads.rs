@@ -69,7 +69,10 @@ impl Actor for QueueFlusher {
 impl Handler<SyncQueue> for QueueFlusher {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "one for each sync, of which each queue has one under way")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one for each sync, of which each queue has one under way"
+    )]
     fn handle(&mut self, sync: SyncQueue, _: &mut Self::Context) {
         sync.answer.do_send(QueueSynced { result: sync.job.run() });
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::{Answer, CommitLog as Log, Dispatch, Effects};
 use cuemq_storage::log_state::{Acknowledge, Target};
 use cuemq_storage::position::PhysicalOffset;
-use cuemq_storage::StoreError;
+use tokio::sync::oneshot;
 
 use crate::allocator::{Allocate, Allocated};
 use crate::consume_queue::QueueActors;
@@ -58,10 +59,13 @@ pub struct QueueIdle {
     pub handled: u64,
 }
 
-/// Flush what is appended, and answer when nothing is owed any more. From `BrokerSystem`, when it stops.
+/// Flush what is appended, and tell when nothing is owed any more. From `BrokerSystem`, when it stops.
 #[derive(Message, Debug)]
-#[rtype(result = "bool")]
-pub struct Settle;
+#[rtype(result = "()")]
+pub struct Settle {
+    /// Is told.
+    pub done: oneshot::Sender<()>,
+}
 
 /// Write what came since the last tick. To itself, at most one under way.
 #[derive(Message, Debug)]
@@ -93,6 +97,8 @@ pub struct CommitLog {
     effects: Effects<SendContext>,
     /// What a rebuilt log dispatches again.
     again: Vec<Dispatch>,
+    /// Is told when nothing is owed any more.
+    settling: Option<oneshot::Sender<()>>,
 }
 
 impl CommitLog {
@@ -105,7 +111,16 @@ impl CommitLog {
         flush_interval: Option<Duration>,
         again: Vec<Dispatch>,
     ) -> Self {
-        Self { log, neighbours, clock, flush_interval, ticking: false, effects: Effects::default(), again }
+        Self {
+            log,
+            neighbours,
+            clock,
+            flush_interval,
+            ticking: false,
+            effects: Effects::default(),
+            again,
+            settling: None,
+        }
     }
 
     /// Asks for a tick behind everything that is in the mailbox now.
@@ -116,14 +131,23 @@ impl CommitLog {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "each kind has its own bound: one flush, one file, the bytes in flight")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "each kind has its own bound: one flush, one file, the bytes in flight"
+    )]
     fn carry_out(&mut self, ctx: &mut Context<Self>) {
         let effects = std::mem::take(&mut self.effects);
         if let Some(job) = effects.flush {
-            self.neighbours.flusher.do_send(Flush { job, answer: ctx.address().recipient() });
+            self.neighbours.flusher.do_send(Flush {
+                job,
+                answer: ctx.address().recipient(),
+            });
         }
         if let Some(start) = effects.allocate {
-            self.neighbours.allocator.do_send(Allocate { start, answer: ctx.address().recipient() });
+            self.neighbours.allocator.do_send(Allocate {
+                start,
+                answer: ctx.address().recipient(),
+            });
         }
         if let Some(error) = effects.failure {
             tracing::error!(%error, "the store has failed: sends are refused until the broker is restarted, reads go on");
@@ -132,6 +156,16 @@ impl CommitLog {
             self.dispatch(dispatch);
         }
         self.answer(effects.answers);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let state = self.log.state();
+        let settled = state.is_failed() || self.log.is_settled() && state.durable() == state.appended();
+        if settled && let Some(done) = self.settling.take() {
+            // Whoever asked may have lost its patience.
+            let _ = done.send(());
+        }
     }
 
     fn dispatch(&mut self, dispatch: Dispatch) {
@@ -195,7 +229,8 @@ impl Handler<AppendBatch> for CommitLog {
     type Result = ();
 
     fn handle(&mut self, append: AppendBatch, ctx: &mut Self::Context) {
-        self.log.append(append.batch, append.acknowledge, self.clock.now_ms(), &mut self.effects);
+        self.log
+            .append(append.batch, append.acknowledge, self.clock.now_ms(), &mut self.effects);
         self.tick_soon(ctx);
     }
 }
@@ -229,7 +264,9 @@ impl Handler<Allocated> for CommitLog {
         let wanted = allocated.start == self.log.next_file();
         match allocated.result {
             Ok(writer) if wanted => self.log.supply(writer, self.clock.now_ms(), &mut self.effects),
-            Ok(writer) => tracing::warn!(start = allocated.start, segment = ?writer.segment(), "a file for an earlier life"),
+            Ok(writer) => {
+                tracing::warn!(start = allocated.start, segment = ?writer.segment(), "a file for an earlier life")
+            }
             Err(error) => {
                 tracing::error!(%error, "no new commit log file: sends that need it are refused");
                 self.log.refuse_waiting(&mut self.effects);
@@ -265,14 +302,12 @@ impl Handler<QueueIdle> for CommitLog {
 }
 
 impl Handler<Settle> for CommitLog {
-    type Result = bool;
+    type Result = ();
 
-    fn handle(&mut self, _: Settle, ctx: &mut Self::Context) -> bool {
+    fn handle(&mut self, settle: Settle, ctx: &mut Self::Context) {
+        self.settling = Some(settle.done);
         self.log.end_of_tick(&mut self.effects);
         self.log.flush_due(&mut self.effects);
         self.carry_out(ctx);
-        let state = self.log.state();
-        state.is_failed() || self.log.is_settled() && state.durable() == state.appended()
     }
 }
-

@@ -25,7 +25,7 @@ use crate::supervise::{Cause, Context};
 
 mod actors;
 
-pub use actors::{QueueActors, QueueStart};
+pub use actors::{NewHandle, QueueActors, QueueStart};
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
@@ -97,6 +97,7 @@ pub struct ConsumeQueue {
     sync_asked: bool,
     handled: u64,
     handled_at_last_look: u64,
+    announced: bool,
 }
 
 impl ConsumeQueue {
@@ -105,34 +106,59 @@ impl ConsumeQueue {
     pub fn new(queue: Queue, name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Self {
         handle.replace(queue.view());
         let upto = PhysicalOffset(0);
-        let (syncing, sync_asked, handled, handled_at_last_look) = (None, false, 0, 0);
-        Self { queue, name, handle, neighbours, upto, syncing, sync_asked, handled, handled_at_last_look }
+        let (syncing, sync_asked, announced, handled, handled_at_last_look) = (None, false, false, 0, 0);
+        Self {
+            queue,
+            name,
+            handle,
+            neighbours,
+            upto,
+            syncing,
+            sync_asked,
+            handled,
+            handled_at_last_look,
+            announced,
+        }
     }
 
     /// Opens the queue's files within the same process, and adds what the log has and they lack.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn reopen(
-        name: QueueName,
-        handle: Arc<QueueHandle>,
-        neighbours: Arc<QueueNeighbours>,
-    ) -> Result<Self, Cause> {
-        let place = QueuePlace { root: &neighbours.root, topic: &name.topic, queue_id: name.queue_id };
-        let (mut queue, _) = Queue::open(&neighbours.disk, place, neighbours.file_bytes, Opening::Clean)?;
+    pub fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
+        let place = QueuePlace {
+            root: &neighbours.root,
+            topic: &name.topic,
+            queue_id: name.queue_id,
+        };
+        let (mut queue, _) = Queue::open(
+            &neighbours.disk,
+            place,
+            neighbours.file_bytes,
+            Opening::Again(neighbours.log.confirmed()),
+        )?;
         refill(&mut queue, &name, &neighbours.log, &neighbours.levels)?;
         Ok(Self::new(queue, name, handle, neighbours))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "one for each tick and I/O thread, while somebody waits")]
-    fn announce(&self) {
-        if !self.handle.is_awaited() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one for each tick and I/O thread, while somebody waits"
+    )]
+    fn announce(&mut self, tags_codes: impl Iterator<Item = i64>) {
+        // Who waited for a queue that did not exist could not tell it so.
+        if self.announced && !self.handle.is_awaited() {
             return;
         }
-        let max_offset = self.queue.end();
+        self.announced = true;
+        let tags_codes: Arc<[i64]> = tags_codes.collect();
         for hold in &self.neighbours.holds {
-            let (topic, queue_id) = (Arc::clone(&self.name.topic), self.name.queue_id);
-            hold.do_send(Arrived { topic, queue_id, max_offset });
+            hold.do_send(Arrived {
+                topic: Arc::clone(&self.name.topic),
+                queue_id: self.name.queue_id,
+                max_offset: self.queue.end(),
+                tags_codes: Some(Arc::clone(&tags_codes)),
+            });
         }
     }
 
@@ -144,7 +170,10 @@ impl ConsumeQueue {
         }
         if let Some(job) = self.queue.dirty() {
             self.syncing = Some(self.upto);
-            self.neighbours.syncer.do_send(SyncQueue { job, answer: ctx.address().recipient() });
+            self.neighbours.syncer.do_send(SyncQueue {
+                job,
+                answer: ctx.address().recipient(),
+            });
         }
     }
 
@@ -161,7 +190,10 @@ impl ConsumeQueue {
         self.handled_at_last_look = self.handled;
         if idle {
             self.queue.release();
-            self.neighbours.idle.do_send(QueueIdle { slot: self.handle.slot(), handled: self.handled });
+            self.neighbours.idle.do_send(QueueIdle {
+                slot: self.handle.slot(),
+                handled: self.handled,
+            });
         }
     }
 }
@@ -174,7 +206,20 @@ impl Actor for ConsumeQueue {
         // What a rebuilt queue has taken from the log is to be confirmed as well.
         self.upto = self.neighbours.log.visible();
         self.sync_later(ctx);
-        self.announce();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "once, at the end")]
+    fn stopped(&mut self, _: &mut Self::Context) {
+        match self.queue.sync() {
+            Ok(()) => {
+                let target = Target::Queue(self.handle.slot());
+                self.neighbours.confirmed.do_send(Confirmed {
+                    target,
+                    upto: self.upto,
+                });
+            }
+            Err(error) => self.neighbours.poison.do_send(Poison(error)),
+        }
     }
 }
 
@@ -187,7 +232,7 @@ impl Handler<AddUnits> for ConsumeQueue {
         match self.queue.append(add.units.first, &add.units.units) {
             Ok(_) => {
                 self.upto = self.upto.max(add.upto);
-                self.announce();
+                self.announce(add.units.units.iter().map(|unit| unit.tags_code));
                 self.sync_later(ctx);
             }
             Err(gap @ AppendError::Gap { .. }) => ctx.fail(gap),

@@ -55,7 +55,10 @@ impl Actor for Flusher {
 impl Handler<Flush> for Flusher {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "one answer for each flush, of which one is under way")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one answer for each flush, of which one is under way"
+    )]
     fn handle(&mut self, flush: Flush, _: &mut Self::Context) {
         let began = self.clock.monotonic();
         let FlushJob { epoch, upto, files } = flush.job;

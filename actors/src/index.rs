@@ -34,26 +34,10 @@ pub struct AddKeys {
     pub keys: Option<Vec<IndexKey>>,
 }
 
-/// Make durable what was indexed. From itself, and from `BrokerSystem` when it stops; true when it is.
-#[derive(Message, Debug)]
-#[rtype(result = "bool")]
-pub struct FlushIndex;
-
 /// Find messages by a key. From connections, bounded by the requests under way.
 #[derive(Message, Debug)]
-#[rtype(result = "Vec<u64>")]
-pub struct Query {
-    /// The topic.
-    pub topic: String,
-    /// The key, or a message's unique key.
-    pub key: String,
-    /// How many positions at most.
-    pub max: usize,
-    /// The earliest store time, in milliseconds since 1970.
-    pub begin_ms: i64,
-    /// The latest one.
-    pub end_ms: i64,
-}
+#[rtype(result = "Answer")]
+pub struct Query(pub Question);
 
 /// The commit log's side of the index.
 pub struct IndexFeed {
@@ -67,7 +51,11 @@ impl IndexFeed {
     /// Feeds this index; `waiting` is shared with it.
     #[must_use]
     pub fn new(index: Recipient<AddKeys>, waiting: Arc<AtomicUsize>) -> Self {
-        Self { index, waiting, left_from: None }
+        Self {
+            index,
+            waiting,
+            left_from: None,
+        }
     }
 
     /// Hands over a tick's keys, or leaves them for later.
@@ -78,22 +66,41 @@ impl IndexFeed {
             return;
         }
         if let Some(left_from) = self.left_from.take() {
-            self.index.do_send(AddKeys { from: left_from, upto, keys: None });
+            self.index.do_send(AddKeys {
+                from: left_from,
+                upto,
+                keys: None,
+            });
         } else if !keys.is_empty() {
             self.waiting.fetch_add(keys.len(), Ordering::Relaxed);
-            self.index.do_send(AddKeys { from, upto, keys: Some(keys) });
+            self.index.do_send(AddKeys {
+                from,
+                upto,
+                keys: Some(keys),
+            });
         }
     }
 }
 
+/// What an index works with.
+pub struct IndexParts {
+    /// Its files.
+    pub files: Files,
+    /// The log, to be read where keys were left out.
+    pub log: Arc<LogView>,
+    /// How many keys wait in the mailbox.
+    pub waiting: Arc<AtomicUsize>,
+    /// Hears what is durable.
+    pub confirmed: Recipient<Confirmed>,
+    /// Hears of failures.
+    pub poison: Recipient<Poison>,
+    /// How often to flush.
+    pub flush_interval: Duration,
+}
+
 /// The actor.
 pub struct Index {
-    files: Files,
-    log: Arc<LogView>,
-    waiting: Arc<AtomicUsize>,
-    confirmed: Recipient<Confirmed>,
-    poison: Recipient<Poison>,
-    flush_interval: Duration,
+    parts: IndexParts,
     /// Up to where keys were added since the last flush.
     added: Option<PhysicalOffset>,
 }
@@ -101,15 +108,8 @@ pub struct Index {
 impl Index {
     /// Owns an index that holds, or will be given once more, everything from the log's confirmed position on.
     #[must_use]
-    pub fn new(
-        files: Files,
-        log: Arc<LogView>,
-        waiting: Arc<AtomicUsize>,
-        confirmed: Recipient<Confirmed>,
-        poison: Recipient<Poison>,
-        flush_interval: Duration,
-    ) -> Self {
-        Self { files, log, waiting, confirmed, poison, flush_interval, added: None }
+    pub fn new(parts: IndexParts) -> Self {
+        Self { parts, added: None }
     }
 
     /// Adds what the log has from `from` to `upto`.
@@ -117,7 +117,7 @@ impl Index {
         let mut at = from;
         while at < upto {
             let mut keys = Vec::new();
-            let reached = self.log.walk(at, |record| {
+            let reached = self.parts.log.walk(at, |record| {
                 let goes_on = record.physical_offset() < upto.0 && keys.len() < KEYS_PER_WRITE;
                 if goes_on {
                     keys_of(record, &mut keys);
@@ -127,7 +127,7 @@ impl Index {
             if reached <= at {
                 break;
             }
-            self.files.put_batch(&keys, reached)?;
+            self.parts.files.put_batch(&keys, reached)?;
             at = reached;
         }
         Ok(())
@@ -137,8 +137,8 @@ impl Index {
         match add.keys {
             None => self.read_log(add.from, add.upto)?,
             Some(keys) => {
-                self.waiting.fetch_sub(keys.len(), Ordering::Relaxed);
-                self.files.put_batch(&keys, add.upto)?;
+                self.parts.waiting.fetch_sub(keys.len(), Ordering::Relaxed);
+                self.parts.files.put_batch(&keys, add.upto)?;
             }
         }
         self.added = self.added.max(Some(add.upto));
@@ -148,9 +148,12 @@ impl Index {
     #[expect(clippy::disallowed_methods, reason = "one for each flush")]
     fn flush(&mut self) -> cuemq_storage::Result<()> {
         if let Some(upto) = self.added {
-            self.files.flush()?;
+            self.parts.files.flush()?;
             self.added = None;
-            self.confirmed.do_send(Confirmed { target: Target::Index, upto });
+            self.parts.confirmed.do_send(Confirmed {
+                target: Target::Index,
+                upto,
+            });
         }
         Ok(())
     }
@@ -160,7 +163,7 @@ impl Index {
         match result {
             Ok(()) => true,
             Err(error) => {
-                self.poison.do_send(Poison(error));
+                self.parts.poison.do_send(Poison(error));
                 false
             }
         }
@@ -172,13 +175,18 @@ impl Actor for Index {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         // What the value before this one had taken and not made durable is in the log, behind what everybody confirmed.
-        let read = self.read_log(self.log.confirmed(), self.log.visible());
-        self.added = Some(self.log.visible());
+        let read = self.read_log(self.parts.log.confirmed(), self.parts.log.visible());
+        self.added = Some(self.parts.log.visible());
         self.poison(read);
-        ctx.run_interval(self.flush_interval, |actor, _| {
+        ctx.run_interval(self.parts.flush_interval, |actor, _| {
             let flushed = actor.flush();
             actor.poison(flushed);
         });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let flushed = self.flush();
+        self.poison(flushed);
     }
 }
 
@@ -191,23 +199,14 @@ impl Handler<AddKeys> for Index {
     }
 }
 
-impl Handler<FlushIndex> for Index {
-    type Result = bool;
-
-    fn handle(&mut self, _: FlushIndex, _: &mut Self::Context) -> bool {
-        let flushed = self.flush();
-        self.poison(flushed)
-    }
-}
-
 impl Handler<Query> for Index {
-    type Result = Vec<u64>;
+    type Result = actix::MessageResult<Query>;
 
-    fn handle(&mut self, query: Query, _: &mut Self::Context) -> Vec<u64> {
-        let found = self.files.query(&query.topic, &query.key, query.max, query.begin_ms, query.end_ms);
-        found.unwrap_or_else(|error| {
-            tracing::error!(%error, topic = query.topic, "the index cannot be read");
-            Vec::new()
-        })
+    fn handle(&mut self, Query(question): Query, _: &mut Self::Context) -> Self::Result {
+        let found = self.parts.files.query(question);
+        actix::MessageResult(found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the index cannot be read");
+            Answer::default()
+        }))
     }
 }

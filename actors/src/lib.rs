@@ -1,15 +1,31 @@
 //! The CueMQ broker and name server as actors.
 
+pub mod allocator;
 pub mod bench;
+pub mod broker;
+pub mod cli;
+pub mod cold_reads;
+pub mod commit_log;
+pub mod config;
 pub mod config_table;
+pub mod consume_queue;
+pub mod flusher;
 pub mod group;
 pub mod hold;
+pub mod index;
+pub mod io;
+pub mod listener;
+pub mod metrics;
 pub mod namesrv;
 pub mod net;
 pub mod offset;
 pub mod peer;
 pub mod placement;
 pub mod rebalance;
+pub mod registrar;
+pub mod retention;
+pub mod router;
+pub mod send_gate;
 pub mod supervise;
 pub mod table_file;
 pub mod testing;

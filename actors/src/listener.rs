@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Recipient, WrapFuture};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::io::egress::{Door, Serve};
 use crate::metrics::Metrics;
@@ -47,6 +47,7 @@ pub struct BindError {
 pub struct ConnectionLimit {
     open: AtomicUsize,
     most: usize,
+    closed: Notify,
 }
 
 /// The right of one connection to be open; given back when it is dropped.
@@ -57,7 +58,11 @@ impl ConnectionLimit {
     /// A limit of `most` connections.
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), most })
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            most,
+            closed: Notify::new(),
+        })
     }
 
     /// Takes a permit, if one is left.
@@ -70,6 +75,17 @@ impl ConnectionLimit {
         Some(Permit(Arc::clone(self)))
     }
 
+    /// Waits until no connection is open.
+    pub async fn drained(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.open() == 0 {
+                return;
+            }
+            closed.await;
+        }
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -80,6 +96,7 @@ impl ConnectionLimit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.closed.notify_waiters();
     }
 }
 
@@ -92,8 +109,8 @@ pub struct ListenerParts {
     pub ports: Ports,
     /// The address to listen on; port 0 lets the kernel pick.
     pub address: SocketAddr,
-    /// Serve the connections, one for each I/O thread.
-    pub egress: Vec<Recipient<Serve>>,
+    /// Serve the connections, one for each I/O thread; until they are there, connections wait in the kernel.
+    pub egress: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
     /// How many may be open.
     pub limit: Arc<ConnectionLimit>,
     /// Counters.
@@ -123,7 +140,9 @@ impl Actor for Listener {
         let binding = async move {
             match parts.ports {
                 Ports::Broker => bind_pair(parts.net.as_ref(), parts.address).await,
-                Ports::NameServer => bind_one(parts.net.as_ref(), parts.address).await.map(|one| vec![(one, Door::NameServer)]),
+                Ports::NameServer => bind_one(parts.net.as_ref(), parts.address)
+                    .await
+                    .map(|one| vec![(one, Door::NameServer)]),
             }
         };
         ctx.wait(binding.into_actor(self).map(|bound, listener, ctx| match bound {
@@ -156,7 +175,12 @@ impl Listener {
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounded by the limit of connections")]
-async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
+async fn accept(mut parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
+    let egress = match parts.egress.wait_for(Option::is_some).await {
+        Ok(egress) => egress.clone().unwrap_or_default(),
+        // The system did not come up.
+        Err(_) => return,
+    };
     loop {
         let accepted = match socket.accept().await {
             Ok(accepted) => accepted,
@@ -168,13 +192,16 @@ async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, t
         };
         let Some(permit) = parts.limit.take() else {
             parts.metrics.connections_refused.add(1);
-            tracing::warn!(open = parts.limit.open(), "too many connections: one was closed at once");
+            tracing::warn!(
+                open = parts.limit.open(),
+                "too many connections: one was closed at once"
+            );
             continue;
         };
         parts.metrics.connections_opened.add(1);
         let next = turn.get();
         turn.set(next.wrapping_add(1));
-        if let Some(egress) = parts.egress.get(next % parts.egress.len().max(1)) {
+        if let Some(egress) = egress.get(next % egress.len().max(1)) {
             egress.do_send(Serve { accepted, door, permit });
         }
     }
@@ -191,7 +218,10 @@ async fn bind_pair(net: &dyn Net, address: SocketAddr) -> Result<Vec<(Box<dyn So
     loop {
         tries -= 1;
         let main = bind_one(net, address).await?;
-        let port = main.local_addr().map_err(|source| BindError { address, source })?.port();
+        let port = main
+            .local_addr()
+            .map_err(|source| BindError { address, source })?
+            .port();
         let fast = SocketAddr::new(ip, port.saturating_sub(FAST_DISTANCE));
         match bind_one(net, fast).await {
             Ok(fast) => return Ok(vec![(main, Door::Broker), (fast, Door::Fast)]),

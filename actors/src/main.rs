@@ -1,2 +1,12 @@
-//! The `cuemq` program.
-fn main() {}
+//! The `cuemq` program: name server, broker and load generator in one.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cuemq_actors::cli::Cli::parse().run()
+}

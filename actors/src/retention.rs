@@ -4,25 +4,20 @@
 //! The checkpoint moves on only over what the consume queues and the index have synced: RocketMQ's file by the store time of
 //! the first record that is not confirmed, our own note by its position.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use actix::{Actor, AsyncContext, Recipient};
 use cuemq_storage::StoreError;
 use cuemq_storage::checkpoint::{Checkpoint, CheckpointFile};
 use cuemq_storage::commit_log::LogView;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::position::PhysicalOffset;
+use cuemq_storage::queue_directory::QueueDirectory;
 use cuemq_storage::recovery::{LogNote, StoreLayout, times_of, write_note};
 
 use crate::commit_log::{Poison, SendGate};
 use crate::supervise::Context;
-
-/// Write the checkpoint now. From `BrokerSystem`, when it stops; true when it is written.
-#[derive(Message, Debug)]
-#[rtype(result = "bool")]
-pub struct WriteCheckpoint;
 
 /// What the actor works with.
 pub struct RetentionParts {
@@ -32,6 +27,8 @@ pub struct RetentionParts {
     pub layout: StoreLayout,
     /// The log.
     pub log: Arc<LogView>,
+    /// The consume queues.
+    pub queues: Arc<QueueDirectory>,
     /// Closed while the disk is full.
     pub gate: Arc<SendGate>,
     /// Hears of failures.
@@ -59,14 +56,20 @@ impl Retention {
     pub fn open(parts: RetentionParts) -> Result<Self, StoreError> {
         let file = CheckpointFile::open(parts.disk.as_ref(), &parts.layout.root)?;
         let noted_ms = file.read().commit_log_ms;
-        Ok(Self { parts, file, noted: PhysicalOffset(0), noted_ms })
+        Ok(Self {
+            parts,
+            file,
+            noted: PhysicalOffset(0),
+            noted_ms,
+        })
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
+    /// `last` writes the note of an orderly end, which knows how many units the queues have.
+    fn write(&mut self, last: bool) -> Result<(), StoreError> {
         // Read first: what is written meanwhile is stored at this time or later.
         let last_store_ms = self.parts.log.last_store_ms();
         let confirmed = self.parts.log.confirmed();
-        if confirmed == self.noted && self.noted != PhysicalOffset(0) {
+        if confirmed == self.noted && self.noted != PhysicalOffset(0) && !last {
             return Ok(());
         }
         let mut first = None;
@@ -75,10 +78,20 @@ impl Retention {
             false
         });
         let time_ms = self.noted_ms.max(first.unwrap_or(last_store_ms));
-        let checkpoint = Checkpoint { commit_log_ms: time_ms, consume_queue_ms: time_ms, index_ms: time_ms };
+        let checkpoint = Checkpoint {
+            commit_log_ms: time_ms,
+            consume_queue_ms: time_ms,
+            index_ms: time_ms,
+        };
         self.file.write(checkpoint)?;
         let durable = self.parts.log.durable().0;
-        let note = LogNote { durable, confirmed: confirmed.0, checkpoint: times_of(checkpoint) };
+        let queue_units = last.then(|| self.units());
+        let note = LogNote {
+            durable,
+            confirmed: confirmed.0,
+            queue_units,
+            checkpoint: times_of(checkpoint),
+        };
         write_note(self.parts.disk.as_ref(), &self.parts.layout, &note)?;
         self.noted = confirmed;
         self.noted_ms = time_ms;
@@ -88,21 +101,39 @@ impl Retention {
     #[expect(clippy::disallowed_methods, reason = "at most once: the store is poisoned after it")]
     fn turn(&mut self) {
         self.look_at_disk();
-        if let Err(error) = self.write() {
+        if let Err(error) = self.write(false) {
             self.parts.poison.do_send(Poison(error));
         }
     }
 
+    fn units(&self) -> u64 {
+        let mut units = 0;
+        self.parts
+            .queues
+            .for_each(|_, _, queue| units += queue.view().max_offset().0);
+        units
+    }
+
     fn look_at_disk(&self) {
-        let root: &PathBuf = &self.parts.layout.commit_log;
-        match self.parts.disk.space(root) {
-            Ok(space) if self.parts.gate.note_space(space.available, self.parts.free_bytes) => {
-                let full = self.parts.gate.is_full();
-                let (available, needed) = (space.available, self.parts.free_bytes);
-                tracing::warn!(full, available, needed, "room on the disk: sends are refused while it is full");
+        let directory = &self.parts.layout.commit_log;
+        let space = match self.parts.disk.space(directory) {
+            Ok(space) => space,
+            Err(error) => {
+                tracing::warn!(%error, path = %directory.display(), "the room on the disk cannot be told");
+                return;
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, path = %root.display(), "the room on the disk cannot be told"),
+        };
+        let used = space.total.saturating_sub(space.available);
+        self.parts.gate.note_used(used as f64 / space.total.max(1) as f64);
+        if self.parts.gate.note_space(space.available, self.parts.free_bytes) {
+            let full = self.parts.gate.is_full();
+            let (available, needed) = (space.available, self.parts.free_bytes);
+            tracing::warn!(
+                full,
+                available,
+                needed,
+                "room on the disk: sends are refused while it is full"
+            );
         }
     }
 }
@@ -114,16 +145,11 @@ impl Actor for Retention {
         self.look_at_disk();
         ctx.run_interval(self.parts.interval, |actor, _| actor.turn());
     }
-}
 
-impl Handler<WriteCheckpoint> for Retention {
-    type Result = bool;
-
-    fn handle(&mut self, _: WriteCheckpoint, _: &mut Self::Context) -> bool {
-        let written = self.write();
-        if let Err(error) = &written {
-            tracing::error!(%error, "the checkpoint cannot be written");
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // The commit log and all queues have stopped before, so nothing is added to what is confirmed.
+        if let Err(error) = self.write(true) {
+            tracing::error!(%error, "the last checkpoint cannot be written");
         }
-        written.is_ok()
     }
 }

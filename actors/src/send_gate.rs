@@ -15,6 +15,7 @@ pub struct SendGate {
     full: AtomicBool,
     available: AtomicU64,
     needed: AtomicU64,
+    used: AtomicU64,
     stopping: AtomicBool,
 }
 
@@ -28,6 +29,7 @@ impl SendGate {
             full: AtomicBool::new(false),
             available: AtomicU64::new(u64::MAX),
             needed: AtomicU64::new(0),
+            used: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         }
     }
@@ -50,7 +52,10 @@ impl SendGate {
             return unavailable("service not available now: the broker is stopping");
         }
         if self.full.load(Ordering::Relaxed) {
-            let (available, needed) = (self.available.load(Ordering::Relaxed), self.needed.load(Ordering::Relaxed));
+            let (available, needed) = (
+                self.available.load(Ordering::Relaxed),
+                self.needed.load(Ordering::Relaxed),
+            );
             let remark = format!(
                 "service not available now, maybe disk full: {available} bytes are free where {needed} are needed; make \
                  room on the broker's disk, sends go on by themselves"
@@ -66,6 +71,17 @@ impl SendGate {
         self.needed.store(needed, Ordering::Relaxed);
         let full = available < needed;
         self.full.swap(full, Ordering::Relaxed) != full
+    }
+
+    /// Notes how much of the disk is used, from 0 to 1.
+    pub fn note_used(&self, ratio: f64) {
+        self.used.store(ratio.to_bits(), Ordering::Relaxed);
+    }
+
+    /// How much of the disk is used, from 0 to 1.
+    #[must_use]
+    pub fn used_ratio(&self) -> f64 {
+        f64::from_bits(self.used.load(Ordering::Relaxed))
     }
 
     /// Whether the disk was found full.

@@ -15,12 +15,17 @@ pub enum LogForm {
 }
 
 /// Starts logging; RUST_LOG is respected, `info` without it.
-pub fn start(form: LogForm) {
+pub(super) fn start(form: LogForm) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start, as in a test that runs the command line twice, keeps the first one.
     let _ = match form {
-        LogForm::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogForm::Text => builder
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
         LogForm::Json => builder.json().try_init(),
     };
 }

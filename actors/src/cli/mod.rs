@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench;
+
 pub use logs::LogForm;
 pub use serve::ServeArguments;
 
@@ -32,6 +34,8 @@ enum Command {
     Namesrv(ServeArguments),
     /// Runs a broker that registers with the name servers given by -n.
     Broker(ServeArguments),
+    /// Drives a broker with a load and measures it; any broker that speaks RocketMQ.
+    Bench(bench::Arguments),
 }
 
 impl Cli {
@@ -43,6 +47,7 @@ impl Cli {
             Command::Server(arguments) => serve::run(arguments, serve::Role::Both),
             Command::Namesrv(arguments) => serve::run(arguments, serve::Role::NameServer),
             Command::Broker(arguments) => serve::run(arguments, serve::Role::Broker),
+            Command::Bench(arguments) => bench::run(arguments),
         };
         match served {
             Ok(code) => code,

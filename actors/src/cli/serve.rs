@@ -28,7 +28,7 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// Name server and broker.
     Both,
     /// The name server alone.
@@ -70,7 +70,7 @@ pub struct ServeArguments {
 ///
 /// # Errors
 /// When something given is wrong or taken; nothing on the disk has changed then.
-pub fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
+pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     let settings = file::Settings::gather(&arguments.flags(), role == Role::NameServer)?;
     if arguments.print {
         print!("{}", settings.table());
@@ -80,7 +80,9 @@ pub fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     install_panic_hook();
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = Threads::start(Layout::for_cores(cores)).context("the threads cannot be started")?;
+    let system = actix_rt::System::new();
+    let threads = system.block_on(async { Threads::start(Layout::for_cores(cores)) });
+    let threads = threads.context("the threads cannot be started")?;
     let seams = Seams {
         disk: Arc::new(RealDisk),
         clock: Arc::clone(&clock),
@@ -89,7 +91,6 @@ pub fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
         placement: threads.placement(),
         faults: Faults::default(),
     };
-    let system = actix_rt::System::new();
     let ended = system.block_on(serve(config, role, seams, clock));
     let joined = system.block_on(threads.join(JOIN_LIMIT));
     if let Err(error) = joined {
@@ -101,7 +102,10 @@ pub fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
 async fn serve(config: BrokerConfig, role: Role, seams: Seams, clock: Arc<dyn Clock>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be waited for")?;
-    let services = Services { broker: role != Role::NameServer, name_server: role != Role::Broker };
+    let services = Services {
+        broker: role != Role::NameServer,
+        name_server: role != Role::Broker,
+    };
     let data = config.data.clone();
     let flush = config.flush;
     let running = broker::start(config, services, seams).await?;
@@ -132,7 +136,10 @@ fn say_ready(running: &Running, role: Role, data: &Path, flush: FlushMode, start
     let ms = started_in.as_millis();
     let line = match role {
         Role::NameServer => format!("cuemq is ready: name server {name_server}, started in {ms} ms"),
-        Role::Broker => format!("cuemq is ready: broker {broker}, data {}, flush {flush}, started in {ms} ms", data.display()),
+        Role::Broker => format!(
+            "cuemq is ready: broker {broker}, data {}, flush {flush}, started in {ms} ms",
+            data.display()
+        ),
         Role::Both => format!(
             "cuemq is ready: name server {name_server}, broker {broker}, data {}, flush {flush}, started in {ms} ms",
             data.display()
@@ -144,7 +151,9 @@ fn say_ready(running: &Running, role: Role, data: &Path, flush: FlushMode, start
 }
 
 fn shown(address: Option<SocketAddr>) -> String {
-    address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)).to_string()
+    address
+        .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
+        .to_string()
 }
 
 impl ServeArguments {

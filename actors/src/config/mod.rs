@@ -60,7 +60,7 @@ pub struct BrokerConfig {
     /// 0 for a master (`brokerId`).
     pub broker_id: u64,
     /// Read 4, write 2, both 6 (`brokerPermission`).
-    pub permission: i32,
+    pub permission: u32,
     /// Queues of a topic made on first use (`defaultTopicQueueNums`).
     pub default_topic_queue_nums: u32,
     /// Whether the first message makes its topic (`autoCreateTopicEnable`).

@@ -39,7 +39,7 @@ pub enum Invalid {
     #[error(
         "broker.permission (brokerPermission) = {0} means nothing: use 6 to read and write, 4 to read, 2 to write, 0 for neither"
     )]
-    Permission(i32),
+    Permission(u32),
     /// An id that only a replica has.
     #[error("broker.id (brokerId) = {0} is that of a replica, and there is no replication yet: use 0, or leave it out")]
     BrokerId(u64),

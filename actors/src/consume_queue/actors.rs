@@ -40,8 +40,18 @@ impl QueueActors {
         start: QueueStart,
         new_handle: NewHandle,
     ) -> Self {
-        let entry = |(name, handle)| Entry { name, handle, actor: None, sent: 0 };
-        Self { entries: found.into_iter().map(entry).collect(), directory, start, new_handle }
+        let entry = |(name, handle)| Entry {
+            name,
+            handle,
+            actor: None,
+            sent: 0,
+        };
+        Self {
+            entries: found.into_iter().map(entry).collect(),
+            directory,
+            start,
+            new_handle,
+        }
     }
 
     /// Makes a new queue known, to readers as well.
@@ -51,18 +61,30 @@ impl QueueActors {
         }
         let handle = (self.new_handle)(slot, &name);
         self.directory.insert(&name.topic, name.queue_id, Arc::clone(&handle));
-        self.entries.push(Entry { name, handle, actor: None, sent: 0 });
+        self.entries.push(Entry {
+            name,
+            handle,
+            actor: None,
+            sent: 0,
+        });
     }
 
     /// Hands units to their queue, whose actor is started when it does not run.
-    #[expect(clippy::disallowed_methods, reason = "bounded by the bytes in flight: it lives on the commit log's thread")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "bounded by the bytes in flight: it lives on the commit log's thread"
+    )]
     pub fn feed(&mut self, units: QueueUnits, upto: PhysicalOffset) {
-        let Some(entry) = self.entries.get_mut(units.slot as usize) else { return };
+        let Some(entry) = self.entries.get_mut(units.slot as usize) else {
+            return;
+        };
         let actor = match &entry.actor {
             Some(actor) => actor,
             None => {
                 entry.sent = 0;
-                entry.actor.insert((self.start)(entry.name.clone(), Arc::clone(&entry.handle)))
+                entry
+                    .actor
+                    .insert((self.start)(entry.name.clone(), Arc::clone(&entry.handle)))
             }
         };
         entry.sent += 1;

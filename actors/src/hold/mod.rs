@@ -5,6 +5,7 @@
 
 pub mod actor;
 mod parked_pulls;
+pub mod queue_ends;
 
 use std::sync::Arc;
 

@@ -13,7 +13,10 @@ impl Budget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { used: AtomicUsize::new(0), limit }
+        Self {
+            used: AtomicUsize::new(0),
+            limit,
+        }
     }
 
     /// Whether nothing more should be taken. What is taken nevertheless (a batch that is already read) is counted.

@@ -15,7 +15,6 @@ use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch, HeaderView};
-use cuemq_storage::log_state::Acknowledge;
 use tokio::io::ReadBuf;
 
 use super::egress::{Door, Serve};
@@ -56,12 +55,15 @@ pub fn spawn(io: Rc<IoState>, serve: Serve) {
         let connection = Connection::new(Rc::clone(&io), Rc::clone(&peer), stream, door);
         let reason = match Guarded::new(connection.run()).await {
             Ok(reason) => reason,
-            Err(panicked) => panicked.to_string(),
+            Err(panicked) => {
+                tracing::error!(%remote, %panicked, "a connection has failed");
+                panicked.to_string()
+            }
         };
         tracing::debug!(%remote, ?door, %reason, "disconnected");
         io.peers.borrow_mut().remove(peer.key);
         io.metrics.connections_closed.add(1);
-        io.router.peer_closed(peer.key, door);
+        io.router.peer_closed(&peer, door);
         drop(permit);
     }));
 }
@@ -106,7 +108,17 @@ impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
         let partial = Vec::new();
         let batches = Batches::default();
-        Self { io, peer, stream, door, partial, batches, held_back: None, busy: false, half_closed: false }
+        Self {
+            io,
+            peer,
+            stream,
+            door,
+            partial,
+            batches,
+            held_back: None,
+            busy: false,
+            half_closed: false,
+        }
     }
 
     async fn run(mut self) -> String {
@@ -152,7 +164,14 @@ impl Connection {
         }
         self.peer.outbox.borrow_mut().shrink();
         if self.is_over() {
-            return Turn::End(if self.half_closed { "closed by the other side" } else { "the broker stops" }.to_owned());
+            return Turn::End(
+                if self.half_closed {
+                    "closed by the other side"
+                } else {
+                    "the broker stops"
+                }
+                .to_owned(),
+            );
         }
         if more { Turn::Yield } else { Turn::Rest }
     }
@@ -273,7 +292,9 @@ impl Connection {
         buffer: &mut [u8],
         scratch: &mut HeaderScratch,
     ) -> Poll<Result<(), String>> {
-        let missing = frame::needed(&self.partial).unwrap_or(0).saturating_sub(self.partial.len());
+        let missing = frame::needed(&self.partial)
+            .unwrap_or(0)
+            .saturating_sub(self.partial.len());
         let room = missing.min(buffer.len());
         let mut target = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
         let read = Pin::new(&mut *self.stream).poll_read(cx, &mut target);
@@ -374,12 +395,19 @@ impl Connection {
         body: &[u8],
         whole: &[u8],
     ) {
-        let request = SendRequest { view, codec: frame.codec, body, peer: self.peer.key, remote: self.peer.remote };
+        let request = SendRequest {
+            view,
+            codec: frame.codec,
+            body,
+            peer: self.peer.key,
+            remote: self.peer.remote,
+        };
         let refusal = if self.busy {
             let used = io.budget.used();
             Refusal::Code(
                 ResponseCode::SYSTEM_BUSY,
-                format!("[OVERLOAD]system busy, start flow control for a while: {used} bytes of sends are under way").into(),
+                format!("[OVERLOAD]system busy, start flow control for a while: {used} bytes of sends are under way")
+                    .into(),
             )
         } else {
             match send::take(io, broker, request, &mut self.batches) {
@@ -391,7 +419,8 @@ impl Connection {
             Refusal::NeedsTopic(wanted) => {
                 self.peer.controls.set(self.peer.controls.get() + 1);
                 let reply = reply_to(view, frame);
-                io.router.make_topic(&self.io, &self.peer, wanted, reply, whole.to_vec());
+                io.router
+                    .make_topic(&self.io, &self.peer, wanted, reply, whole.to_vec());
             }
             Refusal::Code(code, remark) => {
                 let identity = &io.identity;
@@ -405,7 +434,8 @@ impl Connection {
     /// Hands the batches on: all of them, or the full ones.
     fn submit(&mut self, all: bool) {
         let Some(broker) = &self.io.broker else { return };
-        for (batch, acknowledge) in self.batches.take(all) {
+        let ready: smallvec::SmallVec<[_; 2]> = self.batches.take(all).collect();
+        for (batch, acknowledge) in ready {
             if batch.records.is_empty() {
                 self.io.recycle(settled(batch));
                 continue;
@@ -441,6 +471,12 @@ fn settled(mut batch: SendBatch) -> SendBatch {
 
 fn reply_to(view: &HeaderView<'_>, frame: &Frame) -> SendReply {
     let (opaque, oneway) = (view.opaque, view.is_oneway());
-    SendReply { opaque, codec: frame.codec, oneway, queue_id: 0, first: 0, records: 0 }
+    SendReply {
+        opaque,
+        codec: frame.codec,
+        oneway,
+        queue_id: 0,
+        first: 0,
+        records: 0,
+    }
 }
-

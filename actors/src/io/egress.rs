@@ -6,7 +6,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message};
+use actix::{Actor, AsyncContext, Handler, Message, MessageResult};
+use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
 use cuemq_storage::commit_log::Answer;
 use cuemq_storage::log_state::Outcome;
@@ -15,12 +16,13 @@ use smallvec::SmallVec;
 use super::connection;
 use super::outbox::Slices;
 use super::peer_table::{Again, Peer};
-use super::pull::ParkedPull;
 use super::send_answer;
 use super::send_context::{SendContext, SendReply};
 use super::state::IoState;
+use crate::hold::actor::Resume;
 use crate::net::Accepted;
-use crate::peer::PeerKey;
+use crate::peer::{ClosePeer, PeerKey};
+use crate::rebalance::actor::{ClosePeers, NotifyMembers, RecallPeers};
 use crate::supervise::Context;
 
 /// How often connections are looked at for idleness and stalls.
@@ -75,24 +77,6 @@ pub struct Lost {
     pub outcome: Outcome,
 }
 
-/// Pulls that waited can be tried again. From `Hold`, bounded by what is parked.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Resume {
-    /// The pulls, each with its connection.
-    pub pulls: Vec<(PeerKey, Box<ParkedPull>)>,
-}
-
-/// A frame for a connection. From anybody, bounded by requests under way.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Deliver {
-    /// The connection.
-    pub peer: PeerKey,
-    /// The command.
-    pub command: Command,
-}
-
 /// Records that were made present for a pull. From `ColdReads`, bounded by pulls under way.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -113,13 +97,15 @@ pub struct CloseAll;
 /// The actor.
 pub struct Egress {
     io: Rc<IoState>,
+    /// Where message ids are put together.
+    ids: Vec<u8>,
 }
 
 impl Egress {
     /// Serves connections with this state.
     #[must_use]
     pub fn new(io: Rc<IoState>) -> Self {
-        Self { io }
+        Self { io, ids: Vec::new() }
     }
 }
 
@@ -156,9 +142,12 @@ impl Handler<Completed> for Egress {
             answer.batch.context.settle();
             self.io.release(answer.batch.context.bytes);
             if let Some(peer) = self.peer(answer.batch.context.peer) {
-                peer.in_flight.set(peer.in_flight.get().saturating_sub(answer.batch.context.bytes));
+                peer.in_flight
+                    .set(peer.in_flight.get().saturating_sub(answer.batch.context.bytes));
                 let identity = &self.io.identity;
-                peer.outbox.borrow_mut().append(|out| send_answer::write(out, identity, &answer));
+                peer.outbox
+                    .borrow_mut()
+                    .append(|out| send_answer::write(out, identity, &answer, &mut self.ids));
                 peer.wake();
             }
             self.io.recycle(answer.batch);
@@ -200,16 +189,6 @@ impl Handler<Resume> for Egress {
     }
 }
 
-impl Handler<Deliver> for Egress {
-    type Result = ();
-
-    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
-        if let Some(peer) = self.peer(deliver.peer) {
-            connection::send_command(&peer, &deliver.command);
-        }
-    }
-}
-
 impl Handler<DeliverRecords> for Egress {
     type Result = ();
 
@@ -221,6 +200,48 @@ impl Handler<DeliverRecords> for Egress {
             outbox.append_records(deliver.records);
             drop(outbox);
             peer.wake();
+        }
+    }
+}
+
+impl Handler<ClosePeer> for Egress {
+    type Result = ();
+
+    fn handle(&mut self, close: ClosePeer, _: &mut Self::Context) {
+        if let Some(peer) = self.peer(close.peer) {
+            peer.close("closed by the broker");
+        }
+    }
+}
+
+impl Handler<RecallPeers> for Egress {
+    type Result = MessageResult<RecallPeers>;
+
+    fn handle(&mut self, _: RecallPeers, _: &mut Self::Context) -> Self::Result {
+        let kept = |peer: &Rc<Peer>| Some((peer.key, peer.kept.borrow().clone()?));
+        MessageResult(self.io.peers.borrow().iter().filter_map(kept).collect())
+    }
+}
+
+impl Handler<NotifyMembers> for Egress {
+    type Result = ();
+
+    fn handle(&mut self, notify: NotifyMembers, _: &mut Self::Context) {
+        let command = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED)
+            .with_field("consumerGroup", &notify.group)
+            .oneway();
+        for peer in notify.peers.into_iter().filter_map(|key| self.peer(key)) {
+            connection::send_command(&peer, &command);
+        }
+    }
+}
+
+impl Handler<ClosePeers> for Egress {
+    type Result = ();
+
+    fn handle(&mut self, close: ClosePeers, _: &mut Self::Context) {
+        for peer in close.peers.into_iter().filter_map(|key| self.peer(key)) {
+            peer.close("silent for too long");
         }
     }
 }
@@ -244,7 +265,11 @@ impl Egress {
     fn sweep(&self) {
         let now = self.io.clock.monotonic();
         for peer in self.io.peers.borrow().iter() {
-            if peer.stalled.get().is_some_and(|since| now.saturating_sub(since) > STALL_LIMIT) {
+            if peer
+                .stalled
+                .get()
+                .is_some_and(|since| now.saturating_sub(since) > STALL_LIMIT)
+            {
                 peer.close("it takes nothing of what is sent to it");
             } else if now.saturating_sub(peer.active.get()) > self.io.idle_limit {
                 peer.close("idle");

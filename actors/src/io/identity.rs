@@ -20,7 +20,7 @@ pub struct Identity {
     /// Whether clients are asked for message traces.
     pub trace_on: bool,
     /// The broker's permission bits.
-    pub permission: i32,
+    pub permission: u32,
     /// The longest record in bytes.
     pub max_message_size: u32,
     /// The longest record, or batch, that fits a commit log file.

@@ -2,6 +2,7 @@
 //! (`DefaultMessageStore.getMessage` in Java).
 
 use cuemq_storage::commit_log::LogView;
+use cuemq_storage::consume_queue::Unit;
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::QueueDirectory;
 
@@ -68,7 +69,10 @@ impl Limits {
     /// by faults; ours are made present first.
     #[must_use]
     pub fn of_memory() -> Self {
-        Self { bytes: 256 * 1024, messages: 32 }
+        Self {
+            bytes: 256 * 1024,
+            messages: 32,
+        }
     }
 }
 
@@ -111,7 +115,16 @@ pub struct Found {
 impl Found {
     fn nothing(status: Status, next_begin: u64, min_offset: u64, max_offset: u64) -> Self {
         let (records, bytes, messages) = (Slices::new(), 0, 0);
-        Self { status, next_begin, min_offset, max_offset, records, bytes, messages, is_cold: false }
+        Self {
+            status,
+            next_begin,
+            min_offset,
+            max_offset,
+            records,
+            bytes,
+            messages,
+            is_cold: false,
+        }
     }
 }
 
@@ -120,7 +133,8 @@ impl Wanted<'_> {
     #[must_use]
     pub fn look_up(&self, log: &LogView, queues: &QueueDirectory, limits: Limits) -> Found {
         let Some(handle) = queues.find(self.topic, self.queue_id) else {
-            return Found::nothing(Status::NoMatchedLogicQueue, 0, 0, 0);
+            // Java makes a queue when it looks for it, so one that was never written is empty, not missing.
+            return Found::nothing(Status::NoMessageInQueue, 0, 0, 0);
         };
         let queue = handle.view();
         let (min, max) = (queue.min_offset().0, queue.max_offset().0);
@@ -140,7 +154,12 @@ impl Wanted<'_> {
         }
         let units = UNITS_PER_PULL.max(self.max_messages.min(limits.messages) as usize);
         match queue.read(QueueOffset(wanted), units) {
-            Ok(units) => self.collect(log, units, Found::nothing(Status::NoMatchedMessage, wanted, min, max), limits),
+            Ok(units) => self.collect(
+                log,
+                units.map(|(_, unit)| unit),
+                Found::nothing(Status::NoMatchedMessage, wanted, min, max),
+                limits,
+            ),
             Err(error) => {
                 tracing::warn!(topic = self.topic, queue_id = self.queue_id, %error, "a consume queue cannot be read");
                 Found::nothing(Status::OffsetFoundNull, wanted, min, max)
@@ -148,13 +167,7 @@ impl Wanted<'_> {
         }
     }
 
-    fn collect(
-        &self,
-        log: &LogView,
-        units: impl IntoIterator<Item = cuemq_storage::consume_queue::Unit>,
-        mut found: Found,
-        limits: Limits,
-    ) -> Found {
+    fn collect(&self, log: &LogView, units: impl Iterator<Item = Unit>, mut found: Found, limits: Limits) -> Found {
         let hot_from = log.visible().0.saturating_sub(HOT_BYTES);
         let most = self.max_messages.min(limits.messages);
         let segments = log.segments().load();
@@ -169,10 +182,13 @@ impl Wanted<'_> {
                 continue;
             }
             let PhysicalOffset(position) = unit.physical_offset;
-            let record = segments.find(position).and_then(|segment| {
-                let start = position - segment.start();
-                segment.share(start..start + u64::from(unit.size))
-            });
+            let record = segments
+                .find(position)
+                .filter(|segment| segment.map().is_ok())
+                .and_then(|segment| {
+                    let start = position - segment.start();
+                    segment.share(start..start + u64::from(unit.size))
+                });
             match record {
                 Some(record) => {
                     found.is_cold |= position < hot_from;
@@ -182,7 +198,10 @@ impl Wanted<'_> {
                     found.status = Status::Found;
                 }
                 None if found.messages == 0 => found.status = Status::MessageWasRemoving,
-                None => break,
+                None => {
+                    found.next_begin -= 1;
+                    break;
+                }
             }
         }
         found

@@ -148,7 +148,12 @@ mod tests {
     fn drained(outbox: &mut Outbox, step: usize) -> Vec<u8> {
         let mut out = Vec::new();
         while !outbox.is_empty() {
-            let now: Vec<u8> = outbox.slices().iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
+            let now: Vec<u8> = outbox
+                .slices()
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .take(step)
+                .collect();
             assert!(!now.is_empty(), "what waits can be written");
             outbox.advance(now.len());
             out.extend(now);

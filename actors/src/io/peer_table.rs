@@ -4,12 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::pull::ParkedPull;
+use crate::hold::ParkedPull;
 use crate::peer::PeerKey;
+use crate::rebalance::PeerRecord;
 
 /// Something that a connection has to take up again.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Peer {
     pub outbox: RefCell<Outbox>,
     /// What is to be taken up again.
     pub again: RefCell<VecDeque<Again>>,
+    /// What its client said of its groups last.
+    pub kept: RefCell<Option<Arc<PeerRecord>>>,
     /// Bytes of sends that wait for their outcome.
     pub in_flight: Cell<usize>,
     /// Requests that other actors are working on.
@@ -93,21 +97,34 @@ impl PeerTable {
     /// The empty table of a thread.
     #[must_use]
     pub fn new(thread: u16) -> Self {
-        Self { thread, slots: Vec::new(), free: Vec::new(), open: 0 }
+        Self {
+            thread,
+            slots: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+        }
     }
 
     /// Enters a connection.
     pub fn insert(&mut self, remote: SocketAddr, now: Duration) -> Rc<Peer> {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, peer: None });
+            self.slots.push(Slot {
+                generation: 0,
+                peer: None,
+            });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
         let peer = Rc::new(Peer {
-            key: PeerKey { thread: self.thread, slot, generation },
+            key: PeerKey {
+                thread: self.thread,
+                slot,
+                generation,
+            },
             remote,
             outbox: RefCell::default(),
             again: RefCell::default(),
+            kept: RefCell::default(),
             in_flight: Cell::new(0),
             controls: Cell::new(0),
             active: Cell::new(now),
@@ -126,7 +143,9 @@ impl PeerTable {
     #[must_use]
     pub fn get(&self, key: PeerKey) -> Option<&Rc<Peer>> {
         let slot = self.slots.get(key.slot as usize)?;
-        (key.thread == self.thread && slot.generation == key.generation).then_some(slot.peer.as_ref()).flatten()
+        (key.thread == self.thread && slot.generation == key.generation)
+            .then_some(slot.peer.as_ref())
+            .flatten()
     }
 
     /// Takes a connection out; its place is used again under the next generation.
@@ -178,7 +197,10 @@ mod tests {
         assert!(table.get(first).is_none());
         assert!(table.get(second).is_some());
         table.remove(first);
-        assert!(table.get(second).is_some(), "and a late removal does not hit the new one");
+        assert!(
+            table.get(second).is_some(),
+            "and a late removal does not hit the new one"
+        );
     }
 
     #[test]

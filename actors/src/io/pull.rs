@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use cuemq_net::body::MessageModel;
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -16,36 +17,16 @@ use super::peer_table::Peer;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::Warm;
 use crate::group::SubscriptionGroup;
+use crate::hold::ParkedPull;
 use crate::hold::actor::Park;
-use crate::rebalance::{Subscription, TagFilter};
+use crate::rebalance::TagFilter;
 use crate::router::Router;
-use crate::topic::Topic;
+use crate::topic::{Permission, Topic};
 
 /// Bits of a pull's sysFlag (`PullSysFlag`).
 const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
-
-/// A pull that is under way, or waits.
-#[derive(Debug)]
-pub struct ParkedPull {
-    /// The request's number.
-    pub opaque: i32,
-    /// The encoding of its header.
-    pub codec: HeaderCodec,
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The queue.
-    pub queue_id: u32,
-    /// Where to read from.
-    pub queue_offset: u64,
-    /// How many messages are wanted at most.
-    pub max_messages: u32,
-    /// Which messages are wanted.
-    pub filter: Arc<TagFilter>,
-    /// When it is answered in any case, by the monotonic clock in milliseconds; 0 for one that does not wait.
-    pub deadline_ms: u64,
-}
 
 /// Why a pull is answered with an error.
 type Refusal = (ResponseCode, Cow<'static, str>);
@@ -80,8 +61,11 @@ fn checked(
 ) -> Result<ParkedPull, Refusal> {
     let header = PullHeader::read(view).or_else(|error| refuse(ResponseCode::SYSTEM_ERROR, error.to_string()))?;
     let ip = io.identity.store_host.ip();
-    if io.identity.permission & crate::topic::Permission::READ == 0 {
-        return refuse(ResponseCode::NO_PERMISSION, format!("the broker[{ip}] pulling message is forbidden"));
+    if !Permission(io.identity.permission).is_readable() {
+        return refuse(
+            ResponseCode::NO_PERMISSION,
+            format!("the broker[{ip}] pulling message is forbidden"),
+        );
     }
     let group = group_of(io, broker, &header)?;
     let topic = topic_of(broker, &header)?;
@@ -96,7 +80,7 @@ fn checked(
             return refuse(ResponseCode::SYSTEM_ERROR, remark);
         }
     };
-    let filter = filter_of(broker, &header, &group)?;
+    let filter = filter_of(broker, &header, group)?;
     if header.sys_flag & COMMIT != 0 && io.identity.broker_id == 0 {
         io.router.commit_with_pull(&header);
     }
@@ -118,24 +102,46 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
         return 0;
     }
     let asked = u64::try_from(header.suspend_timeout_millis).unwrap_or(0);
-    let wait = if io.identity.long_polling { asked } else { io.identity.short_polling_ms };
+    let wait = if io.identity.long_polling {
+        asked
+    } else {
+        io.identity.short_polling_ms
+    };
     Router::monotonic_ms(io.clock.as_ref()).saturating_add(wait)
 }
 
-fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<SubscriptionGroup>, Refusal> {
-    let group = broker.groups.get(header.consumer_group).or_else(|| {
-        // Java makes a group on its first use; the pull goes on meanwhile with the settings that it will have.
-        io.router.make_group(header.consumer_group)
-    });
-    let Some(group) = group else {
-        let remark = format!("subscription group [{}] does not exist, create it first", header.consumer_group);
+/// What a pull needs to know of its group.
+#[derive(Clone, Copy)]
+struct GroupRules {
+    consumes: bool,
+    broadcasts: bool,
+}
+
+fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<GroupRules, Refusal> {
+    let rules = |group: &SubscriptionGroup| GroupRules {
+        consumes: group.config.consume_enable,
+        broadcasts: group.config.consume_broadcast_enable,
+    };
+    let known = broker.groups.with(header.consumer_group, rules);
+    // Java makes a group on its first use; the pull goes on meanwhile with the settings that it will have.
+    let fresh = || {
+        io.router.make_group(header.consumer_group).then_some(GroupRules {
+            consumes: true,
+            broadcasts: true,
+        })
+    };
+    let Some(rules) = known.or_else(fresh) else {
+        let remark = format!(
+            "subscription group [{}] does not exist, create it first",
+            header.consumer_group
+        );
         return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
     };
-    if !group.config.consume_enable {
+    if !rules.consumes {
         let remark = format!("subscription group no permission, {}", header.consumer_group);
         return refuse(ResponseCode::NO_PERMISSION, remark);
     }
-    Ok(group)
+    Ok(rules)
 }
 
 fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, Refusal> {
@@ -146,7 +152,7 @@ fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, 
         );
         return refuse(ResponseCode::TOPIC_NOT_EXIST, remark);
     };
-    if !topic.config.permission.is_readable() {
+    if !topic.permission().is_readable() {
         let remark = format!("the topic[{}] pulling message is forbidden", header.topic);
         return refuse(ResponseCode::NO_PERMISSION, remark);
     }
@@ -154,35 +160,47 @@ fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, 
 }
 
 /// The filter that the pull brings itself, or the one of the group's last heartbeat.
-fn filter_of(
-    broker: &BrokerSide,
-    header: &PullHeader<'_>,
-    group: &SubscriptionGroup,
-) -> Result<Arc<TagFilter>, Refusal> {
+fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, group: GroupRules) -> Result<Arc<TagFilter>, Refusal> {
     if header.sys_flag & SUBSCRIPTION != 0 {
         check_expression(header.expression_type)?;
-        return Ok(Arc::new(TagFilter::parse(header.subscription.unwrap_or_default())));
+        return match TagFilter::parse(header.subscription.unwrap_or_default()) {
+            Ok(filter) => Ok(Arc::new(filter)),
+            Err(_) => refuse(
+                ResponseCode::SUBSCRIPTION_PARSE_FAILED,
+                "parse the consumer's subscription failed",
+            ),
+        };
     }
-    let version = header.sub_version.unwrap_or(0);
-    match broker.subscriptions.find(header.consumer_group, header.topic) {
-        Subscription::NoGroup => {
-            refuse(ResponseCode::SUBSCRIPTION_NOT_EXIST, "the consumer's group info not exist")
-        }
-        Subscription::Broadcast if !group.config.consume_broadcast_enable => {
-            let remark = format!("the consumer group[{}] can not consume by broadcast way", header.consumer_group);
-            refuse(ResponseCode::NO_PERMISSION, remark)
-        }
-        Subscription::NoTopic | Subscription::Broadcast => {
-            refuse(ResponseCode::SUBSCRIPTION_NOT_EXIST, "the consumer's subscription not exist")
-        }
-        Subscription::Topic(subscription) if subscription.version < version => {
-            refuse(ResponseCode::SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
-        }
-        Subscription::Topic(subscription) => {
-            check_expression(Some(&subscription.expression_type))?;
-            Ok(Arc::clone(&subscription.filter))
-        }
+    let known = broker.membership.with_consumer_group(header.consumer_group, |online| {
+        (online.message_model, online.subscription(header.topic).cloned())
+    });
+    let Some((model, subscription)) = known else {
+        return refuse(
+            ResponseCode::SUBSCRIPTION_NOT_EXIST,
+            "the consumer's group info not exist",
+        );
+    };
+    if model == MessageModel::Broadcasting && !group.broadcasts {
+        let remark = format!(
+            "the consumer group[{}] can not consume by broadcast way",
+            header.consumer_group
+        );
+        return refuse(ResponseCode::NO_PERMISSION, remark);
     }
+    let Some(subscription) = subscription else {
+        return refuse(
+            ResponseCode::SUBSCRIPTION_NOT_EXIST,
+            "the consumer's subscription not exist",
+        );
+    };
+    if subscription.version() < header.sub_version.unwrap_or(0) {
+        return refuse(
+            ResponseCode::SUBSCRIPTION_NOT_LATEST,
+            "the consumer's subscription not latest",
+        );
+    }
+    check_expression(Some(subscription.expression_type()))?;
+    Ok(Arc::clone(subscription.tags()))
 }
 
 fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
@@ -207,7 +225,9 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<Park
     let found = wanted.look_up(&broker.log, &broker.queues, Limits::of_memory());
     let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref());
     match found.status {
-        Status::OffsetOverflowOne | Status::NoMessageInQueue if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND => {
+        Status::OffsetOverflowOne | Status::NoMessageInQueue | Status::NoMatchedLogicQueue
+            if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND =>
+        {
             park(io, broker, peer, pull);
         }
         // What did not match is behind us: wait for more instead of sending the client around.
@@ -219,7 +239,10 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<Park
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "bounded by the pulls that a connection may have under way")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounded by the pulls that a connection may have under way"
+)]
 fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     io.metrics.pulls_parked.add(1);
     broker.hold.do_send(Park { peer: peer.key, pull });
@@ -233,9 +256,10 @@ fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
         Status::NoMatchedLogicQueue | Status::NoMessageInQueue if pull.queue_offset != 0 => {
             ResponseCode::PULL_OFFSET_MOVED
         }
-        Status::NoMatchedLogicQueue | Status::NoMessageInQueue | Status::OffsetFoundNull | Status::OffsetOverflowOne => {
-            ResponseCode::PULL_NOT_FOUND
-        }
+        Status::NoMatchedLogicQueue
+        | Status::NoMessageInQueue
+        | Status::OffsetFoundNull
+        | Status::OffsetOverflowOne => ResponseCode::PULL_NOT_FOUND,
         Status::OffsetOverflowBadly | Status::OffsetTooSmall => ResponseCode::PULL_OFFSET_MOVED,
     }
 }
@@ -253,17 +277,30 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     io.metrics.messages_out.add(u64::from(found.messages));
     if found.is_cold {
         let mut bytes = Vec::new();
-        let written = response::write(&mut bytes, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes);
+        let written = response::write(
+            &mut bytes,
+            pull.codec,
+            head,
+            Some(remark),
+            |to| fields.write(to),
+            found.bytes,
+        );
         if written.is_ok() {
             peer.controls.set(peer.controls.get() + 1);
-            warm(broker, Warm { peer: peer.key, head: bytes, records: found.records });
+            warm(
+                broker,
+                Warm {
+                    peer: peer.key,
+                    head: bytes,
+                    records: found.records,
+                },
+            );
         }
         return;
     }
     let mut outbox = peer.outbox.borrow_mut();
-    let written = outbox.append(|out| {
-        response::write(out, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes)
-    });
+    let written =
+        outbox.append(|out| response::write(out, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes));
     match written {
         Ok(()) => outbox.append_records(found.records),
         Err(error) => tracing::error!(%error, "a pull answer does not fit a frame"),
@@ -272,7 +309,10 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     peer.wake();
 }
 
-#[expect(clippy::disallowed_methods, reason = "bounded by the requests that a connection may have under way")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounded by the requests that a connection may have under way"
+)]
 fn warm(broker: &BrokerSide, warm: Warm) {
     broker.cold.do_send(warm);
 }
@@ -284,7 +324,10 @@ fn write(
     remark: Option<&str>,
     fields: impl FnOnce(&mut cuemq_net::header::FieldWriter<'_>),
 ) {
-    let written = peer.outbox.borrow_mut().append(|out| response::write(out, codec, head, remark, fields, 0));
+    let written = peer
+        .outbox
+        .borrow_mut()
+        .append(|out| response::write(out, codec, head, remark, fields, 0));
     if let Err(error) = written {
         tracing::error!(%error, "an answer does not fit a frame");
     }

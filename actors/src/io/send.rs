@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use cuemq_net::body::TopicFilterType;
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -20,7 +21,7 @@ use super::send_context::{SendBatch, SendContext, SendReply};
 use super::state::{BrokerSide, IoState};
 use crate::peer::PeerKey;
 use crate::router::TopicWanted;
-use crate::topic::{FilterType, Topic};
+use crate::topic::{Permission, Topic};
 
 /// RocketMQ's text for everything that is too long; the numbers in it are historical.
 const ILLEGAL: &str = "the message is illegal, maybe msg body or properties length not matched. msg body length limit \
@@ -33,9 +34,9 @@ const BATCH_BYTES: usize = 256 * 1024;
 
 /// One send request as it lies in the read buffer.
 #[derive(Clone, Copy)]
-pub struct SendRequest<'a> {
+pub struct SendRequest<'a, 'h> {
     /// Its header.
-    pub view: &'a HeaderView<'a>,
+    pub view: &'a HeaderView<'h>,
     /// The header's encoding.
     pub codec: HeaderCodec,
     /// Its body.
@@ -71,7 +72,11 @@ impl Batches {
     pub fn take(&mut self, all: bool) -> impl Iterator<Item = (SendBatch, Acknowledge)> {
         let ready = |batch: &mut Option<SendBatch>| {
             let full = |batch: &SendBatch| batch.records.len() >= BATCH_RECORDS || batch.bytes.len() >= BATCH_BYTES;
-            if all || batch.as_ref().is_some_and(full) { batch.take() } else { None }
+            if all || batch.as_ref().is_some_and(full) {
+                batch.take()
+            } else {
+                None
+            }
         };
         let flushed = ready(&mut self.flushed).map(|batch| (batch, Acknowledge::Flushed));
         let appended = ready(&mut self.appended).map(|batch| (batch, Acknowledge::Appended));
@@ -79,7 +84,11 @@ impl Batches {
     }
 
     fn open(&mut self, io: &IoState, peer: PeerKey, acknowledge: Acknowledge) -> &mut SendBatch {
-        let place = if acknowledge == Acknowledge::Appended { &mut self.appended } else { &mut self.flushed };
+        let place = if acknowledge == Acknowledge::Appended {
+            &mut self.appended
+        } else {
+            &mut self.flushed
+        };
         place.get_or_insert_with(|| {
             let context = SendContext::new(peer, io.lost.clone());
             match io.spare_batch() {
@@ -100,7 +109,7 @@ impl Batches {
 pub fn take(
     io: &IoState,
     broker: &BrokerSide,
-    request: SendRequest<'_>,
+    request: SendRequest<'_, '_>,
     batches: &mut Batches,
 ) -> Result<(), Refusal> {
     let header = match SendHeader::read(request.view) {
@@ -108,9 +117,8 @@ pub fn take(
         Err(error) => return refuse(ResponseCode::SYSTEM_ERROR, error.to_string()),
     };
     check_service(io, broker)?;
-    if crate::topic::refuses_sends(header.topic) {
-        let remark = format!("the topic[{}] is conflict with system reserved words.", header.topic);
-        return refuse(ResponseCode::SYSTEM_ERROR, remark);
+    if let Err(refusal) = crate::topic::check_send(header.topic) {
+        return refuse(refusal.code(), refusal.to_string());
     }
     let Some(topic) = broker.topics.get(header.topic) else {
         return Err(Refusal::NeedsTopic(TopicWanted::on_send(&header)));
@@ -127,9 +135,20 @@ pub fn take(
         Some(wait) if wait.eq_ignore_ascii_case("false") => Acknowledge::Appended,
         _ => Acknowledge::Flushed,
     };
-    let mut encoder = Encoder { io, broker, header: &header, topic: &topic, queue_id, request };
+    let mut encoder = Encoder {
+        io,
+        broker,
+        header: &header,
+        topic: &topic,
+        queue_id,
+        request,
+    };
     let place = batches.open(io, request.peer, acknowledge);
-    let taken = if header.batch { encoder.batch(place) } else { encoder.single(place) };
+    let taken = if header.batch {
+        encoder.batch(place)
+    } else {
+        encoder.single(place)
+    };
     if taken.is_ok() {
         place.context.bytes = place.bytes.len();
     }
@@ -145,9 +164,12 @@ fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {
 
 /// A broker without write permission refuses order topics only; of the others, clients hear through the name server.
 fn check_permission(io: &IoState, topic: &Topic) -> Result<(), Refusal> {
-    if io.identity.permission & crate::topic::Permission::WRITE == 0 && topic.config.order {
+    if !Permission(io.identity.permission).is_writeable() && topic.config.order {
         let ip = io.identity.store_host.ip();
-        return refuse(ResponseCode::NO_PERMISSION, format!("the broker[{ip}] sending message is forbidden"));
+        return refuse(
+            ResponseCode::NO_PERMISSION,
+            format!("the broker[{ip}] sending message is forbidden"),
+        );
     }
     Ok(())
 }
@@ -178,7 +200,9 @@ fn check_retry(
         let remark = format!("subscription group not exist, {group_name}");
         return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
     };
-    let of_header = header.max_reconsume_times.filter(|_| Version(version).max_reconsume_overrides());
+    let of_header = header
+        .max_reconsume_times
+        .filter(|_| Version(version).max_reconsume_overrides());
     let limit = of_header.unwrap_or(group.config.retry_max_times);
     if header.reconsume_times.unwrap_or(0) < limit {
         return Ok((topic, queue_id));
@@ -186,32 +210,50 @@ fn check_retry(
     let name = format!("{DEAD_LETTER_PREFIX}{group_name}");
     match broker.topics.get(&name) {
         Some(dead_letters) => Ok((dead_letters, 0)),
-        None => Err(Refusal::NeedsTopic(TopicWanted::DeadLetters { group: group_name.to_owned() })),
+        None => Err(Refusal::NeedsTopic(TopicWanted::DeadLetters {
+            group: group_name.to_owned(),
+        })),
     }
 }
 
 /// What this broker cannot do yet is refused by name: a transaction or a delay that is stored as an ordinary message
 /// would be delivered at once.
 fn check_kind(known: &properties::KnownProperties<'_>) -> Result<(), Refusal> {
-    if known.transaction_prepared.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return refuse(ResponseCode::NO_PERMISSION, "the broker does not take transaction messages yet; send them to another");
+    if known
+        .transaction_prepared
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    {
+        return refuse(
+            ResponseCode::NO_PERMISSION,
+            "the broker does not take transaction messages yet; send them to another",
+        );
     }
-    let delayed = known.delay_level.and_then(|level| level.parse::<i64>().ok()).is_some_and(|level| level > 0);
-    let timed = known.timer_delay_seconds.or(known.timer_delay_ms).or(known.timer_deliver_ms).is_some();
+    let delayed = known
+        .delay_level
+        .and_then(|level| level.parse::<i64>().ok())
+        .is_some_and(|level| level > 0);
+    let timed = known
+        .timer_delay_seconds
+        .or(known.timer_delay_ms)
+        .or(known.timer_deliver_ms)
+        .is_some();
     if delayed || timed {
-        return refuse(ResponseCode::NO_PERMISSION, "the broker does not take delayed messages yet; send them to another");
+        return refuse(
+            ResponseCode::NO_PERMISSION,
+            "the broker does not take delayed messages yet; send them to another",
+        );
     }
     Ok(())
 }
 
 /// Encodes what one request brings.
-struct Encoder<'a> {
+struct Encoder<'a, 'h> {
     io: &'a IoState,
     broker: &'a BrokerSide,
-    header: &'a SendHeader<'a>,
+    header: &'a SendHeader<'h>,
     topic: &'a Topic,
     queue_id: u32,
-    request: SendRequest<'a>,
+    request: SendRequest<'a, 'h>,
 }
 
 /// One message of a request.
@@ -222,10 +264,15 @@ struct Part<'a> {
     joined: bool,
 }
 
-impl Encoder<'_> {
+impl Encoder<'_, '_> {
     fn single(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
         let properties = self.header.properties.unwrap_or_default().as_bytes();
-        let part = Part { body: self.request.body, properties, flag: self.header.flag, joined: false };
+        let part = Part {
+            body: self.request.body,
+            properties,
+            flag: self.header.flag,
+            joined: false,
+        };
         let (bytes, records, keys) = (batch.bytes.len(), batch.records.len(), batch.keys.len());
         if let Err(refusal) = self.part(batch, &part) {
             truncate(batch, bytes, records, keys);
@@ -263,7 +310,15 @@ impl Encoder<'_> {
                 Err(error) => return refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
             };
             check_kind(&properties::known(entry.properties))?;
-            self.part(batch, &Part { body: entry.body, properties: entry.properties, flag: entry.flag, joined })?;
+            self.part(
+                batch,
+                &Part {
+                    body: entry.body,
+                    properties: entry.properties,
+                    flag: entry.flag,
+                    joined,
+                },
+            )?;
             joined = true;
         }
         Ok(())
@@ -275,7 +330,10 @@ impl Encoder<'_> {
         }
         let limit = u64::from(self.io.identity.max_message_size).min(self.io.identity.record_bytes_max);
         if length > limit {
-            return refuse(ResponseCode::SYSTEM_ERROR, format!("the batch takes {length} bytes, at most {limit} are allowed"));
+            return refuse(
+                ResponseCode::SYSTEM_ERROR,
+                format!("the batch takes {length} bytes, at most {limit} are allowed"),
+            );
         }
         Ok(())
     }
@@ -284,7 +342,7 @@ impl Encoder<'_> {
     fn part(&mut self, batch: &mut SendBatch, part: &Part<'_>) -> Result<(), Refusal> {
         let identity = &self.io.identity;
         let mut system_flag = self.header.sys_flag;
-        if self.topic.config.filter_type == FilterType::MultiTag {
+        if self.topic.config.topic_filter_type == TopicFilterType::MultiTag {
             system_flag |= sysflag::MULTI_TAGS;
         }
         let fields = RecordFields {
@@ -318,7 +376,11 @@ impl Encoder<'_> {
         batch.records.push(PendingRecord {
             start: u32::try_from(start).unwrap_or(u32::MAX),
             length: u32::try_from(length).unwrap_or(u32::MAX),
-            queue_slot: self.broker.queues.find(&self.topic.name, self.queue_id).map_or(UNRESOLVED, |q| q.slot()),
+            queue_slot: self
+                .broker
+                .queues
+                .find(&self.topic.name, self.queue_id)
+                .map_or(UNRESOLVED, |q| q.slot()),
             queue_id: self.queue_id,
             tags_code: queue_tags_code(&self.topic.name, &known, 0, &DelayLevels::none()),
             joined: part.joined,

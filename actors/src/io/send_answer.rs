@@ -17,31 +17,40 @@ const REFUSED: &str = "service not available now, maybe disk full or the store h
                        broker's log";
 
 /// Writes the answers of a batch.
-pub fn write(out: &mut Vec<u8>, identity: &Identity, answer: &Answer<SendContext>) {
+pub fn write(out: &mut Vec<u8>, identity: &Identity, answer: &Answer<SendContext>, ids: &mut Vec<u8>) {
     for reply in &answer.batch.context.replies {
         match answer.outcome {
-            Outcome::Stored => write_stored(out, identity, reply, answer),
+            Outcome::Stored => write_stored(out, identity, reply, answer, ids),
             outcome => write_refusal(out, identity, reply, outcome),
         }
     }
 }
 
-fn write_stored(out: &mut Vec<u8>, identity: &Identity, reply: &SendReply, answer: &Answer<SendContext>) {
+fn write_stored(
+    out: &mut Vec<u8>,
+    identity: &Identity,
+    reply: &SendReply,
+    answer: &Answer<SendContext>,
+    ids: &mut Vec<u8>,
+) {
     if reply.oneway {
         return;
     }
     let first = reply.first as usize;
-    let Some(records) = answer.batch.records.get(first..first + reply.records as usize) else { return };
+    let Some(records) = answer.batch.records.get(first..first + reply.records as usize) else {
+        return;
+    };
     let Some(head) = records.first() else { return };
-    let mut ids = smallvec::SmallVec::<[u8; 64]>::new();
-    let mut hex = Vec::new();
+    ids.clear();
     for record in records {
         if !ids.is_empty() {
             ids.push(b',');
         }
-        hex.clear();
-        OffsetMessageId { host: identity.store_host, physical_offset: record.physical_offset.0 }.write_hex(&mut hex);
-        ids.extend_from_slice(&hex);
+        OffsetMessageId {
+            host: identity.store_host,
+            physical_offset: record.physical_offset.0,
+        }
+        .write_hex(ids);
     }
     let written = response::write(
         out,
@@ -49,7 +58,7 @@ fn write_stored(out: &mut Vec<u8>, identity: &Identity, reply: &SendReply, answe
         ResponseHead::new(ResponseCode::SUCCESS, reply.opaque),
         None,
         |fields| {
-            fields.text("msgId", std::str::from_utf8(&ids).unwrap_or_default());
+            fields.text("msgId", std::str::from_utf8(ids).unwrap_or_default());
             fields.number("queueId", i64::from(reply.queue_id));
             fields.number("queueOffset", i64::try_from(head.queue_offset.0).unwrap_or(i64::MAX));
             traces(identity, fields);
@@ -82,7 +91,14 @@ pub fn write_error(out: &mut Vec<u8>, identity: &Identity, reply: &SendReply, co
         return;
     }
     let head = ResponseHead::new(code, reply.opaque);
-    let written = response::write(out, reply.codec, head, Some(remark), |fields| traces(identity, fields), 0);
+    let written = response::write(
+        out,
+        reply.codec,
+        head,
+        Some(remark),
+        |fields| traces(identity, fields),
+        0,
+    );
     if let Err(error) = written {
         tracing::error!(%error, "a refusal of a send does not fit a frame");
     }

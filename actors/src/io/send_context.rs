@@ -46,7 +46,12 @@ impl SendContext {
     /// The senders of a batch that begins now.
     #[must_use]
     pub fn new(peer: PeerKey, lost: Recipient<Lost>) -> Self {
-        Self { peer, replies: SmallVec::new(), bytes: 0, lost: Some(lost) }
+        Self {
+            peer,
+            replies: SmallVec::new(),
+            bytes: 0,
+            lost: Some(lost),
+        }
     }
 
     /// The outcome is known and will be told.
@@ -56,11 +61,19 @@ impl SendContext {
 }
 
 impl Drop for SendContext {
-    #[expect(clippy::disallowed_methods, reason = "one message for each batch, bounded by the budget of its bytes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one message for each batch, bounded by the budget of its bytes"
+    )]
     fn drop(&mut self) {
         if let Some(lost) = self.lost.take() {
             let replies = std::mem::take(&mut self.replies);
-            lost.do_send(Lost { peer: self.peer, replies, bytes: self.bytes, outcome: Outcome::Unknown });
+            lost.do_send(Lost {
+                peer: self.peer,
+                replies,
+                bytes: self.bytes,
+                outcome: Outcome::Unknown,
+            });
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::group::GroupView;
 use crate::hold::actor::Park;
 use crate::metrics::Metrics;
 use crate::peer::PeerKey;
-use crate::rebalance::SubscriptionView;
+use crate::rebalance::MembershipView;
 use crate::router::Router;
 use crate::topic::TopicView;
 
@@ -38,8 +38,8 @@ pub struct BrokerSide {
     pub topics: TopicView,
     /// The consumer groups' settings.
     pub groups: GroupView,
-    /// The consumer groups' subscriptions.
-    pub subscriptions: SubscriptionView,
+    /// Who is online, and what it subscribes to.
+    pub membership: MembershipView,
     /// The commit log.
     pub log: Arc<LogView>,
     /// The consume queues.

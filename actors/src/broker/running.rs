@@ -1,0 +1,303 @@
+//! A system that runs: how it comes up, and how it goes down in order.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Recipient};
+use cuemq_storage::marker;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::children::{Ground, Shared};
+use super::system::{BrokerSystem, Draw, HealthOf, SharedNursery, Summary, with_nursery};
+use super::wiring::{Pending, Wiring};
+use super::{Seams, Services, SystemError, store};
+use crate::commit_log::{SendGate, Settle};
+use crate::config::BrokerConfig;
+use crate::io::budget::Budget;
+use crate::io::egress::{CloseAll, Serve};
+use crate::io::identity::Identity;
+use crate::listener::{BindError, ConnectionLimit, Listener, ListenerParts, Ports};
+use crate::metrics::Metrics;
+use crate::namesrv::Settings;
+use crate::placement::Thread;
+use crate::registrar::{RegisterNow, Unregister};
+use crate::supervise::{ChildSpec, Health, Nursery};
+
+/// How long name servers may take to hear that the broker goes.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How long connections may take to get what is owed to them.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long all children may take to end.
+const STOP: Duration = Duration::from_secs(30);
+
+/// A running system.
+pub struct Running {
+    /// Where the name server listens.
+    pub name_server: Option<SocketAddr>,
+    /// Where the broker listens.
+    pub broker: Option<SocketAddr>,
+    /// Its counters.
+    pub metrics: Arc<Metrics>,
+    system: Addr<BrokerSystem>,
+    nursery: SharedNursery,
+    wiring: Wiring,
+    limits: Vec<Arc<ConnectionLimit>>,
+    closing: Option<Closing>,
+}
+
+/// What is needed to leave the store in order.
+struct Closing {
+    shared: Shared,
+    seams: Seams,
+    _lock: Box<dyn cuemq_storage::disk::DiskLock>,
+}
+
+/// The ports of a service, bound and not yet served.
+struct Door {
+    address: SocketAddr,
+    limit: Arc<ConnectionLimit>,
+}
+
+/// Brings a system up. When this returns, sends are accepted.
+///
+/// # Errors
+/// When something given is wrong, taken or damaged; nothing is left running.
+pub async fn start(mut config: BrokerConfig, services: Services, seams: Seams) -> Result<Running, SystemError> {
+    let nursery: SharedNursery = Arc::new(Mutex::new(None));
+    let system = BrokerSystem::new(Arc::clone(&nursery)).start();
+    let reports = system.clone().recipient();
+    let (placement, clock) = (seams.placement.clone(), Arc::clone(&seams.clock));
+    let list = Nursery::new("broker", placement, clock, seams.faults.clone(), reports);
+    *nursery.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(list);
+    let metrics = Arc::new(Metrics::default());
+    let (open, opened) = watch::channel(None);
+    let opening = Opening {
+        config: &config,
+        seams: &seams,
+        nursery: &nursery,
+        metrics: &metrics,
+        opened,
+    };
+    let name_server = match services.name_server {
+        true => Some(
+            opening
+                .bind(
+                    Ports::NameServer,
+                    "listener of the name server",
+                    config.name_server_port,
+                )
+                .await?,
+        ),
+        false => None,
+    };
+    let broker = match services.broker {
+        true => Some(
+            opening
+                .bind(Ports::Broker, "listener of the broker", config.port)
+                .await?,
+        ),
+        false => None,
+    };
+    if let (Some(door), true) = (&name_server, services.broker) {
+        // Reached by the address that is listened on, whatever is announced.
+        config.name_servers.push(reachable(door.address).to_string());
+    }
+    let store = match services.broker {
+        true => Some(store::open(&seams.disk, &config)?),
+        false => None,
+    };
+    let port = broker.as_ref().map_or(0, |door| door.address.port());
+    let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
+    let ground = ground(config, &seams, &nursery, &metrics, port, segment_bytes);
+    let mut lock = None;
+    let store = store.map(|mut store| {
+        lock = store.lock.take();
+        let gate = Arc::new(SendGate::new(
+            Arc::clone(&store.view),
+            ground.config.accept_sends_from_ms,
+        ));
+        let shared = Shared {
+            layout: store.layout.clone(),
+            view: Arc::clone(&store.view),
+            directory: Arc::clone(&store.directory),
+            gate,
+            segment_bytes: store.segment_bytes,
+        };
+        (store, shared)
+    });
+    let closing = store.as_ref().map(|(_, shared)| shared.clone()).zip(lock);
+    let settings = name_server.as_ref().map(|door| Settings {
+        listen_port: door.address.port(),
+        kv_config_path: ground.config.kv_config_path().display().to_string(),
+        order_message_enable: ground.config.order_messages,
+    });
+    let wiring = ground.start_all(store, settings);
+    let all_up = with_nursery(&nursery, Nursery::all_up);
+    if let Some(all_up) = all_up {
+        all_up.await?;
+    }
+    let serve: Vec<Recipient<Serve>> = wiring.egress.iter().map(|egress| egress.clone().recipient()).collect();
+    // From here on connections are served; those that came before wait in the kernel.
+    let _ = open.send(Some(serve));
+    if let Some(broker) = &wiring.broker {
+        // A name server that is not there yet is told again soon.
+        let _ = broker.registrar.send(RegisterNow).await;
+    }
+    Ok(Running {
+        name_server: name_server.as_ref().map(|door| door.address),
+        broker: broker.as_ref().map(|door| door.address),
+        metrics,
+        system,
+        nursery,
+        wiring,
+        limits: [name_server, broker]
+            .into_iter()
+            .flatten()
+            .map(|door| door.limit)
+            .collect(),
+        closing: closing.map(|(shared, lock)| Closing {
+            shared,
+            seams,
+            _lock: lock,
+        }),
+    })
+}
+
+fn ground(
+    config: BrokerConfig,
+    seams: &Seams,
+    nursery: &SharedNursery,
+    metrics: &Arc<Metrics>,
+    port: u16,
+    segment_bytes: u64,
+) -> Ground {
+    let identity = Arc::new(Identity::new(&config, port, segment_bytes));
+    let budget = Arc::new(Budget::new(config.in_flight_bytes));
+    Ground {
+        config: Arc::new(config),
+        seams: seams.clone(),
+        identity,
+        metrics: Arc::clone(metrics),
+        budget,
+        nursery: Arc::clone(nursery),
+        wiring: Pending::default(),
+        topics: crate::topic::TopicView::new(),
+        groups: crate::group::GroupView::new(),
+        membership: crate::rebalance::MembershipView::new(),
+    }
+}
+
+/// An address to connect to for what listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What binding needs.
+struct Opening<'a> {
+    config: &'a BrokerConfig,
+    seams: &'a Seams,
+    nursery: &'a SharedNursery,
+    metrics: &'a Arc<Metrics>,
+    opened: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
+}
+
+impl Opening<'_> {
+    async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
+        let (bound, mut binding) = mpsc::unbounded_channel();
+        let limit = ConnectionLimit::new(self.config.connections_max);
+        let address = SocketAddr::new(self.config.listen, port);
+        let parts = ListenerParts {
+            net: Arc::clone(&self.seams.net),
+            ports,
+            address,
+            egress: self.opened.clone(),
+            limit: Arc::clone(&limit),
+            metrics: Arc::clone(self.metrics),
+            bound,
+        };
+        let spec = ChildSpec::new(name, Thread::Io(0));
+        with_nursery(self.nursery, |nursery| {
+            let mut parts = Some(parts.clone());
+            let again = parts.clone();
+            nursery.start(spec, move |_| {
+                Ok(Listener::new(parts.take().or(again.clone()).ok_or("no ports")?))
+            })
+        });
+        drop(parts);
+        match binding.recv().await {
+            Some(Ok(address)) => Ok(Door { address, limit }),
+            Some(Err(error)) => Err(error),
+            None => Err(BindError {
+                address,
+                source: std::io::ErrorKind::BrokenPipe.into(),
+            }),
+        }
+    }
+}
+
+impl Running {
+    /// The tree of actors as it is now.
+    pub async fn tree(&self) -> String {
+        self.system.send(Draw).await.unwrap_or_default()
+    }
+
+    /// How a child is, by its name.
+    pub async fn health_of(&self, name: &str) -> Option<Health> {
+        self.system.send(HealthOf(name.to_owned())).await.ok().flatten()
+    }
+
+    /// How all children are, and how often one was built anew.
+    pub async fn summary(&self) -> (Health, u64) {
+        self.system.send(Summary).await.unwrap_or((Health::Failed, 0))
+    }
+
+    /// Ends the system in order: the name servers hear of it, what is in flight is answered, everything is flushed, the
+    /// checkpoint is written, the abort file goes.
+    ///
+    /// # Errors
+    /// When something did not end in time or could not be written; the next start recovers the store.
+    pub async fn stop(self) -> Result<(), SystemError> {
+        if let Some(broker) = &self.wiring.broker {
+            let farewell = tokio::time::timeout(FAREWELL, broker.registrar.send(Unregister)).await;
+            if farewell.is_err() {
+                tracing::warn!("a name server does not hear that the broker goes; it will notice");
+            }
+        }
+        if let Some(closing) = &self.closing {
+            closing.shared.gate.stop();
+        }
+        let mut settled = true;
+        if let Some(broker) = &self.wiring.broker {
+            let (done, waited) = oneshot::channel();
+            settled = broker.log.send(Settle { done }).await.is_ok()
+                && matches!(tokio::time::timeout(DRAIN, waited).await, Ok(Ok(())));
+        }
+        for egress in &self.wiring.egress {
+            let _ = egress.send(CloseAll).await;
+        }
+        for limit in &self.limits {
+            let _ = tokio::time::timeout(DRAIN, limit.drained()).await;
+        }
+        drop(self.wiring);
+        let stopping = with_nursery(&self.nursery, |nursery| nursery.stop_all(STOP));
+        if let Some(stopping) = stopping {
+            stopping.await?;
+        }
+        let Some(closing) = self.closing else { return Ok(()) };
+        let view = &closing.shared.view;
+        if !settled || view.is_poisoned() || view.confirmed() != view.visible() {
+            let (confirmed, visible) = (view.confirmed(), view.visible());
+            tracing::error!(settled, poisoned = view.is_poisoned(), %confirmed, %visible, "not everything is on disk");
+            return Err(SystemError::NotClosed);
+        }
+        marker::mark_clean(closing.seams.disk.as_ref(), &closing.shared.layout.root)?;
+        Ok(())
+    }
+}

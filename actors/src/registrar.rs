@@ -1,0 +1,203 @@
+//! Registers the broker with every name server: at the start, every 30 s, and at once when a topic is made, before its
+//! sender is answered, so that the topic can be found by whoever hears of it (`BrokerOuterAPI` in Java).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
+use cuemq_net::body::{Body, RegisterBrokerBody, TopicConfigTable};
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::dialect::Style;
+use cuemq_net::transport::call::{Caller, Settings, over};
+use cuemq_storage::hash::Map;
+use futures_util::FutureExt;
+
+use crate::io::identity::Identity;
+use crate::net::Net;
+use crate::supervise::Context;
+use crate::topic::actor::{ExportTopics, TopicsChanged};
+
+/// How long one name server may take (`registerBrokerTimeoutMills`).
+const TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a name server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Register now; how many name servers know the broker then. From `BrokerSystem`, once.
+#[derive(Message, Debug)]
+#[rtype(result = "usize")]
+pub struct RegisterNow;
+
+/// Tell every name server that the broker goes. From `BrokerSystem`, once.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Unregister;
+
+/// What a registrar works with.
+#[derive(Clone)]
+pub struct RegistrarParts {
+    /// The network.
+    pub net: Arc<dyn Net>,
+    /// The name servers, as `host:port`.
+    pub name_servers: Vec<String>,
+    /// Who the broker is.
+    pub identity: Arc<Identity>,
+    /// Tells the topics.
+    pub topics: Recipient<ExportTopics>,
+    /// How often to register.
+    pub interval: Duration,
+}
+
+/// The actor.
+pub struct Registrar {
+    parts: RegistrarParts,
+    links: Links,
+}
+
+/// The connections to the name servers, by their names.
+type Links = Rc<RefCell<Map<String, Caller>>>;
+
+impl Registrar {
+    /// A registrar without connections.
+    #[must_use]
+    pub fn new(parts: RegistrarParts) -> Self {
+        Self {
+            parts,
+            links: Links::default(),
+        }
+    }
+
+    /// Registers with the topics as they are now.
+    fn register(&self) -> impl Future<Output = usize> + use<> {
+        let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
+        async move {
+            match parts.topics.send(ExportTopics).await {
+                Ok(topics) => parts.register(&links, topics).await,
+                Err(_) => 0,
+            }
+        }
+    }
+}
+
+impl RegistrarParts {
+    async fn register(&self, links: &Links, topics: TopicConfigTable) -> usize {
+        let body = RegisterBrokerBody {
+            filter_server_list: Some(Vec::new()),
+            topics,
+        };
+        let request = self
+            .about_us(RequestCode::REGISTER_BROKER)
+            .with_field("haServerAddr", self.identity.store_host)
+            .with_field("compressed", false)
+            .with_field("bodyCrc32", 0)
+            .with_body(body.encode(Style::Fastjson));
+        self.tell_all(links, &request).await
+    }
+
+    fn about_us(&self, code: RequestCode) -> Command {
+        Command::request(code)
+            .with_field("brokerName", &self.identity.broker_name)
+            .with_field("brokerAddr", self.identity.store_host)
+            .with_field("clusterName", &self.identity.cluster_name)
+            .with_field("brokerId", self.identity.broker_id)
+    }
+
+    /// Sends a request to every name server at once; how many took it.
+    async fn tell_all(&self, links: &Links, request: &Command) -> usize {
+        let calls = self.name_servers.iter().map(|server| self.tell(links, server, request));
+        let told = futures_util::future::join_all(calls).await;
+        told.into_iter().filter(|taken| *taken).count()
+    }
+
+    async fn tell(&self, links: &Links, server: &str, request: &Command) -> bool {
+        let answer = match self.link(links, server).await {
+            Ok(caller) => caller
+                .request(request, TIMEOUT)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) if answer.code == ResponseCode::SUCCESS.0 => true,
+            Ok(answer) => {
+                tracing::warn!(server, code = answer.code, remark = ?answer.remark, "a name server refuses the broker");
+                false
+            }
+            Err(error) => {
+                links.borrow_mut().remove(server);
+                tracing::warn!(
+                    server,
+                    error,
+                    "a name server cannot be told about the broker; tried again soon"
+                );
+                false
+            }
+        }
+    }
+
+    async fn link(&self, links: &Links, server: &str) -> Result<Caller, String> {
+        if let Some(caller) = links.borrow().get(server).filter(|caller| !caller.is_closed()) {
+            return Ok(caller.clone());
+        }
+        let connecting = async {
+            let addresses = self.net.resolve(server).await?;
+            let address = addresses.first().copied().ok_or(std::io::ErrorKind::NotFound)?;
+            self.net.connect(address).await
+        };
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| error.to_string())?,
+            Err(_) => return Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())),
+        };
+        let (caller, _, driver) = over(stream, Settings::default());
+        drop(actix_rt::spawn(async move {
+            if let Err(error) = driver.run().await {
+                tracing::debug!(%error, "the connection to a name server has ended");
+            }
+        }));
+        links.borrow_mut().insert(server.to_owned(), caller.clone());
+        Ok(caller)
+    }
+}
+
+impl Actor for Registrar {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.parts.interval, |registrar, ctx| {
+            let registering = registrar.register();
+            ctx.spawn(registering.map(|_| ()).into_actor(registrar));
+        });
+    }
+}
+
+impl Handler<RegisterNow> for Registrar {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: RegisterNow, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.register())
+    }
+}
+
+impl Handler<TopicsChanged> for Registrar {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, changed: TopicsChanged, _: &mut Self::Context) -> Self::Result {
+        let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
+        // A name server that cannot be reached hears of it at the next registration.
+        Box::pin(async move { parts.register(&links, changed.table.as_ref().clone()).await }.map(|_| ()))
+    }
+}
+
+impl Handler<Unregister> for Registrar {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Unregister, _: &mut Self::Context) -> Self::Result {
+        let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
+        Box::pin(async move {
+            let request = parts.about_us(RequestCode::UNREGISTER_BROKER);
+            parts.tell_all(&links, &request).await;
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! Hands everything that is neither a send nor a pull to the actor whose business it is, and brings the answer back. None of
+//! it waits behind a send.
+
+mod broker_requests;
+mod runtime_info;
+mod wanted;
+
+use actix::Recipient;
+use bytes::Bytes;
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::frame::HeaderCodec;
+use cuemq_net::header::HeaderView;
+use cuemq_net::request::PullHeader;
+use cuemq_storage::clock::Clock;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::group::actor::FindOrCreateGroup;
+use crate::hold::actor::Forget;
+use crate::io::connection::send_command;
+use crate::io::egress::Door;
+use crate::io::peer_table::{Again, Peer};
+use crate::io::send_answer;
+use crate::io::send_context::SendReply;
+use crate::io::state::IoState;
+use crate::namesrv::{NameServerRequest, PeerClosed};
+use crate::offset::Commit;
+use crate::offset::actor::{CommitOffsets, FindOffset};
+use crate::peer::PeerKey;
+use crate::rebalance::actor::{Heartbeat, PeerClosed as MemberClosed, Unregister};
+use crate::table_file::ChangeError;
+use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend};
+
+pub use wanted::TopicWanted;
+
+/// The actors behind the broker's requests.
+pub struct BrokerActors {
+    /// Owns the topics: makes one on its first message.
+    pub create_on_send: Recipient<CreateTopicOnSend>,
+    /// Makes a group's topic of dead letters.
+    pub create_dead_letters: Recipient<CreateDeadLetterTopic>,
+    /// Owns the groups.
+    pub groups: Recipient<FindOrCreateGroup>,
+    /// Whether the first use makes a group.
+    pub auto_create_group: bool,
+    /// Owns the consumer offsets.
+    pub commit: Recipient<CommitOffsets>,
+    /// Tells them.
+    pub offsets: Recipient<FindOffset>,
+    /// Owns the membership.
+    pub heartbeat: Recipient<Heartbeat>,
+    /// Hears who leaves.
+    pub leave: Recipient<Unregister>,
+    /// Hears who is gone.
+    pub gone: Recipient<MemberClosed>,
+    /// This thread's hold.
+    pub forget: Recipient<Forget>,
+}
+
+/// One I/O thread's way to the other actors.
+pub struct Router {
+    broker: Option<BrokerActors>,
+    name_server: Option<(Recipient<NameServerRequest>, Recipient<PeerClosed>)>,
+}
+
+impl Router {
+    /// A router to what runs in this process.
+    #[must_use]
+    pub fn new(
+        broker: Option<BrokerActors>,
+        name_server: Option<(Recipient<NameServerRequest>, Recipient<PeerClosed>)>,
+    ) -> Self {
+        Self { broker, name_server }
+    }
+
+    /// The monotonic clock in milliseconds, by which deadlines are kept.
+    #[must_use]
+    pub fn monotonic_ms(clock: &dyn Clock) -> u64 {
+        u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes a request from a connection.
+    pub fn take(
+        &self,
+        io: &Rc<IoState>,
+        peer: &Rc<Peer>,
+        door: Door,
+        view: &HeaderView<'_>,
+        codec: HeaderCodec,
+        body: &[u8],
+    ) {
+        let request = Command::from_view(codec, view, Bytes::copy_from_slice(body));
+        let (io, peer) = (Rc::clone(io), Rc::clone(peer));
+        peer.controls.set(peer.controls.get() + 1);
+        drop(actix_rt::spawn(async move {
+            let answer = match door {
+                Door::NameServer => io.router.ask_name_server(&peer, request.clone()).await,
+                Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request).await,
+            };
+            peer.controls.set(peer.controls.get().saturating_sub(1));
+            match answer {
+                Some(answer) if !request.is_oneway() => send_command(&peer, &answer),
+                _ => peer.wake(),
+            }
+        }));
+    }
+
+    async fn ask_name_server(&self, peer: &Peer, request: Command) -> Option<Command> {
+        let refusal = Command::response_to(&request, ResponseCode::SYSTEM_ERROR);
+        let Some((name_server, _)) = &self.name_server else {
+            return Some(refusal);
+        };
+        match name_server
+            .send(NameServerRequest {
+                peer: peer.key,
+                command: request,
+            })
+            .await
+        {
+            Ok(answer) => Some(answer),
+            Err(error) => Some(refusal.with_remark(format!("the name server is starting anew, ask again: {error}"))),
+        }
+    }
+
+    fn broker(&self) -> Option<&BrokerActors> {
+        self.broker.as_ref()
+    }
+
+    /// A client has answered a request of ours; the ones that this broker sends are oneway.
+    pub fn answered(&self, peer: PeerKey, view: &HeaderView<'_>) {
+        tracing::debug!(
+            ?peer,
+            code = view.code,
+            opaque = view.opaque,
+            "an answer that nobody waits for"
+        );
+    }
+
+    /// A connection has ended.
+    #[expect(clippy::disallowed_methods, reason = "once for each connection")]
+    pub fn peer_closed(&self, peer: &Peer, door: Door) {
+        let is_member = peer.kept.borrow().is_some();
+        let peer = peer.key;
+        match (door, &self.broker, &self.name_server) {
+            (Door::NameServer, _, Some((_, closed))) => closed.do_send(PeerClosed { peer }),
+            (Door::Broker | Door::Fast, Some(broker), _) => {
+                broker.forget.do_send(Forget(peer));
+                if is_member {
+                    broker.gone.do_send(MemberClosed(peer));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Commits an offset that came with a pull.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one for each pull, which its connection bounds"
+    )]
+    pub fn commit_with_pull(&self, header: &PullHeader<'_>) {
+        if let Some(broker) = &self.broker {
+            let commit = Commit {
+                group: Arc::from(header.consumer_group),
+                topic: Arc::from(header.topic),
+                queue_id: header.queue_id,
+                consumer_offset: header.commit_offset,
+            };
+            broker.commit.do_send(CommitOffsets { commits: vec![commit] });
+        }
+    }
+
+    /// Has a group made on its first use; whether it will be. The pull that uses it goes on with the settings that it will
+    /// have.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one for each pull, which its connection bounds"
+    )]
+    pub fn make_group(&self, group: &str) -> bool {
+        let Some(broker) = self.broker.as_ref().filter(|broker| broker.auto_create_group) else {
+            return false;
+        };
+        broker.groups.do_send(FindOrCreateGroup {
+            group: Arc::from(group),
+        });
+        true
+    }
+
+    /// Has a topic made, which the name servers know before it is answered, and lets the send that wanted it be tried again.
+    pub fn make_topic(&self, io: &Rc<IoState>, peer: &Rc<Peer>, wanted: TopicWanted, reply: SendReply, frame: Vec<u8>) {
+        let (io, peer) = (Rc::clone(io), Rc::clone(peer));
+        drop(actix_rt::spawn(async move {
+            match io.router.make(wanted).await {
+                // The connection counts the request as under way until it has taken it up again.
+                Ok(()) => peer.again.borrow_mut().push_back(Again::Frame(frame)),
+                Err((code, remark)) => {
+                    peer.controls.set(peer.controls.get().saturating_sub(1));
+                    let identity = &io.identity;
+                    peer.outbox
+                        .borrow_mut()
+                        .append(|out| send_answer::write_error(out, identity, &reply, code, &remark));
+                }
+            }
+            peer.wake();
+        }));
+    }
+
+    async fn make(&self, wanted: TopicWanted) -> Result<(), (ResponseCode, String)> {
+        let unavailable = |error: String| (ResponseCode::SYSTEM_ERROR, error);
+        let broker = self
+            .broker()
+            .ok_or_else(|| unavailable("no broker runs here".to_owned()))?;
+        let made = match wanted {
+            TopicWanted::OnSend(create) => broker.create_on_send.send(create).await,
+            TopicWanted::DeadLetters { group } => {
+                broker
+                    .create_dead_letters
+                    .send(CreateDeadLetterTopic {
+                        group: Arc::from(group),
+                    })
+                    .await
+            }
+        };
+        match made {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(ChangeError::Refused(refused))) => Err((refused.code(), refused.to_string())),
+            Ok(Err(error)) => Err(unavailable(error.to_string())),
+            Err(error) => Err(unavailable(format!(
+                "the topics' owner is starting anew, send again: {error}"
+            ))),
+        }
+    }
+
+    /// The answer to a code that is not served.
+    fn not_supported(request: &Command) -> Command {
+        let name = RequestCode(request.code).name().unwrap_or("unknown");
+        Command::response_to(request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
+            .with_remark(format!(" request type {} not supported ({name})", request.code))
+    }
+}

@@ -1,0 +1,229 @@
+//! The broker's requests beside sends and pulls: heartbeats, membership, consumer offsets, positions in queues
+//! (`ClientManageProcessor`, `ConsumerManageProcessor` and the queue part of `AdminBrokerProcessor` in Java).
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cuemq_net::body::{Body, ConsumerList, HeartbeatData};
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::dialect::Style;
+use cuemq_net::language::Language;
+use cuemq_net::message::record::Record;
+use cuemq_net::request;
+use cuemq_storage::consume_queue::offset_by_time;
+use cuemq_storage::position::{PhysicalOffset, QueueOffset};
+use cuemq_storage::queue_directory::QueueHandle;
+
+use super::{BrokerActors, Router, runtime_info};
+use crate::io::egress::Door;
+use crate::io::peer_table::Peer;
+use crate::io::state::{BrokerSide, IoState};
+use crate::offset::Commit;
+use crate::offset::StartingPoint;
+use crate::offset::actor::{CommitOffsets, FindOffset};
+use crate::rebalance::Client;
+use crate::rebalance::actor::{Heartbeat, Unregister};
+
+/// An answer with a code other than success.
+type Refusal = (ResponseCode, String);
+
+/// What a request needs.
+struct Asked<'a> {
+    side: &'a BrokerSide,
+    actors: &'a BrokerActors,
+    peer: &'a Rc<Peer>,
+    request: &'a Command,
+}
+
+/// The answer to a request; `None` for one that must not be answered.
+pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, request: &Command) -> Option<Command> {
+    let (Some(side), Some(actors)) = (&io.broker, io.router.broker()) else {
+        return Some(Router::not_supported(request));
+    };
+    let asked = Asked {
+        side,
+        actors,
+        peer,
+        request,
+    };
+    let answered = match RequestCode(request.code) {
+        RequestCode::HEART_BEAT => asked.heartbeat().await,
+        RequestCode::UNREGISTER_CLIENT => asked.unregister().await,
+        RequestCode::GET_CONSUMER_LIST_BY_GROUP => asked.consumer_list(),
+        RequestCode::UPDATE_CONSUMER_OFFSET => asked.commit().await,
+        RequestCode::QUERY_CONSUMER_OFFSET => asked.query_offset().await,
+        RequestCode::GET_MAX_OFFSET => asked.max_offset(),
+        RequestCode::GET_MIN_OFFSET => asked.min_offset(),
+        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => asked.search_offset(),
+        RequestCode::GET_EARLIEST_MSG_STORETIME => asked.earliest_store_time(),
+        RequestCode::GET_BROKER_RUNTIME_INFO => Ok(asked.success().with_body(runtime_info::body(io, side))),
+        RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if door == Door::Fast => Err((
+            ResponseCode::SYSTEM_ERROR,
+            "pulls are served on the broker's own port, not on the fast one".to_owned(),
+        )),
+        _ => Ok(Router::not_supported(request)),
+    };
+    Some(answered.unwrap_or_else(|(code, remark)| Command::response_to(request, code).with_remark(remark)))
+}
+
+fn read<T>(read: Result<T, cuemq_net::error::FieldError>) -> Result<T, Refusal> {
+    read.map_err(|error| (ResponseCode::SYSTEM_ERROR, error.to_string()))
+}
+
+fn again(error: actix::MailboxError) -> Refusal {
+    (
+        ResponseCode::SYSTEM_ERROR,
+        format!("the owner of this is starting anew, ask again: {error}"),
+    )
+}
+
+impl Asked<'_> {
+    fn success(&self) -> Command {
+        Command::response_to(self.request, ResponseCode::SUCCESS)
+    }
+
+    fn with_offset(&self, offset: i64) -> Command {
+        self.success().with_field("offset", offset)
+    }
+
+    async fn heartbeat(&self) -> Result<Command, Refusal> {
+        let malformed = |error: cuemq_net::dialect::DialectError| (ResponseCode::SYSTEM_ERROR, error.to_string());
+        let data = HeartbeatData::decode(&self.request.body).map_err(malformed)?;
+        let client = Client {
+            client_id: Arc::from(data.client_id.as_str()),
+            address: Arc::from(self.peer.remote.to_string()),
+            language: self.request.language.unwrap_or(Language::Other),
+            version: self.request.version.0,
+        };
+        let heartbeat = Heartbeat {
+            peer: self.peer.key,
+            client,
+            data,
+        };
+        let heard = self.actors.heartbeat.send(heartbeat).await.map_err(again)?;
+        let kept = heard.map_err(|too_much| (ResponseCode::SYSTEM_ERROR, too_much.to_string()))?;
+        self.peer.kept.replace(Some(kept));
+        Ok(self.success())
+    }
+
+    async fn unregister(&self) -> Result<Command, Refusal> {
+        let header = read(request::Unregister::read(&self.request.view()))?;
+        let leave = Unregister {
+            peer: self.peer.key,
+            consumer_group: header.consumer_group.map(str::to_owned),
+            producer_group: header.producer_group.map(str::to_owned),
+        };
+        let kept = self.actors.leave.send(leave).await.map_err(again)?;
+        self.peer.kept.replace(kept);
+        Ok(self.success())
+    }
+
+    fn consumer_list(&self) -> Result<Command, Refusal> {
+        let header = read(request::ConsumerList::read(&self.request.view()))?;
+        let ids = self
+            .side
+            .membership
+            .with_consumer_group(header.consumer_group, |group| group.consumer_ids());
+        match ids {
+            Some(ids) if !ids.is_empty() => {
+                let consumer_id_list = ids.iter().map(ToString::to_string).collect();
+                Ok(self
+                    .success()
+                    .with_body(ConsumerList { consumer_id_list }.encode(Style::Fastjson)))
+            }
+            _ => Err((
+                ResponseCode::SYSTEM_ERROR,
+                format!("no consumer for this group, {}", header.consumer_group),
+            )),
+        }
+    }
+
+    async fn commit(&self) -> Result<Command, Refusal> {
+        let header = read(request::UpdateOffset::read(&self.request.view()))?;
+        let commit = Commit {
+            group: Arc::from(header.consumer_group),
+            topic: Arc::from(header.topic),
+            queue_id: header.queue_id,
+            consumer_offset: header.consumer_offset,
+        };
+        let committed = self
+            .actors
+            .commit
+            .send(CommitOffsets { commits: vec![commit] })
+            .await
+            .map_err(again)?;
+        committed.map_err(|bad| (ResponseCode::SYSTEM_ERROR, bad.to_string()))?;
+        Ok(self.success())
+    }
+
+    async fn query_offset(&self) -> Result<Command, Refusal> {
+        let header = read(request::QueryOffset::read(&self.request.view()))?;
+        let (group, topic) = (Arc::from(header.consumer_group), Arc::from(header.topic));
+        let query = FindOffset {
+            group,
+            topic,
+            queue_id: header.queue_id,
+        };
+        let stored = self.actors.offsets.send(query).await.map_err(again)?;
+        let queue_min_offset = self
+            .queue(header.topic, header.queue_id)
+            .map_or(0, |queue| signed(queue.view().min_offset()));
+        match StartingPoint::decide(stored, queue_min_offset, false) {
+            StartingPoint::Found(offset) => Ok(self.with_offset(offset)),
+            StartingPoint::NotFound => Err((ResponseCode::QUERY_NOT_FOUND, StartingPoint::NOT_FOUND.to_owned())),
+        }
+    }
+
+    fn queue(&self, topic: &str, queue_id: i32) -> Option<Arc<QueueHandle>> {
+        self.side.queues.find(topic, u32::try_from(queue_id).ok()?)
+    }
+
+    fn max_offset(&self) -> Result<Command, Refusal> {
+        let header = read(request::MaxOffset::read(&self.request.view()))?;
+        let queue = self.queue(header.topic, header.queue_id);
+        Ok(self.with_offset(queue.map_or(0, |queue| signed(queue.view().max_offset()))))
+    }
+
+    fn min_offset(&self) -> Result<Command, Refusal> {
+        let header = read(request::MinOffset::read(&self.request.view()))?;
+        let queue = self.queue(header.topic, header.queue_id);
+        Ok(self.with_offset(queue.map_or(0, |queue| signed(queue.view().min_offset()))))
+    }
+
+    fn search_offset(&self) -> Result<Command, Refusal> {
+        let header = read(request::SearchOffset::read(&self.request.view()))?;
+        let Some(queue) = self.queue(header.topic, header.queue_id) else {
+            return Ok(self.with_offset(0));
+        };
+        let minimum = self.side.log.minimum();
+        let found = offset_by_time(&queue.view(), header.timestamp, minimum, |at, size| {
+            self.store_time(at, size)
+        });
+        match found {
+            Ok(queue_offset) => Ok(self.with_offset(signed(queue_offset))),
+            Err(error) => Err((ResponseCode::SYSTEM_ERROR, error.to_string())),
+        }
+    }
+
+    fn earliest_store_time(&self) -> Result<Command, Refusal> {
+        let header = read(request::EarliestStoreTime::read(&self.request.view()))?;
+        let first = self.queue(header.topic, header.queue_id).and_then(|queue| {
+            let view = queue.view();
+            view.unit(view.min_offset()).ok().flatten()
+        });
+        let timestamp = first
+            .and_then(|unit| self.store_time(unit.physical_offset, unit.size))
+            .unwrap_or(-1);
+        Ok(self.success().with_field("timestamp", timestamp))
+    }
+
+    fn store_time(&self, at: PhysicalOffset, size: u32) -> Option<i64> {
+        let stored = |bytes: &[u8]| Record::parse(bytes).ok().map(|record| record.store_timestamp_ms());
+        self.side.log.read(at, size, stored).flatten()
+    }
+}
+
+fn signed(queue_offset: QueueOffset) -> i64 {
+    i64::try_from(queue_offset.0).unwrap_or(i64::MAX)
+}
