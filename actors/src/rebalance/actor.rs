@@ -13,7 +13,8 @@ use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
 use cuemq_net::body::HeartbeatData;
 use cuemq_storage::clock::Clock;
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{join_all, ready};
 
 use super::{Client, ConsumerGroup, Departure, Heard, Membership, MembershipView, PeerRecord, TooMuch};
 use crate::group::GroupView;
@@ -196,9 +197,21 @@ impl Rebalance {
     }
 }
 
+/// Whether a group's configuration lets its members be told.
+fn notifies(groups: &GroupView, group: &str) -> bool {
+    let switch = groups.with(group, |group| group.config.notify_consumer_ids_changed_enable);
+    switch.unwrap_or(true)
+}
+
+/// Makes what a heartbeat's groups lack.
+async fn make_all(neighbours: Neighbours, lacking: Vec<(Arc<str>, bool)>) {
+    let made = lacking.into_iter().map(|(group, unit)| make(&neighbours, group, unit));
+    join_all(made).await;
+}
+
 /// Makes a group and its retry topic, by whose route administrators find the group's brokers. What cannot be made is
 /// noted; the heartbeat counts all the same.
-async fn make(neighbours: Neighbours, group: Arc<str>, unit: bool) {
+async fn make(neighbours: &Neighbours, group: Arc<str>, unit: bool) {
     let Neighbours { groups, topics, .. } = neighbours;
     let config = match groups
         .send(FindOrCreateGroup {
@@ -272,28 +285,17 @@ impl Handler<Heartbeat> for Rebalance {
         let Heartbeat { peer, client, data } = heartbeat;
         let lacking = self.lacking(&data);
         let (groups, now_ms) = (&self.neighbours.group_view, self.now_ms());
-        let notifies = |group: &str| {
-            groups
-                .with(group, |group| group.config.notify_consumer_ids_changed_enable)
-                .unwrap_or(true)
-        };
-        let Heard { kept, changed } = match self.membership.heartbeat(peer, client, data, now_ms, notifies) {
-            Ok(heard) => heard,
-            Err(too_much) => return Box::pin(std::future::ready(Err(too_much))),
-        };
-        self.tell(changed, ctx);
-        let neighbours = (!lacking.is_empty()).then(|| self.neighbours.clone());
-        Box::pin(async move {
-            if let Some(neighbours) = neighbours {
-                join_all(
-                    lacking
-                        .into_iter()
-                        .map(|(group, unit)| make(neighbours.clone(), group, unit)),
-                )
-                .await;
+        let heard = self
+            .membership
+            .heartbeat(peer, client, data, now_ms, |group| notifies(groups, group));
+        match heard {
+            Ok(Heard { kept, changed }) => {
+                self.tell(changed, ctx);
+                let made = make_all(self.neighbours.clone(), lacking);
+                Box::pin(made.map(|()| Ok(kept)))
             }
-            Ok(kept)
-        })
+            Err(too_much) => Box::pin(ready(Err(too_much))),
+        }
     }
 }
 
@@ -302,13 +304,10 @@ impl Handler<Unregister> for Rebalance {
 
     fn handle(&mut self, leave: Unregister, ctx: &mut Self::Context) -> Self::Result {
         let groups = &self.neighbours.group_view;
-        let notifies = |group: &str| {
-            groups
-                .with(group, |group| group.config.notify_consumer_ids_changed_enable)
-                .unwrap_or(true)
-        };
         let (consumer, producer) = (leave.consumer_group.as_deref(), leave.producer_group.as_deref());
-        let Departure { kept, changed } = self.membership.unregister(leave.peer, consumer, producer, notifies);
+        let Departure { kept, changed } = self
+            .membership
+            .unregister(leave.peer, consumer, producer, |group| notifies(groups, group));
         self.tell(changed, ctx);
         kept
     }

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
+use actix::dev::RecipientRequest;
+use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient, ResponseFuture, WrapFuture};
 use cuemq_net::body::{TopicConfig, TopicConfigTable};
 use cuemq_storage::clock::Clock;
 
@@ -240,10 +241,10 @@ impl Handler<MarkOrderTopics> for Topics {
 }
 
 impl Handler<ExportTopics> for Topics {
-    type Result = actix::MessageResult<ExportTopics>;
+    type Result = MessageResult<ExportTopics>;
 
     fn handle(&mut self, _: ExportTopics, _: &mut Self::Context) -> Self::Result {
-        actix::MessageResult(self.table.export())
+        MessageResult(self.table.export())
     }
 }
 
@@ -259,18 +260,22 @@ impl Handler<Save> for Topics {
             return unsaved.settle(&Err(NotSaved::Failed(Arc::new(error))));
         }
         self.table.publish();
-        let Some(registrar) = &self.registrar else {
-            return unsaved.settle(&Ok(()));
-        };
-        let told = registrar.send(TopicsChanged { table: Arc::new(table) });
-        let answer = async move {
-            if let Err(error) = told.await {
-                tracing::warn!(%error, "name servers were not told of a changed topic");
-            }
-            unsaved.settle(&Ok(()));
-        };
-        ctx.spawn(answer.into_actor(self));
+        let told = self
+            .registrar
+            .as_ref()
+            .map(|registrar| registrar.send(TopicsChanged { table: Arc::new(table) }));
+        ctx.spawn(settle_when(told, unsaved).into_actor(self));
     }
+}
+
+/// Answers saved changes when the registrar has heard of them.
+async fn settle_when(told: Option<RecipientRequest<TopicsChanged>>, unsaved: Unsaved) {
+    if let Some(told) = told
+        && let Err(error) = told.await
+    {
+        tracing::warn!(%error, "name servers were not told of a changed topic");
+    }
+    unsaved.settle(&Ok(()));
 }
 
 #[cfg(test)]

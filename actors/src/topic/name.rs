@@ -39,7 +39,7 @@ pub enum Refusal {
     /// The name is empty or blank.
     #[error("The specified topic is blank.")]
     Blank,
-    /// The name is longer than [`MAX_NAME_LENGTH`].
+    /// The name is longer than 127 bytes.
     #[error("The specified topic is longer than topic max length.")]
     TooLong,
     /// The name has a character that is not allowed.
