@@ -5,6 +5,7 @@
 //! [`Running`]. Nothing here is on the path of a message.
 
 mod children;
+mod doors;
 mod running;
 mod store;
 mod system;

@@ -1,28 +1,33 @@
 //! A system that runs: how it comes up, and how it goes down in order.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Recipient};
+use cuemq_storage::disk::DiskLock;
 use cuemq_storage::marker;
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_util::future::OptionFuture;
+use tokio::sync::{oneshot, watch};
 
 use super::children::{Ground, Shared};
+use super::doors::{Doors, Opening, reachable};
 use super::system::{BrokerSystem, Draw, HealthOf, SharedNursery, Summary, with_nursery};
 use super::wiring::{Pending, Wiring};
 use super::{Seams, Services, SystemError, store};
-use crate::commit_log::{SendGate, Settle};
+use crate::commit_log::Settle;
 use crate::config::BrokerConfig;
+use crate::group::GroupView;
 use crate::io::budget::Budget;
 use crate::io::egress::{CloseAll, Serve};
 use crate::io::identity::Identity;
-use crate::listener::{BindError, ConnectionLimit, Listener, ListenerParts, Ports};
+use crate::listener::ConnectionLimit;
 use crate::metrics::Metrics;
 use crate::namesrv::Settings;
-use crate::placement::Thread;
+use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
-use crate::supervise::{ChildSpec, Health, Nursery};
+use crate::supervise::{Health, Nursery};
+use crate::topic::TopicView;
 
 /// How long name servers may take to hear that the broker goes.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -50,194 +55,127 @@ pub struct Running {
 struct Closing {
     shared: Shared,
     seams: Seams,
-    _lock: Box<dyn cuemq_storage::disk::DiskLock>,
-}
-
-/// The ports of a service, bound and not yet served.
-struct Door {
-    address: SocketAddr,
-    limit: Arc<ConnectionLimit>,
+    _lock: Box<dyn DiskLock>,
 }
 
 /// Brings a system up. When this returns, sends are accepted.
 ///
 /// # Errors
 /// When something given is wrong, taken or damaged; nothing is left running.
-pub async fn start(mut config: BrokerConfig, services: Services, seams: Seams) -> Result<Running, SystemError> {
+pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Result<Running, SystemError> {
     let nursery: SharedNursery = Arc::new(Mutex::new(None));
     let system = BrokerSystem::new(Arc::clone(&nursery)).start();
     let reports = system.clone().recipient();
     let (placement, clock) = (seams.placement.clone(), Arc::clone(&seams.clock));
     let list = Nursery::new("broker", placement, clock, seams.faults.clone(), reports);
-    *nursery.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(list);
-    let metrics = Arc::new(Metrics::default());
-    let (open, opened) = watch::channel(None);
-    let opening = Opening {
-        config: &config,
-        seams: &seams,
-        nursery: &nursery,
-        metrics: &metrics,
-        opened,
-    };
-    let name_server = match services.name_server {
-        true => Some(
-            opening
-                .bind(
-                    Ports::NameServer,
-                    "listener of the name server",
-                    config.name_server_port,
-                )
-                .await?,
-        ),
-        false => None,
-    };
-    let broker = match services.broker {
-        true => Some(
-            opening
-                .bind(Ports::Broker, "listener of the broker", config.port)
-                .await?,
-        ),
-        false => None,
-    };
-    if let (Some(door), true) = (&name_server, services.broker) {
-        // Reached by the address that is listened on, whatever is announced.
-        config.name_servers.push(reachable(door.address).to_string());
-    }
-    let store = match services.broker {
-        true => Some(store::open(&seams.disk, &config)?),
-        false => None,
-    };
-    let port = broker.as_ref().map_or(0, |door| door.address.port());
-    let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
-    let ground = ground(config, &seams, &nursery, &metrics, port, segment_bytes);
-    let mut lock = None;
-    let store = store.map(|mut store| {
-        lock = store.lock.take();
-        let gate = Arc::new(SendGate::new(
-            Arc::clone(&store.view),
-            ground.config.accept_sends_from_ms,
-        ));
-        let shared = Shared {
-            layout: store.layout.clone(),
-            view: Arc::clone(&store.view),
-            directory: Arc::clone(&store.directory),
-            gate,
-            segment_bytes: store.segment_bytes,
-        };
-        (store, shared)
-    });
-    let closing = store.as_ref().map(|(_, shared)| shared.clone()).zip(lock);
-    let settings = name_server.as_ref().map(|door| Settings {
-        listen_port: door.address.port(),
-        kv_config_path: ground.config.kv_config_path().display().to_string(),
-        order_message_enable: ground.config.order_messages,
-    });
-    let wiring = ground.start_all(store, settings);
-    let all_up = with_nursery(&nursery, Nursery::all_up);
-    if let Some(all_up) = all_up {
-        all_up.await?;
-    }
-    let serve: Vec<Recipient<Serve>> = wiring.egress.iter().map(|egress| egress.clone().recipient()).collect();
-    // From here on connections are served; those that came before wait in the kernel.
-    let _ = open.send(Some(serve));
-    if let Some(broker) = &wiring.broker {
-        // A name server that is not there yet is told again soon.
-        let _ = broker.registrar.send(RegisterNow).await;
-    }
-    Ok(Running {
-        name_server: name_server.as_ref().map(|door| door.address),
-        broker: broker.as_ref().map(|door| door.address),
-        metrics,
+    *nursery.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
+    let rising = Rising {
+        seams,
+        nursery: Arc::clone(&nursery),
+        metrics: Arc::default(),
         system,
-        nursery,
-        wiring,
-        limits: [name_server, broker]
-            .into_iter()
-            .flatten()
-            .map(|door| door.limit)
-            .collect(),
-        closing: closing.map(|(shared, lock)| Closing {
-            shared,
-            seams,
-            _lock: lock,
-        }),
-    })
-}
-
-fn ground(
-    config: BrokerConfig,
-    seams: &Seams,
-    nursery: &SharedNursery,
-    metrics: &Arc<Metrics>,
-    port: u16,
-    segment_bytes: u64,
-) -> Ground {
-    let identity = Arc::new(Identity::new(&config, port, segment_bytes));
-    let budget = Arc::new(Budget::new(config.in_flight_bytes));
-    Ground {
-        config: Arc::new(config),
-        seams: seams.clone(),
-        identity,
-        metrics: Arc::clone(metrics),
-        budget,
-        nursery: Arc::clone(nursery),
-        wiring: Pending::default(),
-        topics: crate::topic::TopicView::new(),
-        groups: crate::group::GroupView::new(),
-        membership: crate::rebalance::MembershipView::new(),
-    }
-}
-
-/// An address to connect to for what listens on `address`.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
     };
-    SocketAddr::new(ip, address.port())
+    let risen = rising.bring_up(config, services).await;
+    if risen.is_err() {
+        let stopping = with_nursery(&nursery, |nursery| nursery.stop_all(STOP));
+        if let Some(Err(error)) = OptionFuture::from(stopping).await {
+            tracing::warn!(%error, "what had been started did not end in time");
+        }
+    }
+    risen
 }
 
-/// What binding needs.
-struct Opening<'a> {
-    config: &'a BrokerConfig,
-    seams: &'a Seams,
-    nursery: &'a SharedNursery,
-    metrics: &'a Arc<Metrics>,
-    opened: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
+/// A system that is coming up.
+struct Rising {
+    seams: Seams,
+    nursery: SharedNursery,
+    metrics: Arc<Metrics>,
+    system: Addr<BrokerSystem>,
 }
 
-impl Opening<'_> {
-    async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
-        let (bound, mut binding) = mpsc::unbounded_channel();
-        let limit = ConnectionLimit::new(self.config.connections_max);
-        let address = SocketAddr::new(self.config.listen, port);
-        let parts = ListenerParts {
-            net: Arc::clone(&self.seams.net),
-            ports,
-            address,
-            egress: self.opened.clone(),
-            limit: Arc::clone(&limit),
-            metrics: Arc::clone(self.metrics),
-            bound,
+impl Rising {
+    async fn bring_up(self, mut config: BrokerConfig, services: Services) -> Result<Running, SystemError> {
+        let (open, opened) = watch::channel(None);
+        let opening = Opening {
+            config: &config,
+            seams: &self.seams,
+            nursery: &self.nursery,
+            metrics: &self.metrics,
+            opened,
         };
-        let spec = ChildSpec::new(name, Thread::Io(0));
-        with_nursery(self.nursery, |nursery| {
-            let mut parts = Some(parts.clone());
-            let again = parts.clone();
-            nursery.start(spec, move |_| {
-                Ok(Listener::new(parts.take().or(again.clone()).ok_or("no ports")?))
-            })
+        let doors = opening.bind_all(services).await?;
+        if let (Some(door), true) = (&doors.name_server, services.broker) {
+            // Reached by the address that is listened on, whatever is announced.
+            config.name_servers.push(reachable(door.address).to_string());
+        }
+        let mut store = match services.broker {
+            true => Some(store::open(&self.seams.disk, &config)?),
+            false => None,
+        };
+        let lock = store.as_mut().and_then(|store| store.lock.take());
+        let port = doors.broker.as_ref().map_or(0, |door| door.address.port());
+        let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
+        let ground = self.ground(config, port, segment_bytes);
+        let store = store.map(|store| {
+            let shared = Shared::new(&store, ground.config.accept_sends_from_ms);
+            (store, shared)
         });
-        drop(parts);
-        match binding.recv().await {
-            Some(Ok(address)) => Ok(Door { address, limit }),
-            Some(Err(error)) => Err(error),
-            None => Err(BindError {
-                address,
-                source: std::io::ErrorKind::BrokenPipe.into(),
+        let closing = store.as_ref().map(|(_, shared)| shared.clone()).zip(lock);
+        let settings = doors.name_server.as_ref().map(|door| Settings {
+            listen_port: door.address.port(),
+            kv_config_path: ground.config.kv_config_path().display().to_string(),
+            order_message_enable: ground.config.order_messages,
+        });
+        let wiring = ground.start_all(store, settings);
+        if let Some(all_up) = with_nursery(&self.nursery, Nursery::all_up) {
+            all_up.await?;
+        }
+        let serve: Vec<Recipient<Serve>> = wiring.egress.iter().map(|egress| egress.clone().recipient()).collect();
+        // From here on connections are served; those that came before wait in the kernel.
+        let _ = open.send(Some(serve));
+        if let Some(broker) = &wiring.broker {
+            // A name server that is not there yet is told again soon.
+            let _ = broker.registrar.send(RegisterNow).await;
+        }
+        Ok(self.into_running(doors, wiring, closing))
+    }
+
+    fn into_running(self, doors: Doors, wiring: Wiring, closing: Option<(Shared, Box<dyn DiskLock>)>) -> Running {
+        let Doors { name_server, broker } = doors;
+        Running {
+            name_server: name_server.as_ref().map(|door| door.address),
+            broker: broker.as_ref().map(|door| door.address),
+            metrics: self.metrics,
+            system: self.system,
+            nursery: self.nursery,
+            wiring,
+            limits: [name_server, broker]
+                .into_iter()
+                .flatten()
+                .map(|door| door.limit)
+                .collect(),
+            closing: closing.map(|(shared, lock)| Closing {
+                shared,
+                seams: self.seams,
+                _lock: lock,
             }),
+        }
+    }
+
+    fn ground(&self, config: BrokerConfig, port: u16, segment_bytes: u64) -> Ground {
+        let identity = Arc::new(Identity::new(&config, port, segment_bytes));
+        let budget = Arc::new(Budget::new(config.in_flight_bytes));
+        Ground {
+            config: Arc::new(config),
+            seams: self.seams.clone(),
+            identity,
+            metrics: Arc::clone(&self.metrics),
+            budget,
+            nursery: Arc::clone(&self.nursery),
+            wiring: Pending::default(),
+            topics: TopicView::new(),
+            groups: GroupView::new(),
+            membership: MembershipView::new(),
         }
     }
 }

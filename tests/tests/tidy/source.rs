@@ -6,8 +6,8 @@ use crate::{none, rust_files};
 const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 70;
 const HANDLER_LINES: usize = 20;
-/// How far above a `do_send` its reason may stand.
-const REASON_LINES: usize = 8;
+/// How many lines of attributes above a function are looked at.
+const ATTRIBUTE_LINES: usize = 6;
 const UNSAFE_FILE: &str = "storage/src/read_view.rs";
 
 #[test]
@@ -60,14 +60,18 @@ fn unsafe_code_is_in_the_read_view_alone() {
 }
 
 /// `do_send` ignores the bound of a mailbox, so whoever uses it says which other bound holds: by an
-/// `expect(clippy::disallowed_methods, reason = …)` or a comment `// do_send: …` just above.
+/// `expect(clippy::disallowed_methods, reason = …)` on the function, or a comment `// do_send: …` in it, above the call.
 #[test]
 fn every_do_send_names_the_bound_that_holds() {
     let mut offenders = Vec::new();
     for file in rust_files().into_iter().filter(|file| file.path.starts_with("actors/")) {
         let lines: Vec<&str> = file.text.lines().collect();
-        for (number, line) in blank(without_tests(&file.text)).lines().enumerate() {
-            let above = &lines[number.saturating_sub(REASON_LINES)..=number];
+        let code = blank(without_tests(&file.text));
+        let functions = functions(&code);
+        for (number, line) in code.lines().enumerate() {
+            let around = |f: &&Function| f.first_line <= number + 1 && number < f.last_line;
+            let first_line = functions.iter().filter(around).map(|f| f.first_line).max().unwrap_or(1);
+            let above = &lines[first_line.saturating_sub(ATTRIBUTE_LINES)..=number];
             let reason = |l: &&str| l.contains("clippy::disallowed_methods") || l.contains("// do_send: ");
             if line.contains(".do_send(") && !above.iter().any(reason) {
                 offenders.push(format!("{}:{}", file.path, number + 1));

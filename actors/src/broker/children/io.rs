@@ -1,0 +1,115 @@
+//! The factories of what each I/O thread has, and of the thread that reads cold data for them.
+
+use std::sync::Arc;
+
+use actix::{Addr, AsyncContext};
+
+use super::{Ground, Shared};
+use crate::broker::wiring::BrokerChildren;
+use crate::cold_reads::ColdReads;
+use crate::hold::actor::{Hold, HoldLimits};
+use crate::hold::queue_ends::Ends;
+use crate::io::egress::Egress;
+use crate::io::state::{BrokerSide, IoParts, IoState};
+use crate::placement::Thread;
+use crate::router::{BrokerActors, Router};
+use crate::supervise::ChildSpec;
+
+impl Ground {
+    pub(super) fn start_cold_reads(&self) -> Addr<ColdReads> {
+        let wiring = self.wiring.clone();
+        self.start(ChildSpec::new("cold reads", Thread::ColdReads), move |_| {
+            Ok(ColdReads::new(
+                wiring
+                    .wait()
+                    .egress
+                    .iter()
+                    .map(|egress| egress.clone().recipient())
+                    .collect(),
+            ))
+        })
+    }
+
+    pub(super) fn start_hold(&self, thread: u16, shared: &Shared) -> Addr<Hold> {
+        let (ground, directory) = (self.clone(), Arc::clone(&shared.directory));
+        self.start(
+            ChildSpec::new(format!("hold {thread}"), Thread::Io(thread)),
+            move |_| {
+                let egress = ground
+                    .wiring
+                    .wait()
+                    .egress
+                    .get(usize::from(thread))
+                    .cloned()
+                    .ok_or("no such I/O thread")?;
+                let ends = Box::new(Ends::new(Arc::clone(&directory)));
+                Ok(Hold::new(
+                    HoldLimits::default(),
+                    ends,
+                    Arc::clone(&ground.seams.clock),
+                    egress.recipient(),
+                ))
+            },
+        )
+    }
+
+    pub(super) fn start_egress(&self, thread: u16, shared: Option<Shared>) -> Addr<Egress> {
+        let ground = self.clone();
+        self.start(
+            ChildSpec::new(format!("egress {thread}"), Thread::Io(thread)),
+            move |ctx| {
+                let wiring = ground.wiring.wait();
+                let broker = wiring.broker.as_ref().zip(shared.as_ref());
+                let name_server = wiring.name_server.as_ref();
+                let router = Router::new(
+                    broker.map(|(children, _)| ground.broker_actors(children, thread)),
+                    name_server.map(|server| (server.clone().recipient(), server.clone().recipient())),
+                );
+                let parts = IoParts {
+                    thread,
+                    identity: Arc::clone(&ground.identity),
+                    clock: Arc::clone(&ground.seams.clock),
+                    entropy: Arc::clone(&ground.seams.entropy),
+                    broker: broker.map(|(children, shared)| ground.broker_side(children, shared, thread)),
+                    router,
+                    metrics: Arc::clone(&ground.metrics),
+                    lost: ctx.address().recipient(),
+                    idle_limit: ground.config.idle_limit,
+                    budget: Arc::clone(&ground.budget),
+                };
+                Ok(Egress::new(IoState::new(parts)))
+            },
+        )
+    }
+
+    fn broker_side(&self, children: &BrokerChildren, shared: &Shared, thread: u16) -> BrokerSide {
+        let hold = children.holds.get(usize::from(thread)).or(children.holds.first());
+        BrokerSide {
+            topics: self.topics.clone(),
+            groups: self.groups.clone(),
+            membership: self.membership.clone(),
+            log: Arc::clone(&shared.view),
+            queues: Arc::clone(&shared.directory),
+            gate: Arc::clone(&shared.gate),
+            append: children.log.clone().recipient(),
+            hold: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
+            cold: children.cold_reads.clone().recipient(),
+        }
+    }
+
+    fn broker_actors(&self, children: &BrokerChildren, thread: u16) -> BrokerActors {
+        let hold = children.holds.get(usize::from(thread)).or(children.holds.first());
+        BrokerActors {
+            create_on_send: children.topics.clone().recipient(),
+            create_dead_letters: children.topics.clone().recipient(),
+            groups: children.groups.clone().recipient(),
+            auto_create_group: self.config.auto_create_group,
+            commit: children.offsets.clone().recipient(),
+            offsets: children.offsets.clone().recipient(),
+            heartbeat: children.rebalance.clone().recipient(),
+            leave: children.rebalance.clone().recipient(),
+            gone: children.rebalance.clone().recipient(),
+            forget: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
+        }
+    }
+}

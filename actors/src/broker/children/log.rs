@@ -1,0 +1,194 @@
+//! The factories of the commit log, of what it writes and flushes with, and of what it feeds: consume queues and index.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use actix::Addr;
+use cuemq_storage::commit_log::{CommitLog as Log, Dispatch, QueueName};
+use cuemq_storage::consume_queue::{ConsumeQueue as QueueFiles, QueuePlace, QueueView};
+use cuemq_storage::index::{Index as IndexFiles, Opening};
+use cuemq_storage::log_state::FlushMode;
+use cuemq_storage::position::FlushEpoch;
+use cuemq_storage::queue_directory::QueueHandle;
+use cuemq_storage::recovery;
+
+use super::{Ground, Shared};
+use crate::allocator::Allocator;
+use crate::cold_reads::QueueFlusher;
+use crate::commit_log::{CommitLog, Neighbours};
+use crate::consume_queue::{ConsumeQueue, NewHandle, QueueActors, QueueNeighbours};
+use crate::flusher::Flusher;
+use crate::index::{Index, IndexFeed, IndexParts};
+use crate::io::send_context::SendContext;
+use crate::placement::Thread;
+use crate::supervise::{Cause, ChildSpec, Context};
+
+/// A commit log that was built anew, with the queues that are known and what is dispatched once more.
+type ResumedLog = (Log<SendContext>, Vec<(QueueName, Arc<QueueHandle>)>, Vec<Dispatch>);
+
+impl Ground {
+    pub(super) fn start_flusher(&self) -> Addr<Flusher> {
+        let metrics = Arc::clone(&self.metrics);
+        let clock = Arc::clone(&self.seams.clock);
+        self.start(ChildSpec::new("flusher", Thread::Flusher), move |_| {
+            Ok(Flusher::new(Arc::clone(&clock), Arc::clone(&metrics)))
+        })
+    }
+
+    pub(super) fn start_allocator(&self, shared: &Shared) -> Addr<Allocator> {
+        let (disk, directory) = (Arc::clone(&self.seams.disk), shared.layout.commit_log.clone());
+        let segment_bytes = shared.segment_bytes;
+        self.start(ChildSpec::new("allocator", Thread::Files), move |_| {
+            Ok(Allocator::new(Arc::clone(&disk), directory.clone(), segment_bytes))
+        })
+    }
+
+    pub(super) fn start_queue_flusher(&self) -> Addr<QueueFlusher> {
+        self.start(ChildSpec::new("queue flusher", Thread::Files), |_| Ok(QueueFlusher))
+    }
+
+    pub(super) fn start_log(
+        &self,
+        log: Log<SendContext>,
+        queues: Vec<(QueueName, Arc<QueueHandle>, QueueFiles)>,
+        shared: &Shared,
+        waiting: &Arc<AtomicUsize>,
+    ) -> Addr<CommitLog> {
+        let found: Vec<_> = queues.into_iter().map(|(name, handle, _)| (name, handle)).collect();
+        let mut first = Some((log, found));
+        let mut life = 0;
+        let (ground, log_shared, log_waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
+        self.start(ChildSpec::new("commit log", Thread::Log), move |_| {
+            life += 1;
+            let (log, found, again) = match first.take() {
+                Some((log, found)) => (log, found, Vec::new()),
+                None => ground.resume_log(&log_shared, life)?,
+            };
+            let interval = (ground.config.flush == FlushMode::Async).then_some(ground.config.flush_interval);
+            let neighbours = ground.neighbours_of_log(&log_shared, &log_waiting, found);
+            Ok(CommitLog::new(
+                log,
+                neighbours,
+                Arc::clone(&ground.seams.clock),
+                interval,
+                again,
+            ))
+        })
+    }
+
+    /// Builds the commit log anew, under the view and the slots that its readers and queues know.
+    fn resume_log(&self, shared: &Shared, life: u64) -> Result<ResumedLog, Cause> {
+        let mut found: Vec<(QueueName, Arc<QueueHandle>)> = Vec::new();
+        shared.directory.for_each(|topic, queue_id, handle| {
+            found.push((
+                QueueName {
+                    topic: Arc::clone(topic),
+                    queue_id,
+                },
+                Arc::clone(handle),
+            ));
+        });
+        found.sort_unstable_by_key(|(_, handle)| handle.slot());
+        let known = found
+            .iter()
+            .map(|(name, handle)| (name.clone(), handle.view().max_offset()))
+            .collect();
+        let resumed = recovery::resume(&self.seams.disk, &shared.layout, &shared.view, known)?;
+        let (end, last_ms) = (
+            resumed.end,
+            resumed.last_store_timestamp_ms.max(shared.view.last_store_ms()),
+        );
+        let log = Log::new(
+            self.config.flush,
+            FlushEpoch(life),
+            resumed.files,
+            resumed.table,
+            end,
+            last_ms,
+        );
+        Ok((log, found, resumed.again))
+    }
+
+    fn neighbours_of_log(
+        &self,
+        shared: &Shared,
+        waiting: &Arc<AtomicUsize>,
+        found: Vec<(QueueName, Arc<QueueHandle>)>,
+    ) -> Neighbours {
+        let wiring = self.wiring.wait();
+        let broker = self.wiring.broker();
+        let queue_neighbours = Arc::new(QueueNeighbours {
+            disk: Arc::clone(&self.seams.disk),
+            root: shared.layout.root.clone(),
+            file_bytes: shared.layout.queue_file_bytes,
+            levels: shared.layout.levels.clone(),
+            log: Arc::clone(&shared.view),
+            syncer: broker.queue_flusher.clone().recipient(),
+            holds: broker.holds.iter().map(|hold| hold.clone().recipient()).collect(),
+            confirmed: broker.log.clone().recipient(),
+            poison: broker.log.clone().recipient(),
+            idle: broker.log.clone().recipient(),
+            sync_interval: self.config.checkpoint_interval,
+        });
+        let ground = self.clone();
+        let start = Box::new(move |name: QueueName, handle: Arc<QueueHandle>| {
+            let neighbours = Arc::clone(&queue_neighbours);
+            let spec = ChildSpec::new(format!("consume queue {}/{}", name.topic, name.queue_id), Thread::Log);
+            let spec = spec.under("commit log").on_demand();
+            let reopen = move |_: &mut Context<ConsumeQueue>| {
+                ConsumeQueue::reopen(name.clone(), Arc::clone(&handle), Arc::clone(&neighbours))
+            };
+            ground.start(spec, reopen).recipient()
+        });
+        let index = broker
+            .index
+            .as_ref()
+            .map(|index| IndexFeed::new(index.clone().recipient(), Arc::clone(waiting)));
+        Neighbours {
+            flusher: broker.flusher.clone().recipient(),
+            allocator: broker.allocator.clone().recipient(),
+            egress: wiring.egress.iter().map(|egress| egress.clone().recipient()).collect(),
+            queues: QueueActors::new(found, Arc::clone(&shared.directory), start, self.new_handle(shared)),
+            index,
+        }
+    }
+
+    /// Makes the handle of a queue that has its first message.
+    fn new_handle(&self, shared: &Shared) -> NewHandle {
+        let (disk, layout) = (Arc::clone(&self.seams.disk), shared.layout.clone());
+        Box::new(move |slot, name| {
+            let place = QueuePlace {
+                root: &layout.root,
+                topic: &name.topic,
+                queue_id: name.queue_id,
+            };
+            let view = QueueView::unopened(Arc::clone(&disk), place, layout.queue_file_bytes);
+            let view = view.unwrap_or_else(|error| panic!("a topic's name was checked when it was made: {error}"));
+            Arc::new(QueueHandle::new(slot, Arc::new(view)))
+        })
+    }
+
+    pub(super) fn start_index(&self, files: IndexFiles, shared: &Shared, waiting: &Arc<AtomicUsize>) -> Addr<Index> {
+        let (ground, shared, waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
+        let mut first = Some(files);
+        self.start(ChildSpec::new("index", Thread::Files), move |_| {
+            let files = match (first.take(), shared.layout.index) {
+                (Some(files), _) => files,
+                (None, Some(sizes)) => {
+                    let opening = Opening::AfterCrash(shared.view.confirmed());
+                    IndexFiles::open(&ground.seams.disk, &shared.layout.root, sizes, opening)?.0
+                }
+                (None, None) => return Err("the index is switched off".into()),
+            };
+            let log = ground.wiring.broker().log.clone();
+            Ok(Index::new(IndexParts {
+                files,
+                log: Arc::clone(&shared.view),
+                waiting: Arc::clone(&waiting),
+                confirmed: log.clone().recipient(),
+                poison: log.recipient(),
+                flush_interval: ground.config.checkpoint_interval,
+            }))
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! The factories of what owns a table in `config/`, and of `Retention`, which watches over the disk that they share.
+
+use std::sync::Arc;
+
+use actix::Addr;
+
+use super::{Ground, Shared};
+use crate::group::AutoCreate;
+use crate::group::actor::Groups;
+use crate::offset::actor::Offsets;
+use crate::placement::Thread;
+use crate::retention::{Retention, RetentionParts};
+use crate::supervise::ChildSpec;
+use crate::topic::SystemTopics;
+use crate::topic::actor::Topics;
+
+impl Ground {
+    pub(super) fn start_topics(&self) -> Addr<Topics> {
+        let ground = self.clone();
+        self.start(ChildSpec::new("topics", Thread::Files), move |_| {
+            let system = SystemTopics {
+                cluster_name: ground.config.cluster_name.clone(),
+                broker_name: ground.config.broker_name.clone(),
+                auto_create: ground.config.auto_create_topic,
+                default_queue_nums: ground.config.default_topic_queue_nums,
+                ..SystemTopics::default()
+            };
+            let registrar = ground.wiring.broker().registrar.clone().recipient();
+            let clock = Arc::clone(&ground.seams.clock);
+            Topics::open(
+                ground.file("topics.json"),
+                system,
+                ground.topics.clone(),
+                clock,
+                Some(registrar),
+            )
+        })
+    }
+
+    pub(super) fn start_groups(&self) -> Addr<Groups> {
+        let ground = self.clone();
+        self.start(ChildSpec::new("groups", Thread::Files), move |_| {
+            let auto = if ground.config.auto_create_group {
+                AutoCreate::Yes
+            } else {
+                AutoCreate::SystemOnly
+            };
+            let clock = Arc::clone(&ground.seams.clock);
+            Groups::open(
+                ground.file("subscriptionGroup.json"),
+                auto,
+                ground.groups.clone(),
+                clock,
+            )
+        })
+    }
+
+    pub(super) fn start_offsets(&self, shared: &Shared) -> Addr<Offsets> {
+        let (ground, directory) = (self.clone(), Arc::clone(&shared.directory));
+        self.start(ChildSpec::new("offsets", Thread::Files), move |_| {
+            let queue_end = |topic: &str, queue_id: i32| {
+                let queue = directory.find(topic, u32::try_from(queue_id).ok()?)?;
+                i64::try_from(queue.view().max_offset().0).ok()
+            };
+            Offsets::open(
+                ground.file("consumerOffset.json"),
+                ground.config.offsets_interval,
+                queue_end,
+            )
+        })
+    }
+
+    pub(super) fn start_retention(&self, shared: &Shared) {
+        let (ground, shared) = (self.clone(), shared.clone());
+        let needed = self.config.free_bytes.max(if self.config.free_bytes == 0 {
+            0
+        } else {
+            2 * shared.segment_bytes
+        });
+        self.start(ChildSpec::new("retention", Thread::Files), move |_| {
+            Ok(Retention::open(RetentionParts {
+                disk: Arc::clone(&ground.seams.disk),
+                layout: shared.layout.clone(),
+                log: Arc::clone(&shared.view),
+                queues: Arc::clone(&shared.directory),
+                gate: Arc::clone(&shared.gate),
+                poison: ground.wiring.broker().log.clone().recipient(),
+                free_bytes: needed,
+                interval: ground.config.checkpoint_interval,
+            })?)
+        });
+    }
+}

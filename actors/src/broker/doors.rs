@@ -1,0 +1,100 @@
+//! The ports of a system: bound before its store is opened, so that a port in use changes nothing on the disk, and served
+//! once every actor is up; connections that come between wait in the kernel.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix::Recipient;
+use tokio::sync::{mpsc, watch};
+
+use super::system::{SharedNursery, with_nursery};
+use super::{Seams, Services};
+use crate::config::BrokerConfig;
+use crate::io::egress::Serve;
+use crate::listener::{BindError, ConnectionLimit, Listener, ListenerParts, Ports};
+use crate::metrics::Metrics;
+use crate::placement::Thread;
+use crate::supervise::ChildSpec;
+
+/// The ports of a service, bound and not yet served.
+pub(super) struct Door {
+    pub(super) address: SocketAddr,
+    pub(super) limit: Arc<ConnectionLimit>,
+}
+
+/// The doors of both services, as far as they run.
+pub(super) struct Doors {
+    pub(super) name_server: Option<Door>,
+    pub(super) broker: Option<Door>,
+}
+
+/// An address to connect to for what listens on `address`.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What binding needs.
+pub(super) struct Opening<'a> {
+    pub(super) config: &'a BrokerConfig,
+    pub(super) seams: &'a Seams,
+    pub(super) nursery: &'a SharedNursery,
+    pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) opened: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
+}
+
+impl Opening<'_> {
+    /// Binds what the services need.
+    pub(super) async fn bind_all(&self, services: Services) -> Result<Doors, BindError> {
+        let mut doors = Doors {
+            name_server: None,
+            broker: None,
+        };
+        if services.name_server {
+            let (name, port) = ("listener of the name server", self.config.name_server_port);
+            doors.name_server = Some(self.bind(Ports::NameServer, name, port).await?);
+        }
+        if services.broker {
+            let (name, port) = ("listener of the broker", self.config.port);
+            doors.broker = Some(self.bind(Ports::Broker, name, port).await?);
+        }
+        Ok(doors)
+    }
+
+    async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
+        let (bound, mut binding) = mpsc::unbounded_channel();
+        let limit = ConnectionLimit::new(self.config.connections_max);
+        let address = SocketAddr::new(self.config.listen, port);
+        let parts = ListenerParts {
+            net: Arc::clone(&self.seams.net),
+            ports,
+            address,
+            egress: self.opened.clone(),
+            limit: Arc::clone(&limit),
+            metrics: Arc::clone(self.metrics),
+            bound,
+        };
+        let spec = ChildSpec::new(name, Thread::Io(0));
+        with_nursery(self.nursery, |nursery| {
+            let mut parts = Some(parts.clone());
+            let again = parts.clone();
+            nursery.start(spec, move |_| {
+                Ok(Listener::new(parts.take().or(again.clone()).ok_or("no ports")?))
+            })
+        });
+        drop(parts);
+        match binding.recv().await {
+            Some(Ok(address)) => Ok(Door { address, limit }),
+            Some(Err(error)) => Err(error),
+            None => Err(BindError {
+                address,
+                source: std::io::ErrorKind::BrokenPipe.into(),
+            }),
+        }
+    }
+}
