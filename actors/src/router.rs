@@ -139,16 +139,13 @@ impl Router {
 
     /// A connection has ended.
     #[expect(clippy::disallowed_methods, reason = "once for each connection")]
-    pub fn peer_closed(&self, peer: &Peer, door: Door) {
-        let is_member = peer.kept.borrow().is_some();
-        let peer = peer.key;
+    pub fn peer_closed(&self, peer: PeerKey, door: Door) {
         match (door, &self.broker, &self.name_server) {
             (Door::NameServer, _, Some((_, closed))) => closed.do_send(PeerClosed { peer }),
             (Door::Broker | Door::Fast, Some(broker), _) => {
                 broker.forget.do_send(Forget(peer));
-                if is_member {
-                    broker.gone.do_send(MemberClosed(peer));
-                }
+                // Also of one that never was a member: its first heartbeat may still be on its way.
+                broker.gone.do_send(MemberClosed(peer));
             }
             _ => {}
         }

@@ -16,6 +16,7 @@ use cuemq_net::command::Command;
 use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch, HeaderView};
 use tokio::io::ReadBuf;
+use tokio::time::{Sleep, sleep};
 
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, Peer};
@@ -35,6 +36,8 @@ const CONTROLS_MAX: usize = 1024;
 const OUTBOX_MAX: usize = 4 << 20;
 /// How long TCP's back-pressure lasts before a sender is told that the broker is busy: a quarter of a client's 3 s.
 const PATIENCE: Duration = Duration::from_millis(750);
+/// How often a connection that the budget holds back looks whether other threads have given some of it back.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a connection reads in one turn before others get theirs.
 const READS_PER_TURN: usize = 4;
 
@@ -63,7 +66,7 @@ pub fn spawn(io: Rc<IoState>, serve: Serve) {
         tracing::debug!(%remote, ?door, %reason, "disconnected");
         io.peers.borrow_mut().remove(peer.key);
         io.metrics.connections_closed.add(1);
-        io.router.peer_closed(&peer, door);
+        io.router.peer_closed(peer.key, door);
         drop(permit);
     }));
 }
@@ -98,6 +101,8 @@ struct Connection {
     batches: Batches,
     /// Since when the budget holds the connection back.
     held_back: Option<Duration>,
+    /// Wakes a connection that is held back.
+    look_again: Option<Pin<Box<Sleep>>>,
     /// Whether sends are refused because the budget has been spent for too long.
     busy: bool,
     /// The other side has ended its half; what is owed is still written.
@@ -116,6 +121,7 @@ impl Connection {
             partial,
             batches,
             held_back: None,
+            look_again: None,
             busy: false,
             half_closed: false,
         }
@@ -146,7 +152,7 @@ impl Connection {
             if let Err(error) = self.write(cx) {
                 return Turn::End(error.to_string());
             }
-            if !self.may_read() {
+            if !self.may_read(cx) {
                 more = false;
                 break;
             }
@@ -205,7 +211,7 @@ impl Connection {
         self.submit(true);
     }
 
-    fn may_read(&mut self) -> bool {
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
         let peer = &self.peer;
         if self.half_closed || self.io.stopping.get() || peer.outbox.borrow().waiting() > OUTBOX_MAX {
             return false;
@@ -214,7 +220,7 @@ impl Connection {
             return false;
         }
         if !self.io.budget.is_spent() {
-            (self.held_back, self.busy) = (None, false);
+            (self.held_back, self.look_again, self.busy) = (None, None, false);
             return true;
         }
         let now = self.io.clock.monotonic();
@@ -222,8 +228,18 @@ impl Connection {
         self.busy = now.saturating_sub(since) > PATIENCE;
         if !self.busy {
             self.io.hold_back(peer.key);
+            self.wait_for_budget(cx);
         }
         self.busy
+    }
+
+    /// Lets the task run again soon: budget that another thread gives back wakes nobody here.
+    fn wait_for_budget(&mut self, cx: &mut Context<'_>) {
+        let mut pause = self.look_again.take().unwrap_or_else(|| Box::pin(sleep(LOOK_AGAIN)));
+        while pause.as_mut().poll(cx).is_ready() {
+            pause = Box::pin(sleep(LOOK_AGAIN));
+        }
+        self.look_again = Some(pause);
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

@@ -11,7 +11,6 @@ use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
 use cuemq_storage::commit_log::Answer;
 use cuemq_storage::log_state::Outcome;
-use smallvec::SmallVec;
 
 use super::connection;
 use super::outbox::Slices;
@@ -27,8 +26,6 @@ use crate::supervise::Context;
 
 /// How often connections are looked at for idleness and stalls.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How often connections that the budget holds back are let go on.
-const RELIEF: Duration = Duration::from_millis(50);
 /// A connection that takes nothing of what waits for it is closed after this time.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -70,7 +67,7 @@ pub struct Lost {
     /// The connection.
     pub peer: PeerKey,
     /// The requests in it.
-    pub replies: SmallVec<[SendReply; 8]>,
+    pub replies: Vec<SendReply>,
     /// What it took of the budget.
     pub bytes: usize,
     /// What they are told.
@@ -122,7 +119,6 @@ impl Actor for Egress {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SWEEP, |egress, _| egress.sweep());
-        ctx.run_interval(RELIEF, |egress, _| egress.io.relieve());
     }
 }
 

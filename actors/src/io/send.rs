@@ -89,15 +89,12 @@ impl Batches {
         } else {
             &mut self.flushed
         };
-        place.get_or_insert_with(|| {
-            let context = SendContext::new(peer, io.lost.clone());
-            match io.spare_batch() {
-                Some(mut spare) => {
-                    spare.context = context;
-                    spare
-                }
-                None => SendBatch::new(context),
+        place.get_or_insert_with(|| match io.spare_batch() {
+            Some(mut spare) => {
+                spare.context.reopen(peer, io.lost.clone());
+                spare
             }
+            None => SendBatch::new(SendContext::new(peer, io.lost.clone())),
         })
     }
 }

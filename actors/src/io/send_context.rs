@@ -4,7 +4,6 @@ use actix::Recipient;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_storage::commit_log::RecordBatch;
 use cuemq_storage::log_state::Outcome;
-use smallvec::SmallVec;
 
 use super::egress::Lost;
 use crate::peer::PeerKey;
@@ -32,7 +31,7 @@ pub struct SendContext {
     /// The connection.
     pub peer: PeerKey,
     /// The requests, in the order of their records.
-    pub replies: SmallVec<[SendReply; 8]>,
+    pub replies: Vec<SendReply>,
     /// What the batch takes of the connection's budget, in bytes.
     pub bytes: usize,
     /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
@@ -48,10 +47,16 @@ impl SendContext {
     pub fn new(peer: PeerKey, lost: Recipient<Lost>) -> Self {
         Self {
             peer,
-            replies: SmallVec::new(),
+            replies: Vec::new(),
             bytes: 0,
             lost: Some(lost),
         }
+    }
+
+    /// Begins anew with the memory of a batch that was answered.
+    pub fn reopen(&mut self, peer: PeerKey, lost: Recipient<Lost>) {
+        self.replies.clear();
+        (self.peer, self.bytes, self.lost) = (peer, 0, Some(lost));
     }
 
     /// The outcome is known and will be told.
