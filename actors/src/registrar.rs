@@ -22,6 +22,8 @@ use crate::topic::actor::{ExportTopics, TopicsChanged};
 
 /// How long one name server may take (`registerBrokerTimeoutMills`).
 const TIMEOUT: Duration = Duration::from_secs(6);
+/// How long the sender of a new topic's first message waits for the name servers at most.
+const TOPIC_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a name server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -185,8 +187,11 @@ impl Handler<TopicsChanged> for Registrar {
 
     fn handle(&mut self, changed: TopicsChanged, _: &mut Self::Context) -> Self::Result {
         let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
-        // A name server that cannot be reached hears of it at the next registration.
-        Box::pin(async move { parts.register(&links, changed.table.as_ref().clone()).await }.map(|_| ()))
+        let registering = async move { parts.register(&links, changed.table.as_ref().clone()).await };
+        Box::pin(async move {
+            // A name server that is too slow, or cannot be reached, hears of it at the next registration.
+            let _ = tokio::time::timeout(TOPIC_PATIENCE, registering).await;
+        })
     }
 }
 

@@ -60,8 +60,8 @@ impl QueueHandle {
     }
 }
 
-/// The queues of one topic, by number.
-type TopicQueues = ArcSwap<Vec<Option<Arc<QueueHandle>>>>;
+/// The queues of one topic, sorted by number. A record in a log may name any number, so it is no place in a table.
+type TopicQueues = ArcSwap<Vec<(u32, Arc<QueueHandle>)>>;
 
 /// All consume queues.
 #[derive(Default)]
@@ -75,7 +75,8 @@ impl QueueDirectory {
     pub fn find(&self, topic: &str, queue_id: u32) -> Option<Arc<QueueHandle>> {
         let topics = self.topics.pin();
         let queues = topics.get(topic)?.load();
-        queues.get(queue_id as usize)?.clone()
+        let place = queues.binary_search_by_key(&queue_id, |(queue_id, _)| *queue_id).ok()?;
+        queues.get(place).map(|(_, handle)| Arc::clone(handle))
     }
 
     /// Makes a queue known. Only the commit log's owner calls this.
@@ -83,12 +84,9 @@ impl QueueDirectory {
         let topics = self.topics.pin();
         let queues = topics.get_or_insert_with(Arc::clone(topic), TopicQueues::default);
         let mut next = queues.load().as_ref().clone();
-        let at = queue_id as usize;
-        if next.len() <= at {
-            next.resize(at + 1, None);
-        }
-        if let Some(place) = next.get_mut(at) {
-            *place = Some(handle);
+        match next.binary_search_by_key(&queue_id, |(queue_id, _)| *queue_id) {
+            Ok(place) => next.splice(place..=place, [(queue_id, handle)]).for_each(drop),
+            Err(place) => next.insert(place, (queue_id, handle)),
         }
         queues.store(Arc::new(next));
     }
@@ -96,10 +94,8 @@ impl QueueDirectory {
     /// Calls `each` for every queue.
     pub fn for_each(&self, mut each: impl FnMut(&Arc<str>, u32, &Arc<QueueHandle>)) {
         for (topic, queues) in &self.topics.pin() {
-            for (queue_id, handle) in queues.load().iter().enumerate() {
-                if let (Ok(queue_id), Some(handle)) = (u32::try_from(queue_id), handle) {
-                    each(topic, queue_id, handle);
-                }
+            for (queue_id, handle) in queues.load().iter() {
+                each(topic, *queue_id, handle);
             }
         }
     }

@@ -35,7 +35,8 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct QueueTable {
     slots: Vec<Slot>,
-    by_name: Map<Arc<str>, Vec<u32>>,
+    /// For each topic the slots of its queues, by their numbers. A record may name any number, so none is a place in a table.
+    by_name: Map<Arc<str>, Map<u32, u32>>,
     fresh: Vec<u32>,
 }
 
@@ -50,14 +51,10 @@ impl QueueTable {
             .by_name
             .get_key_value(topic)
             .map_or_else(|| Arc::from(topic), |(name, _)| Arc::clone(name));
-        let ids = self.by_name.entry(Arc::clone(&topic)).or_default();
-        let at = queue_id as usize;
-        if ids.len() <= at {
-            ids.resize(at + 1, UNRESOLVED);
-        }
-        if let Some(id) = ids.get_mut(at) {
-            *id = slot;
-        }
+        self.by_name
+            .entry(Arc::clone(&topic))
+            .or_default()
+            .insert(queue_id, slot);
         self.slots.push(Slot {
             name: QueueName { topic, queue_id },
             next,
@@ -69,11 +66,7 @@ impl QueueTable {
     /// The slot of a queue that has one.
     #[must_use]
     pub fn find(&self, topic: &str, queue_id: u32) -> Option<u32> {
-        self.by_name
-            .get(topic)?
-            .get(queue_id as usize)
-            .copied()
-            .filter(|slot| *slot != UNRESOLVED)
+        self.by_name.get(topic)?.get(&queue_id).copied()
     }
 
     /// The name of the queue in a slot.
