@@ -24,7 +24,7 @@ use crate::placement::Placement;
 use crate::supervise::{Faults, NotStarted, UncleanStop};
 
 pub use running::{Running, start};
-pub use system::{BrokerSystem, Draw, HealthOf, Summary};
+pub use system::{BrokerSystem, Draw, HealthOf, Standing, Summary};
 
 /// The world that a broker runs in: the machine, or a simulation of one.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::children::{Ground, Shared};
 use super::doors::{Doors, Opening, reachable};
-use super::system::{BrokerSystem, Draw, HealthOf, SharedNursery, Summary, with_nursery};
+use super::system::{BrokerSystem, Draw, HealthOf, SharedNursery, Standing, Summary, with_nursery};
 use super::wiring::{Pending, Wiring};
 use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
@@ -45,6 +45,7 @@ pub struct Running {
     /// Its counters.
     pub metrics: Arc<Metrics>,
     system: Addr<BrokerSystem>,
+    standing: watch::Receiver<Standing>,
     nursery: SharedNursery,
     wiring: Wiring,
     limits: Vec<Arc<ConnectionLimit>>,
@@ -64,7 +65,9 @@ struct Closing {
 /// When something given is wrong, taken or damaged; nothing is left running.
 pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Result<Running, SystemError> {
     let nursery: SharedNursery = Arc::new(Mutex::new(None));
-    let system = BrokerSystem::new(Arc::clone(&nursery)).start();
+    let system = BrokerSystem::new(Arc::clone(&nursery));
+    let standing = system.standing();
+    let system = system.start();
     let reports = system.clone().recipient();
     let (placement, clock) = (seams.placement.clone(), Arc::clone(&seams.clock));
     let list = Nursery::new("broker", placement, clock, seams.faults.clone(), reports);
@@ -74,6 +77,7 @@ pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Re
         nursery: Arc::clone(&nursery),
         metrics: Arc::default(),
         system,
+        standing,
     };
     let risen = rising.bring_up(config, services).await;
     if risen.is_err() {
@@ -91,6 +95,7 @@ struct Rising {
     nursery: SharedNursery,
     metrics: Arc<Metrics>,
     system: Addr<BrokerSystem>,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Rising {
@@ -147,6 +152,7 @@ impl Rising {
             broker: broker.as_ref().map(|door| door.address),
             metrics: self.metrics,
             system: self.system,
+            standing: self.standing,
             nursery: self.nursery,
             wiring,
             limits: [name_server, broker]
@@ -194,6 +200,12 @@ impl Running {
     /// How all children are, and how often one was built anew.
     pub async fn summary(&self) -> (Health, u64) {
         self.system.send(Summary).await.unwrap_or((Health::Failed, 0))
+    }
+
+    /// How all children do; changes can be waited for.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Ends the system in order: the name servers hear of it, what is in flight is answered, everything is flushed, the

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Context, Handler, Message};
+use tokio::sync::watch;
 
-use crate::supervise::{ChildReport, Health, Nursery};
+use crate::supervise::{ChildEvent, ChildReport, Health, Nursery};
 
 /// Draw the tree. From tests and tools.
 #[derive(Message, Debug)]
@@ -21,6 +22,17 @@ pub struct HealthOf(pub String);
 #[rtype(result = "(Health, u64)")]
 pub struct Summary;
 
+/// How a system does, as its children's last reports tell it; for whoever wants to wait for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The health of the child that does worst.
+    pub health: Health,
+    /// How often a child was built anew.
+    pub restarts: u64,
+    /// Which child failed for good and why, the first of them: the system cannot go on without a restart.
+    pub failed: Option<String>,
+}
+
 /// The list of children, which the commit log's thread adds consume queues to.
 pub(super) type SharedNursery = Arc<Mutex<Option<Nursery>>>;
 
@@ -32,13 +44,45 @@ pub(super) fn with_nursery<R>(nursery: &SharedNursery, run: impl FnOnce(&mut Nur
 /// The actor.
 pub struct BrokerSystem {
     nursery: SharedNursery,
+    standing: watch::Sender<Standing>,
 }
 
 impl BrokerSystem {
     /// The parent of these children.
     #[must_use]
     pub fn new(nursery: SharedNursery) -> Self {
-        Self { nursery }
+        let (standing, _) = watch::channel(Standing {
+            health: Health::Starting,
+            restarts: 0,
+            failed: None,
+        });
+        Self { nursery, standing }
+    }
+
+    /// Where the standing can be read and its changes be waited for.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Notes how all do. A child that comes up while all run changes nothing, so that ten thousand queues that start cost
+    /// no look at all the others each.
+    fn note_standing(&self, report: &ChildReport, failed: Option<String>) {
+        let comes_up = matches!(report.event, ChildEvent::Running);
+        self.standing.send_if_modified(|standing| {
+            if comes_up && standing.health == Health::Running {
+                return false;
+            }
+            let before = standing.clone();
+            let now = |nursery: &mut Nursery| (nursery.tree().health(), nursery.tree().restarts());
+            if let Some((health, restarts)) = with_nursery(&self.nursery, now) {
+                (standing.health, standing.restarts) = (health, restarts);
+            }
+            if standing.failed.is_none() {
+                standing.failed = failed;
+            }
+            *standing != before
+        });
     }
 }
 
@@ -50,10 +94,14 @@ impl Handler<ChildReport> for BrokerSystem {
     type Result = ();
 
     fn handle(&mut self, report: ChildReport, _: &mut Self::Context) {
-        let escalated = with_nursery(&self.nursery, |nursery| nursery.note(&report)).unwrap_or(false);
-        if escalated {
-            tracing::error!(?report, "a part of the broker cannot go on; restart the process");
+        let escalated = with_nursery(&self.nursery, |nursery| {
+            nursery.note(&report).then(|| nursery.tree().told(&report))
+        });
+        let failed = escalated.flatten();
+        if let Some(failed) = &failed {
+            tracing::error!("{failed}: the broker cannot go on; restart the process");
         }
+        self.note_standing(&report, failed);
     }
 }
 

@@ -206,6 +206,14 @@ impl Tree {
         self.children.iter().find(|child| &*child.spec.name == name)
     }
 
+    /// A child's failure in words; empty for a child that is gone.
+    #[must_use]
+    pub fn told(&self, report: &ChildReport) -> String {
+        let child = self.children.iter().find(|child| child.id == report.child);
+        let failure = |child: &Child| child.last_failure.clone().unwrap_or_default();
+        child.map_or_else(String::new, |child| format!("{}: {}", child.spec.name, failure(child)))
+    }
+
     /// How often any child was built anew, those that are gone included.
     #[must_use]
     pub fn restarts(&self) -> u64 {

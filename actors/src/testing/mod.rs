@@ -2,11 +2,15 @@
 //!
 //! An actor names its neighbours only as `Recipient`s, so a test hands it [`Probe`]s instead. Time, chance and files come
 //! from [`ManualClock`], [`SeededEntropy`] and [`MemoryDisk`]. A [`Stage`] supervises actors on the test's own thread, and
-//! its [`Faults`] let any of them panic by name. The example `test_one_actor` shows all of it.
+//! its [`Faults`] let any of them panic by name. The example `test_one_actor` shows all of it. A [`TestBroker`] is a whole
+//! broker with a name server, for tests of what talks to one.
 
+mod broker;
+mod broker_thread;
 mod probe;
 mod stage;
 
+pub use broker::{TestBroker, TestBrokerBuilder};
 pub use cuemq_storage::clock::ManualClock;
 pub use cuemq_storage::disk::MemoryDisk;
 pub use cuemq_storage::entropy::SeededEntropy;

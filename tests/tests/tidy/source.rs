@@ -1,6 +1,6 @@
 //! Rules about Rust files: sizes, opening comments, leftovers, the one file with unsafe code, mailboxes, dead files.
 
-use crate::code::{blank, functions, is_word, without_tests};
+use crate::code::{Function, blank, functions, is_word, without_tests};
 use crate::{none, rust_files};
 
 const FILE_LINES: usize = 600;
