@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, Peer};
-use super::send::{self, Batches, Refusal, SendRequest};
+use super::send::{self, Refusal, SendRequest};
 use super::send_context::{SendBatch, SendReply};
 use super::state::{BrokerSide, IoState, READ_BYTES};
 use super::{pull, send_answer};
@@ -55,7 +55,8 @@ pub fn spawn(io: Rc<IoState>, serve: Serve) {
         let Ok(remote) = stream.peer_addr() else { return };
         let peer = io.peers.borrow_mut().insert(remote, io.clock.monotonic());
         tracing::debug!(%remote, ?door, "connected");
-        let connection = Connection::new(Rc::clone(&io), Rc::clone(&peer), stream, door);
+        // Boxed once: a future that takes its state by value keeps room for it twice.
+        let connection = Box::new(Connection::new(Rc::clone(&io), Rc::clone(&peer), stream, door));
         let reason = match Guarded::new(connection.run()).await {
             Ok(reason) => reason,
             Err(panicked) => {
@@ -98,7 +99,6 @@ struct Connection {
     door: Door,
     /// The beginning of a frame whose rest has not come.
     partial: Vec<u8>,
-    batches: Batches,
     /// Since when the budget holds the connection back.
     held_back: Option<Duration>,
     /// Wakes a connection that is held back.
@@ -112,14 +112,12 @@ struct Connection {
 impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
         let partial = Vec::new();
-        let batches = Batches::default();
         Self {
             io,
             peer,
             stream,
             door,
             partial,
-            batches,
             held_back: None,
             look_again: None,
             busy: false,
@@ -127,7 +125,7 @@ impl Connection {
         }
     }
 
-    async fn run(mut self) -> String {
+    async fn run(mut self: Box<Self>) -> String {
         poll_fn(|cx| {
             self.peer.register(cx.waker());
             match self.turn(cx) {
@@ -426,7 +424,7 @@ impl Connection {
                     .into(),
             )
         } else {
-            match send::take(io, broker, request, &mut self.batches) {
+            match send::take(io, broker, request, &mut io.batches.borrow_mut()) {
                 Ok(()) => return,
                 Err(refusal) => refusal,
             }
@@ -450,7 +448,7 @@ impl Connection {
     /// Hands the batches on: all of them, or the full ones.
     fn submit(&mut self, all: bool) {
         let Some(broker) = &self.io.broker else { return };
-        let ready: smallvec::SmallVec<[_; 2]> = self.batches.take(all).collect();
+        let ready: smallvec::SmallVec<[_; 2]> = self.io.batches.borrow_mut().take(all).collect();
         for (batch, acknowledge) in ready {
             if batch.records.is_empty() {
                 self.io.recycle(settled(batch));

@@ -60,7 +60,7 @@ fn refuse<T>(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Result
     Err(Refusal::Code(code, remark.into()))
 }
 
-/// The batches that a connection is filling, one for each thing that senders can wait for.
+/// The batches that the connection whose turn it is fills, one for each thing that senders can wait for.
 #[derive(Debug, Default)]
 pub struct Batches {
     flushed: Option<SendBatch>,
@@ -89,6 +89,10 @@ impl Batches {
         } else {
             &mut self.flushed
         };
+        // What a connection left that failed in the middle of its turn: its senders hear of it when it is dropped.
+        if place.as_ref().is_some_and(|left| left.context.peer != peer) {
+            *place = None;
+        }
         place.get_or_insert_with(|| match io.spare_batch() {
             Some(mut spare) => {
                 spare.context.reopen(peer, io.lost.clone());

@@ -16,6 +16,7 @@ use super::budget::Budget;
 use super::egress::Lost;
 use super::identity::Identity;
 use super::peer_table::PeerTable;
+use super::send::Batches;
 use super::send_context::SendBatch;
 use crate::cold_reads::Warm;
 use crate::commit_log::{AppendBatch, SendGate};
@@ -78,6 +79,8 @@ pub struct IoState {
     pub budget: Arc<Budget>,
     /// Whether connections end as soon as their outboxes are empty.
     pub stopping: Cell<bool>,
+    /// The batches that the connection whose turn it is fills; empty between turns.
+    pub batches: RefCell<Batches>,
     /// Connections that wait for the budget.
     held_back: RefCell<Vec<PeerKey>>,
     /// The read buffer, taken by the connection whose turn it is.
@@ -126,6 +129,7 @@ impl IoState {
             idle_limit: parts.idle_limit,
             budget: parts.budget,
             stopping: Cell::new(false),
+            batches: RefCell::default(),
             held_back: RefCell::default(),
             read_buffer: RefCell::default(),
             header_scratch: RefCell::default(),
