@@ -1,0 +1,98 @@
+//! The simulated host that runs the broker and its name server, for one life of its process.
+
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cuemq_actors::broker::{Seams, Services, start};
+use cuemq_actors::config::BrokerConfig;
+use cuemq_actors::placement::Placement;
+use cuemq_actors::testing::{Faults, MemoryDisk, SeededEntropy};
+use tokio::sync::Notify;
+
+use super::client::NAME_SERVER_PORT;
+use super::clock::SimClock;
+use super::history::History;
+use crate::sim_net::SimNet;
+
+/// The name of the host.
+pub(super) const HOST: &str = "broker";
+/// The port of the broker.
+const PORT: u16 = 10_911;
+/// The bytes of a commit log file: few, so that the log goes on in a next one often.
+pub(super) const SEGMENT_BYTES: u64 = 64 << 10;
+
+/// The machine that the broker runs on.
+#[derive(Clone)]
+pub(super) struct Machine {
+    /// Its disk.
+    pub(super) disk: MemoryDisk,
+    /// Its clock.
+    pub(super) clock: Arc<SimClock>,
+    /// Where everything is noted.
+    pub(super) history: Rc<History>,
+    /// The seed of the simulation.
+    pub(super) seed: u64,
+    /// How often the broker was started.
+    pub(super) lives: Rc<Cell<u64>>,
+    /// The last life that ended by itself: it did not start, or stopped in order.
+    pub(super) ended: Rc<Cell<u64>>,
+    /// Asks the broker to stop in order.
+    pub(super) stop: Rc<Notify>,
+}
+
+impl Machine {
+    /// One life of the broker: it starts, serves until it is asked to stop, and stops in order.
+    pub(super) async fn live(self) -> turmoil::Result {
+        let life = self.lives.get() + 1;
+        self.lives.set(life);
+        self.serve(life).await;
+        self.ended.set(life);
+        Ok(())
+    }
+
+    async fn serve(&self, life: u64) {
+        let services = Services {
+            broker: true,
+            name_server: true,
+        };
+        let running = match start(settings(), services, self.seams(life)).await {
+            Ok(running) => running,
+            Err(error) => {
+                self.history.note(format_args!("life {life} does not start: {error}"));
+                return;
+            }
+        };
+        self.history.note(format_args!("life {life} serves"));
+        self.stop.notified().await;
+        let stopped = running.stop().await;
+        self.history.note(format_args!("life {life} stopped: {stopped:?}"));
+    }
+
+    fn seams(&self, life: u64) -> Seams {
+        Seams {
+            disk: Arc::new(self.disk.process()),
+            clock: Arc::clone(&self.clock) as _,
+            entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(31).wrapping_add(life))),
+            net: Arc::new(SimNet),
+            placement: Placement::local(),
+            faults: Faults::default(),
+        }
+    }
+}
+
+fn settings() -> BrokerConfig {
+    BrokerConfig {
+        data: "/data".into(),
+        listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        announce: turmoil::lookup(HOST),
+        port: PORT,
+        name_server_port: NAME_SERVER_PORT,
+        segment_bytes: Some(SEGMENT_BYTES),
+        default_topic_queue_nums: u32::from(super::body::QUEUES_PER_TOPIC),
+        // Two commit log files have to stay free.
+        free_bytes: 1,
+        ..BrokerConfig::for_test()
+    }
+}

@@ -1,0 +1,121 @@
+//! What strikes the simulated broker, and when: all of it follows from the seed.
+
+use std::time::Duration;
+
+use cuemq_storage::disk::memory::Survival;
+use cuemq_storage::entropy::{Entropy, SeededEntropy};
+
+/// How a life of the broker ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// The power goes: what was not synced may be lost or torn, by this seed.
+    PowerLoss(u64),
+    /// The process is killed: the page cache stays.
+    Kill,
+    /// It is asked to stop.
+    Stop,
+}
+
+/// What the disk does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// fdatasync fails.
+    Sync,
+    /// A write fails, having written so many bytes.
+    Write(u64),
+}
+
+/// Something that strikes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// A life ends, and the next one begins after a while.
+    Ends { end: End, down: Duration },
+    /// A life ends in the middle of the so-manieth change to the disk.
+    EndsAt { change: u64, end: End },
+    /// As the power goes, and then again while the broker starts.
+    EndsInRecovery { change: u64, first: u64, second: End },
+    /// A host of clients (all of them when `None`) and the broker do not reach each other; what is sent is lost.
+    Partition { host: Option<usize>, time: Duration },
+    /// What is sent between a host of clients and the broker arrives later.
+    Hold { host: usize, time: Duration },
+    /// An operation of the disk fails once; the broker is then ended.
+    Disk { failing: Failing, after: u64, end: End },
+    /// The disk has only so many bytes left for a while.
+    Full { left: u64, time: Duration },
+}
+
+/// What happens in a seed's history: how long all is well, and what strikes then.
+pub(super) fn plan(seed: u64, client_hosts: usize) -> Vec<(Duration, Fault)> {
+    let dice = Dice(SeededEntropy::new(seed ^ 0xFA17));
+    (0..2 + dice.0.below(3))
+        .map(|_| (dice.ms(100, 700), dice.fault(client_hosts)))
+        .collect()
+}
+
+impl End {
+    /// What of the disk's waiting changes survives; `None` where there is no crash of the machine.
+    pub(super) fn survival(self) -> Option<Survival> {
+        match self {
+            Self::PowerLoss(seed) => Some(Survival::Random(seed)),
+            Self::Kill | Self::Stop => None,
+        }
+    }
+}
+
+struct Dice(SeededEntropy);
+
+impl Dice {
+    fn ms(&self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(least + self.0.below(most - least))
+    }
+
+    fn end(&self, kinds: u64) -> End {
+        match self.0.below(kinds) {
+            0 | 1 => End::PowerLoss(self.0.next_u64()),
+            2 => End::Kill,
+            _ => End::Stop,
+        }
+    }
+
+    fn fault(&self, client_hosts: usize) -> Fault {
+        let hosts = client_hosts as u64;
+        match self.0.below(16) {
+            0..=2 => Fault::Ends {
+                end: self.end(4),
+                down: self.ms(1, 300),
+            },
+            3..=6 => Fault::EndsAt {
+                change: 1 + self.0.below(120),
+                end: self.end(3),
+            },
+            7 | 8 => Fault::EndsInRecovery {
+                change: 1 + self.0.below(60),
+                first: self.0.next_u64(),
+                second: self.end(3),
+            },
+            9 | 10 => Fault::Partition {
+                host: usize::try_from(self.0.below(hosts + 1))
+                    .ok()
+                    .filter(|&host| host < client_hosts),
+                time: self.ms(10, 3000),
+            },
+            11 => Fault::Hold {
+                host: usize::try_from(self.0.below(hosts)).unwrap_or_default(),
+                time: self.ms(5, 1500),
+            },
+            12..=14 => Fault::Disk {
+                failing: if self.0.below(2) == 0 {
+                    Failing::Sync
+                } else {
+                    Failing::Write(self.0.below(600))
+                },
+                after: self.0.below(60),
+                end: self.end(4),
+            },
+            _ => Fault::Full {
+                left: self.0.below(400_000),
+                time: self.ms(300, 1200),
+            },
+        }
+    }
+}

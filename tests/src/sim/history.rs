@@ -1,0 +1,143 @@
+//! What happened in a simulation, in order, as its clients saw it; and a hash of all of it, to compare two runs by.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use cuemq_storage::hash::Hasher;
+
+use super::body::{Content, Message, Queue};
+use super::clock::SimClock;
+
+/// Something that a client did or saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Messages go on their way to a queue, in one request.
+    Sending {
+        /// The queue.
+        queue: Queue,
+        /// The messages.
+        messages: Vec<Message>,
+    },
+    /// The broker answered with code 0.
+    Acknowledged {
+        /// The queue.
+        queue: Queue,
+        /// The messages.
+        messages: Vec<Message>,
+        /// Where the broker says that the first of them is.
+        queue_offset: u64,
+        /// Whether the sender waited for the flush: without, the answer promises nothing for a crash.
+        flushed: bool,
+    },
+    /// The broker said that it does not take the messages.
+    Refused {
+        /// The messages.
+        messages: Vec<Message>,
+        /// The answer's code.
+        code: i32,
+    },
+    /// Nobody knows what became of the messages.
+    Unknown {
+        /// The messages.
+        messages: Vec<Message>,
+        /// Why.
+        why: String,
+    },
+    /// A consumer got a message.
+    Read {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// The position in it.
+        queue_offset: u64,
+        /// What it got.
+        content: Content,
+    },
+    /// A consumer that goes on where it had read up to was told that there is no such place.
+    Moved {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// Where it wanted to go on.
+        queue_offset: u64,
+        /// Where it was told to go on.
+        next: u64,
+    },
+    /// Something to read by people: a fault, a repair, a start.
+    Note(String),
+}
+
+/// A message at the end of the simulation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its position in the queue.
+    pub queue_offset: u64,
+    /// Its position in the commit log.
+    pub physical_offset: u64,
+    /// When the broker stored it, in milliseconds since 1970.
+    pub store_timestamp_ms: i64,
+    /// What it is.
+    pub content: Content,
+}
+
+/// All messages at the end of the simulation.
+pub type FinalLog = BTreeMap<Queue, Vec<Stored>>;
+
+/// The events so far.
+pub(super) struct History {
+    clock: Arc<SimClock>,
+    prints: bool,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    events: Vec<Event>,
+    hash: u64,
+}
+
+impl History {
+    /// An empty history; `prints` shows each event as it happens.
+    #[must_use]
+    pub(super) fn new(clock: Arc<SimClock>, prints: bool) -> Self {
+        Self {
+            clock,
+            prints,
+            state: RefCell::default(),
+        }
+    }
+
+    /// Adds an event.
+    pub(super) fn add(&self, event: Event) {
+        let at_ms = self.clock.elapsed_ms();
+        let line = format!("{at_ms:>6} {event:?}");
+        if self.prints {
+            println!("{line}");
+        }
+        let mut state = self.state.borrow_mut();
+        state.hash = Hasher::default().hash_one((state.hash, line));
+        state.events.push(event);
+    }
+
+    /// Adds a note.
+    pub(super) fn note(&self, text: impl fmt::Display) {
+        self.add(Event::Note(text.to_string()));
+    }
+
+    /// The hash of all events with their times.
+    #[must_use]
+    pub(super) fn hash(&self) -> u64 {
+        self.state.borrow().hash
+    }
+
+    /// All events, which are taken out.
+    #[must_use]
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.state.borrow_mut().events)
+    }
+}

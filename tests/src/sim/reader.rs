@@ -1,0 +1,82 @@
+//! Pulling from a queue, as consumers do and as the final reading does.
+
+use std::time::Duration;
+
+use cuemq_net::code::RequestCode;
+use cuemq_net::command::Command;
+use cuemq_net::message::record::records;
+use cuemq_net::request::PullHeader;
+use cuemq_net::response::PullResponse;
+
+use super::body::{Content, Queue};
+use super::history::Stored;
+
+/// The pull's bit for waiting.
+const SUSPEND: i32 = 2;
+/// The pull's bit for bringing its own filter.
+const SUBSCRIPTION: i32 = 4;
+
+/// A request for the messages of a queue from `queue_offset` on; `suspend` lets the broker wait for one.
+#[must_use]
+pub(super) fn pull(group: &str, queue: Queue, queue_offset: u64, suspend: Duration) -> Command {
+    let topic = queue.topic_name();
+    let header = PullHeader {
+        consumer_group: group,
+        topic: &topic,
+        queue_id: i32::from(queue.queue_id),
+        queue_offset: i64::try_from(queue_offset).unwrap_or(i64::MAX),
+        max_msg_nums: 16,
+        sys_flag: SUBSCRIPTION | if suspend.is_zero() { 0 } else { SUSPEND },
+        suspend_timeout_millis: i64::try_from(suspend.as_millis()).unwrap_or(i64::MAX),
+        subscription: Some("*"),
+        ..PullHeader::default()
+    };
+    Command::request(RequestCode::PULL_MESSAGE).with_header(|fields| header.write(fields))
+}
+
+/// What an answer to a pull says about the queue: where to go on, and its end.
+#[must_use]
+pub(super) fn ends(answer: &Command) -> Option<(u64, u64)> {
+    let view = answer.view();
+    let header = PullResponse::read(&view).ok()?;
+    let next = u64::try_from(header.next_begin_offset).ok()?;
+    Some((next, u64::try_from(header.max_offset).ok()?))
+}
+
+/// The messages that an answer brings. What cannot be read ends them as something torn, and so does a record that is of
+/// another queue or whose check sum is wrong.
+#[must_use]
+pub(super) fn messages(queue: Queue, answer: &Command) -> Vec<Stored> {
+    let stored = |record: Result<_, _>| match record {
+        Ok(record) => read(queue, &record),
+        Err(error) => torn(format!("{error}")),
+    };
+    records(&answer.body).map(stored).collect()
+}
+
+fn read(queue: Queue, record: &cuemq_net::message::record::Record<'_>) -> Stored {
+    let is_of_queue =
+        record.topic().is_ok_and(|topic| topic == queue.topic_name()) && record.queue_id() == i32::from(queue.queue_id);
+    let content = if !is_of_queue {
+        Content::Torn(format!("of {:?}/{}", record.topic(), record.queue_id()))
+    } else if let Err(error) = record.verify_crc() {
+        Content::Torn(error.to_string())
+    } else {
+        Content::of(record.body())
+    };
+    Stored {
+        queue_offset: record.queue_offset(),
+        physical_offset: record.physical_offset(),
+        store_timestamp_ms: record.store_timestamp_ms(),
+        content,
+    }
+}
+
+fn torn(why: String) -> Stored {
+    Stored {
+        queue_offset: u64::MAX,
+        physical_offset: u64::MAX,
+        store_timestamp_ms: 0,
+        content: Content::Torn(why),
+    }
+}

@@ -1,0 +1,125 @@
+//! Carries faults out, and repairs what they did: after each of them the broker has to answer again.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cuemq_storage::disk::Disk;
+use cuemq_storage::disk::memory::{Fault as DiskFault, Operation};
+use futures_util::FutureExt;
+
+use super::broker::HOST;
+use super::fault::{End, Failing, Fault};
+use super::world::World;
+
+/// How long a fault that waits for an operation of the disk waits.
+const WAIT: Duration = Duration::from_secs(2);
+/// How long the broker may take to stop in order.
+const STOP: Duration = Duration::from_secs(40);
+/// How long a poisoned broker is left as it is.
+const POISONED: Duration = Duration::from_millis(300);
+/// How long a start is given, in which the power goes.
+const START: Duration = Duration::from_millis(100);
+
+impl World {
+    /// Lets a fault strike and repairs it.
+    pub(super) fn strike(&mut self, fault: Fault) {
+        self.machine.history.note(format_args!("{fault:?}"));
+        match fault {
+            Fault::Ends { end, down } => {
+                self.end(end);
+                self.pass(down);
+                self.begin();
+            }
+            Fault::EndsAt { change, end } => self.end_at(change, end, WAIT),
+            Fault::EndsInRecovery { change, first, second } => {
+                self.end(End::PowerLoss(first));
+                self.begin();
+                self.end_at(change, second, START);
+            }
+            Fault::Partition { host, time } => {
+                let hosts = self.client_hosts(host);
+                hosts.iter().for_each(|host| self.sim.partition(HOST, host.as_str()));
+                self.pass(time);
+                hosts.iter().for_each(|host| self.sim.repair(HOST, host.as_str()));
+            }
+            Fault::Hold { host, time } => {
+                let hosts = self.client_hosts(Some(host));
+                hosts.iter().for_each(|host| self.sim.hold(HOST, host.as_str()));
+                self.pass(time);
+                hosts.iter().for_each(|host| self.sim.release(HOST, host.as_str()));
+            }
+            Fault::Disk { failing, after, end } => self.fail_disk(failing, after, end),
+            Fault::Full { left, time } => self.fill_disk(left, time),
+        }
+        self.machine.history.note("repaired");
+    }
+
+    fn end(&mut self, end: End) {
+        if matches!(end, End::Stop) {
+            // The permit waits for a broker that is still starting; one that did not start leaves it.
+            self.machine.stop.notify_one();
+            let ended = self.pass_while_running(STOP);
+            assert!(ended, "seed {}: the broker does not stop", self.machine.seed);
+            let _ = self.machine.stop.notified().now_or_never();
+        }
+        // The disk first, so that nothing of what ends can reach it.
+        match end.survival() {
+            Some(survival) => self.machine.disk.crash(survival),
+            None => self.machine.disk.kill(),
+        }
+        self.sim.crash(HOST);
+    }
+
+    fn begin(&mut self) {
+        self.sim.bounce(HOST);
+    }
+
+    fn end_at(&mut self, change: u64, end: End, most: Duration) {
+        self.machine.disk.crash_at(change);
+        let disk = self.machine.disk.clone();
+        self.pass_until(most, || disk.exists(Path::new("/")).is_err());
+        self.end(end);
+        self.begin();
+    }
+
+    /// The disk fails once. Whether that poisoned the store or not, the broker is restarted.
+    fn fail_disk(&mut self, failing: Failing, after: u64, end: End) {
+        let fault = match failing {
+            Failing::Sync => DiskFault::new(Operation::SyncData),
+            Failing::Write(bytes) => DiskFault::new(Operation::Write).partial(bytes),
+        };
+        let disk = self.machine.disk.clone();
+        let id = disk.inject(fault.after(after).times(1));
+        self.pass_until(WAIT, || disk.fired(id) > 0);
+        disk.clear(id);
+        self.pass(POISONED);
+        self.end(end);
+        self.begin();
+    }
+
+    /// There is no room for a while. The broker goes on by itself when there is again.
+    fn fill_disk(&mut self, left: u64, time: Duration) {
+        let disk = self.machine.disk.clone();
+        let Ok(space) = disk.space(Path::new("/data")) else {
+            return;
+        };
+        disk.set_capacity(space.total - space.available + left);
+        self.pass(time);
+        disk.set_capacity(space.total);
+    }
+
+    fn client_hosts(&self, host: Option<usize>) -> Vec<String> {
+        let all: &[String] = &self.hosts;
+        match host {
+            Some(host) => all.get(host).into_iter().cloned().collect(),
+            None => all.to_vec(),
+        }
+    }
+
+    fn pass_while_running(&mut self, most: Duration) -> bool {
+        let lives_ended = Rc::clone(&self.machine.ended);
+        let life = self.machine.lives.get();
+        self.pass_until(most, || lives_ended.get() >= life)
+    }
+}

@@ -1,0 +1,244 @@
+//! One simulated history from its seed: the hosts, the steps of time, the faults, the end at which everything is read.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cuemq_storage::disk::MemoryDisk;
+use cuemq_storage::entropy::SeededEntropy;
+use tokio::sync::{Notify, watch};
+
+use super::auditor::{self, Auditor, Order};
+use super::body::Queue;
+use super::broker::{HOST, Machine};
+use super::check::{Violation, check};
+use super::client::Client;
+use super::clock::{EPOCH_MS, SimClock};
+use super::consumer::Consumer;
+use super::fault::plan;
+use super::history::{Event, FinalLog, History};
+use super::producer::Sender;
+
+/// Hosts with senders, and senders on each.
+const SENDER_HOSTS: u16 = 2;
+const SENDERS_PER_HOST: u16 = 3;
+/// How long the broker may take to answer again, and the final reading to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long all is well at the end.
+const CALM: Duration = Duration::from_millis(500);
+/// How far each step of the simulation goes.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What a simulation came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The hash of everything that happened on the network and on the disk.
+    pub hash: u64,
+    /// The promises that were not kept.
+    pub violations: Vec<Violation>,
+    /// How many messages were acknowledged.
+    pub acknowledged: usize,
+    /// How many messages were read by consumers.
+    pub read: usize,
+}
+
+/// Plays the history of a seed; `prints` shows it as it happens.
+#[must_use]
+pub fn run(seed: u64, prints: bool) -> Outcome {
+    World::new(seed, prints).play()
+}
+
+/// The simulation and what the test holds of it.
+pub(super) struct World {
+    pub(super) sim: turmoil::Sim<'static>,
+    pub(super) machine: Machine,
+    /// The hosts of clients, but for the auditor's.
+    pub(super) hosts: Vec<String>,
+    order: watch::Sender<Order>,
+    /// Hosts of clients that still work.
+    busy: Rc<Cell<usize>>,
+    probes: u32,
+    answered: Rc<Cell<u32>>,
+    last: Rc<RefCell<Option<FinalLog>>>,
+    violations: Vec<Violation>,
+}
+
+impl World {
+    fn new(seed: u64, prints: bool) -> Self {
+        let clock = Arc::new(SimClock::default());
+        let machine = Machine {
+            disk: MemoryDisk::new(seed).with_clock(Arc::clone(&clock) as _),
+            history: Rc::new(History::new(Arc::clone(&clock), prints)),
+            clock,
+            seed,
+            lives: Rc::default(),
+            ended: Rc::default(),
+            stop: Rc::new(Notify::new()),
+        };
+        let mut sim = turmoil::Builder::new()
+            .rng_seed(seed)
+            .epoch(SystemTime::UNIX_EPOCH + Duration::from_millis(EPOCH_MS))
+            .simulation_duration(Duration::from_secs(3600))
+            .tick_duration(TICK)
+            .tcp_capacity(4096)
+            .min_message_latency(Duration::ZERO)
+            .max_message_latency(Duration::from_millis(5))
+            .build();
+        let host = machine.clone();
+        sim.host(HOST, move || host.clone().live());
+        let mut world = Self {
+            sim,
+            machine,
+            hosts: Vec::new(),
+            order: watch::Sender::new(Order::Load),
+            busy: Rc::default(),
+            probes: 0,
+            answered: Rc::default(),
+            last: Rc::default(),
+            violations: Vec::new(),
+        };
+        world.add_senders();
+        world.add_consumers();
+        world.add_auditor();
+        world
+    }
+
+    fn add_senders(&mut self) {
+        for host in 0..SENDER_HOSTS {
+            let client = Rc::new(Client::default());
+            let works = (0..SENDERS_PER_HOST).map(|place| {
+                let mut sender = self.sender(host * SENDERS_PER_HOST + place, &client);
+                let orders = self.order.subscribe();
+                async move {
+                    while !orders.borrow().is_over() {
+                        sender.turn().await;
+                    }
+                }
+            });
+            self.add_client(format!("senders-{host}"), works.collect());
+        }
+    }
+
+    fn add_consumers(&mut self) {
+        let client = Rc::new(Client::default());
+        let works = (0..).zip(Queue::all()).map(|(number, queue)| {
+            let mut consumer = Consumer {
+                number,
+                queue,
+                client: Rc::clone(&client),
+                history: Rc::clone(&self.machine.history),
+                queue_offset: 0,
+            };
+            let orders = self.order.subscribe();
+            async move {
+                while !orders.borrow().is_over() {
+                    consumer.turn().await;
+                }
+            }
+        });
+        self.add_client("consumers".to_owned(), works.collect());
+    }
+
+    fn add_auditor(&mut self) {
+        let auditor = Auditor {
+            sender: self.sender(auditor::NUMBER, &Rc::default()),
+            answered: Rc::clone(&self.answered),
+            last: Rc::clone(&self.last),
+        };
+        let orders = self.order.subscribe();
+        self.sim.client("auditor", async move {
+            auditor.work(orders).await;
+            Ok(())
+        });
+    }
+
+    fn sender(&self, number: u16, client: &Rc<Client>) -> Sender {
+        Sender {
+            number,
+            client: Rc::clone(client),
+            history: Rc::clone(&self.machine.history),
+            entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
+            next: 0,
+        }
+    }
+
+    fn add_client(&mut self, name: String, works: Vec<impl Future<Output = ()> + 'static>) {
+        let busy = Rc::clone(&self.busy);
+        busy.set(busy.get() + 1);
+        self.sim.client(name.as_str(), async move {
+            futures_util::future::join_all(works).await;
+            busy.set(busy.get() - 1);
+            Ok(())
+        });
+        self.hosts.push(name);
+    }
+
+    fn play(mut self) -> Outcome {
+        self.probe("the first start");
+        for (calm, fault) in plan(self.machine.seed, self.hosts.len()) {
+            self.pass(calm);
+            self.strike(fault);
+            self.probe(&format!("{fault:?}"));
+        }
+        self.pass(CALM);
+        self.order.send_replace(Order::Quiet);
+        let busy = Rc::clone(&self.busy);
+        if !self.pass_until(PATIENCE, || busy.get() == 0) {
+            self.violations.push(Violation::Silent("clients do not end".to_owned()));
+        }
+        self.order.send_replace(Order::Audit);
+        let last = Rc::clone(&self.last);
+        if !self.pass_until(PATIENCE, || last.borrow().is_some()) {
+            self.violations
+                .push(Violation::Silent("the queues cannot be read".to_owned()));
+        }
+        self.judge()
+    }
+
+    fn judge(mut self) -> Outcome {
+        let events = self.machine.history.take();
+        if let Some(last) = self.last.take() {
+            self.violations.extend(check(&events, &last));
+        }
+        let count = |of: fn(&Event) -> usize| events.iter().map(of).sum();
+        Outcome {
+            hash: self.machine.history.hash() ^ self.machine.disk.trace_hash().rotate_left(1),
+            violations: self.violations,
+            acknowledged: count(|event| match event {
+                Event::Acknowledged { messages, .. } => messages.len(),
+                _ => 0,
+            }),
+            read: count(|event| usize::from(matches!(event, Event::Read { .. }))),
+        }
+    }
+
+    /// Lets the auditor send until it is answered.
+    fn probe(&mut self, after: &str) {
+        self.probes += 1;
+        self.order.send_replace(Order::Probe(self.probes));
+        let (answered, wanted) = (Rc::clone(&self.answered), self.probes);
+        if !self.pass_until(PATIENCE, || answered.get() == wanted) {
+            self.violations.push(Violation::Silent(after.to_owned()));
+        }
+    }
+
+    /// Lets some time pass.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.pass_until(time, || false);
+    }
+
+    /// Lets time pass until something holds; whether it does.
+    pub(super) fn pass_until(&mut self, most: Duration, holds: impl Fn() -> bool) -> bool {
+        let end = self.sim.elapsed() + most;
+        while !holds() {
+            if self.sim.elapsed() >= end {
+                return false;
+            }
+            if let Err(error) = self.sim.step() {
+                panic!("seed {}: the simulation itself fails: {error}", self.machine.seed);
+            }
+        }
+        true
+    }
+}
