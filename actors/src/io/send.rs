@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use cuemq_net::body::TopicFilterType;
+use cuemq_net::body::{SubscriptionGroupConfig, TopicFilterType};
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -127,7 +127,7 @@ pub fn take(
     check_permission(io, &topic)?;
     let queue_id = check_queue(io, &header, &topic, request.remote)?;
     let (topic, queue_id) = match header.topic.strip_prefix(RETRY_PREFIX) {
-        Some(group) => check_retry(broker, &header, group, request.view.version, topic, queue_id)?,
+        Some(group) => check_retry(io, broker, &header, group, request.view.version, topic, queue_id)?,
         None => (topic, queue_id),
     };
     let known = properties::known(header.properties.unwrap_or_default().as_bytes());
@@ -190,6 +190,7 @@ fn check_queue(io: &IoState, header: &SendHeader<'_>, topic: &Topic, remote: Soc
 /// A consumer's own send to its retry topic: the group must exist, and a message that came back too often goes to the
 /// dead letters.
 fn check_retry(
+    io: &IoState,
     broker: &BrokerSide,
     header: &SendHeader<'_>,
     group_name: &str,
@@ -197,14 +198,20 @@ fn check_retry(
     topic: std::sync::Arc<Topic>,
     queue_id: u32,
 ) -> Result<(std::sync::Arc<Topic>, u32), Refusal> {
-    let Some(group) = broker.groups.get(group_name) else {
+    // Java makes a group on its first use; the send goes on meanwhile with the limit that it will have.
+    let known = broker.groups.with(group_name, |group| group.config.retry_max_times);
+    let fresh = || {
+        let config = SubscriptionGroupConfig::default();
+        io.router.make_group(group_name).then_some(config.retry_max_times)
+    };
+    let Some(limit) = known.or_else(fresh) else {
         let remark = format!("subscription group not exist, {group_name}");
         return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
     };
     let of_header = header
         .max_reconsume_times
         .filter(|_| Version(version).max_reconsume_overrides());
-    let limit = of_header.unwrap_or(group.config.retry_max_times);
+    let limit = of_header.unwrap_or(limit);
     if header.reconsume_times.unwrap_or(0) < limit {
         return Ok((topic, queue_id));
     }

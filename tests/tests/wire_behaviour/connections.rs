@@ -1,0 +1,166 @@
+//! Connections: unknown codes, senseless bytes, idleness, and frames that come in pieces or many at once.
+
+use std::net::Shutdown;
+use std::time::Duration;
+
+use cuemq_actors::testing::TestBroker;
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::frame::HeaderCodec;
+
+use crate::{Connection, number, refused, send_to};
+
+#[test]
+fn an_unknown_code_is_answered_with_3_on_every_port() {
+    let broker = TestBroker::start();
+    let mut fast = broker.broker();
+    fast.set_port(fast.port() - 2);
+    for address in [broker.broker(), fast, broker.name_server()] {
+        let answer = Connection::to(address).ask(Command::request(RequestCode::from_i32(9999)));
+        let remark = refused(&answer, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+        assert!(
+            remark.starts_with(" request type 9999 not supported"),
+            "{address}: {remark}"
+        );
+    }
+}
+
+/// Codes of peers that are not served yet: a tool's user sees which one it was.
+#[test]
+fn a_code_that_is_not_served_yet_is_answered_with_3_and_its_name() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    for code in [
+        RequestCode::POP_MESSAGE,
+        RequestCode::END_TRANSACTION,
+        RequestCode::CONSUMER_SEND_MSG_BACK,
+    ] {
+        let answer = client.ask(Command::request(code));
+        let remark = refused(&answer, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+        assert!(remark.contains(code.name().unwrap()), "{remark}");
+    }
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let answer = client.ask(Command::request(RequestCode::GET_MAX_OFFSET).with_field("topic", "T"));
+    assert!(
+        refused(&answer, ResponseCode::SYSTEM_ERROR).contains("queueId"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn senseless_bytes_end_their_connection_alone_and_are_counted() {
+    let broker = TestBroker::start();
+    let mut witness = Connection::to(broker.broker());
+    number(&witness.ask(send_to("Witness")), "queueOffset");
+    let senseless: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        // 2 GiB announced
+        &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+        // a header longer than its frame
+        &[0, 0, 0, 8, 0, 0, 0xff, 0, 0, 0, 0, 0],
+        // a header that is no JSON
+        &[0, 0, 0, 8, 0, 0, 0, 4, b'{', b'{', b'}', b'x'],
+    ];
+    for bytes in senseless {
+        let mut client = Connection::to(broker.broker());
+        client.write(bytes);
+        assert!(client.next().is_none(), "{bytes:?}");
+    }
+    assert_eq!(broker.metrics().frames_refused.get(), 4);
+    assert_eq!(number(&witness.ask(send_to("Witness")), "queueOffset"), 1);
+}
+
+#[test]
+fn frames_may_come_byte_by_byte_or_many_at_once() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Pieces")), "queueOffset");
+    let mut frames = Vec::new();
+    for opaque in 1..=3 {
+        let request = Command {
+            opaque,
+            ..send_to("Pieces")
+        };
+        request.encode(&mut frames).unwrap();
+    }
+    for byte in &frames {
+        client.write(&[*byte]);
+    }
+    client.write(&frames);
+    let mut opaques: Vec<i32> = (0..6).map(|_| client.receive().opaque).collect();
+    opaques.sort_unstable();
+    assert_eq!(opaques, [1, 1, 2, 2, 3, 3]);
+}
+
+#[test]
+fn what_was_sent_before_the_end_of_a_connection_is_still_answered() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let sent = [client.send(send_to("Last")), client.send(send_to("Last"))];
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    let answered = [client.receive(), client.receive()];
+    assert!(
+        answered
+            .iter()
+            .all(|answer| answer.code == 0 && sent.contains(&answer.opaque)),
+        "{answered:?}"
+    );
+    assert!(client.next().is_none());
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let broker = TestBroker::builder()
+        .config(|config| config.idle_limit = Duration::from_millis(100))
+        .start()
+        .unwrap();
+    let mut client = Connection::to(broker.broker());
+    assert!(client.next().is_none());
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_at_once_and_counted() {
+    let broker = TestBroker::builder()
+        .config(|config| config.connections_max = 2)
+        .start()
+        .unwrap();
+    let refused = || broker.metrics().connections_refused.get();
+    // The broker's own registration goes to the name server's door, which has a limit of its own.
+    let mut kept = [Connection::to(broker.broker()), Connection::to(broker.broker())];
+    for client in &mut kept {
+        number(&client.ask(send_to("Kept")), "queueOffset");
+    }
+    assert!(Connection::to(broker.broker()).next().is_none());
+    assert_eq!(refused(), 1);
+    assert_eq!(number(&kept[0].ask(send_to("Kept")), "queueOffset"), 2);
+}
+
+#[test]
+fn the_fields_of_an_access_control_signature_are_accepted() {
+    let broker = TestBroker::start();
+    for codec in [HeaderCodec::Json, HeaderCodec::Binary] {
+        let signed = send_to("Signed")
+            .with_field("AccessKey", "someone")
+            .with_field("Signature", "dGVzdA==")
+            .with_field("SecurityToken", "token");
+        number(
+            &Connection::to(broker.broker()).speaking(codec).ask(signed),
+            "queueOffset",
+        );
+    }
+}
+
+/// An answer from a client that nobody waits for is dropped; requests and answers have opaques of their own.
+#[test]
+fn a_clients_answer_with_the_opaque_of_a_request_is_no_request() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let request = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED);
+    client.send(Command::response_to(&request, ResponseCode::SUCCESS));
+    assert_eq!(number(&client.ask(send_to("Both")), "queueOffset"), 0);
+}

@@ -1,0 +1,183 @@
+//! Groups: who is online and who hears of it, consumer offsets, positions in queues, and what a tool asks of the broker.
+
+use cuemq_actors::testing::TestBroker;
+use cuemq_net::body::{Body, ConsumerData, ConsumerList, HeartbeatData, KvTable};
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::dialect::Style;
+
+use crate::{Connection, arrived, number, refused, send_to};
+
+const GROUP: &str = "consumers";
+
+fn heartbeat(client_id: &str) -> Command {
+    let consumer = ConsumerData {
+        group_name: GROUP.to_owned(),
+        ..ConsumerData::default()
+    };
+    let data = HeartbeatData {
+        client_id: client_id.to_owned(),
+        consumers: vec![consumer],
+        ..HeartbeatData::default()
+    };
+    Command::request(RequestCode::HEART_BEAT).with_body(data.encode(Style::Fastjson))
+}
+
+fn members(client: &mut Connection) -> Vec<String> {
+    let list = Command::request(RequestCode::GET_CONSUMER_LIST_BY_GROUP).with_field("consumerGroup", GROUP);
+    let answer = client.ask(list);
+    match ResponseCode(answer.code) {
+        ResponseCode::SUCCESS => {
+            let mut ids = ConsumerList::decode(&answer.body).unwrap().consumer_id_list;
+            ids.sort();
+            ids
+        }
+        _ => {
+            let remark = refused(&answer, ResponseCode::SYSTEM_ERROR);
+            assert_eq!(remark, format!("no consumer for this group, {GROUP}"));
+            Vec::new()
+        }
+    }
+}
+
+/// Waits for the notice that the group has changed: a oneway request of the broker.
+fn notified(client: &mut Connection) {
+    let notice = client.receive();
+    assert!(notice.is_oneway() && !notice.is_response(), "{notice:?}");
+    assert_eq!(RequestCode(notice.code), RequestCode::NOTIFY_CONSUMER_IDS_CHANGED);
+    assert_eq!(notice.fields.get("consumerGroup"), Some(GROUP));
+}
+
+/// Joins two clients, the first of which hears of itself and of the other.
+fn two_members(broker: &TestBroker) -> (Connection, Connection) {
+    let mut one = Connection::to(broker.broker());
+    let opaque = one.send(heartbeat("one"));
+    // The answer and the notice that follows from the heartbeat may come in either order.
+    let first = [one.receive(), one.receive()];
+    assert!(
+        first
+            .iter()
+            .any(|command| command.is_response() && command.opaque == opaque && command.code == 0)
+    );
+    assert!(first.iter().any(|command| !command.is_response()), "{first:?}");
+    let mut two = Connection::to(broker.broker());
+    two.send(heartbeat("two"));
+    let second = [two.receive(), two.receive()];
+    assert!(second.iter().any(Command::is_response), "{second:?}");
+    notified(&mut one);
+    (one, two)
+}
+
+#[test]
+fn members_are_listed_and_told_at_once_who_comes() {
+    let broker = TestBroker::start();
+    let mut asking = Connection::to(broker.broker());
+    assert_eq!(members(&mut asking), [""; 0]);
+    let _members = two_members(&broker);
+    assert_eq!(members(&mut asking), ["one", "two"]);
+}
+
+#[test]
+fn who_unregisters_is_gone_at_once() {
+    let broker = TestBroker::start();
+    let (mut one, mut two) = two_members(&broker);
+    let leave = Command::request(RequestCode::UNREGISTER_CLIENT)
+        .with_field("clientID", "two")
+        .with_field("consumerGroup", GROUP);
+    assert_eq!(two.ask(leave).code, 0);
+    notified(&mut one);
+    assert_eq!(members(&mut one), ["one"]);
+}
+
+#[test]
+fn whose_connection_ends_is_gone_at_once() {
+    let broker = TestBroker::start();
+    let (mut one, two) = two_members(&broker);
+    drop(two);
+    notified(&mut one);
+    assert_eq!(members(&mut one), ["one"]);
+}
+
+fn of_queue(code: RequestCode, topic: &str) -> Command {
+    Command::request(code)
+        .with_field("consumerGroup", GROUP)
+        .with_field("topic", topic)
+        .with_field("queueId", 0)
+}
+
+#[test]
+fn offsets_are_kept_as_committed_even_backwards_and_a_new_group_starts_at_0() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Offsets")), "queueOffset");
+    let query = || of_queue(RequestCode::QUERY_CONSUMER_OFFSET, "Offsets");
+    assert_eq!(
+        number(&client.ask(query()), "offset"),
+        0,
+        "a young queue begins at 0 for a group without an offset"
+    );
+    for committed in [7, 3] {
+        let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Offsets").with_field("commitOffset", committed);
+        assert_eq!(client.ask(commit).code, 0);
+        assert_eq!(number(&client.ask(query()), "offset"), committed);
+    }
+}
+
+#[test]
+fn offsets_are_there_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let start = || TestBroker::builder().data(home.path()).start().unwrap();
+    let broker = start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Kept")), "queueOffset");
+    let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Kept").with_field("commitOffset", 1);
+    assert_eq!(client.ask(commit).code, 0);
+    broker.stop().unwrap();
+    let broker = start();
+    let mut client = Connection::to(broker.broker());
+    let query = of_queue(RequestCode::QUERY_CONSUMER_OFFSET, "Kept");
+    assert_eq!(number(&client.ask(query), "offset"), 1);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn the_ends_of_a_queue_and_times_in_it_are_told() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    for _ in 0..3 {
+        number(&client.ask(send_to("Ends")), "queueOffset");
+    }
+    arrived(&mut client, "Ends", 3);
+    let mut ask = |code: RequestCode, field: &str| number(&client.ask(of_queue(code, "Ends")), field);
+    assert_eq!(ask(RequestCode::GET_MAX_OFFSET, "offset"), 3);
+    assert_eq!(ask(RequestCode::GET_MIN_OFFSET, "offset"), 0);
+    let first = ask(RequestCode::GET_EARLIEST_MSG_STORETIME, "timestamp");
+    assert!(first > 1_700_000_000_000, "{first}");
+    let search = |time: i64| of_queue(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, "Ends").with_field("timestamp", time);
+    assert_eq!(number(&client.ask(search(first)), "offset"), 0);
+    assert_eq!(number(&client.ask(search(first - 1000)), "offset"), 0);
+}
+
+#[test]
+fn runtime_information_has_javas_keys() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Info")), "queueOffset");
+    let answer = client.ask(Command::request(RequestCode::GET_BROKER_RUNTIME_INFO));
+    let table = KvTable::decode(&answer.body).unwrap().table;
+    for key in [
+        "brokerVersionDesc",
+        "bootTimestamp",
+        "commitLogMaxOffset",
+        "commitLogMinOffset",
+        "dispatchBehindBytes",
+        "putTps",
+        "getTotalTps",
+        "earliestMessageTimeStamp",
+        "commitLogDiskRatio",
+        "sendThreadPoolQueueSize",
+    ] {
+        assert!(table.contains_key(key), "{key} of {table:?}");
+    }
+    assert_eq!(table["msgPutTotalTodayNow"], "1");
+}
