@@ -216,6 +216,13 @@ impl World {
         }
     }
 
+    /// The flusher's last answer that is still to come.
+    fn end_flush(&mut self) -> Option<Input<u64, u64>> {
+        let (epoch, upto) = self.flushes.pop()?;
+        self.synced = self.synced.max(upto.0.min(self.written));
+        Some(Input::Flushed { epoch, upto })
+    }
+
     /// With a disk that answers, everything that waits is answered.
     fn settle(&mut self) {
         if self.failed {
@@ -227,15 +234,7 @@ impl World {
             },
             Input::FlushDue,
         ];
-        loop {
-            let Some(input) = inputs.pop().or_else(|| {
-                self.flushes.pop().map(|(epoch, upto)| {
-                    self.synced = self.synced.max(upto.0.min(self.written));
-                    Input::Flushed { epoch, upto }
-                })
-            }) else {
-                break;
-            };
+        while let Some(input) = inputs.pop().or_else(|| self.end_flush()) {
             let mut outputs = Vec::new();
             self.state.step(input, &mut outputs);
             for output in outputs {
