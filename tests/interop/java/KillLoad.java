@@ -65,13 +65,14 @@ public final class KillLoad {
 
     private static String exactlyOnce(Clients clients, Load load) throws Exception {
         Map<String, Load.Place> stored = new HashMap<>();
-        // A thread keeps to one queue, so its messages must be read in the order in which it sent them.
-        Map<Integer, Integer> last = new HashMap<>();
+        // In each queue a thread's messages must be read in the order in which it sent them. (The very first message makes
+        // the topic, so its queue is the client's choice.)
+        Map<String, Integer> last = new HashMap<>();
         readAll(clients, load.topic, message -> {
             Load.Attempt attempt = load.attempt(message);
             Load.Place other = stored.put(attempt.key(), new Load.Place(message));
             Clients.require(other == null, "twice: at " + other + " and " + message);
-            Integer before = last.put(attempt.thread, attempt.number);
+            Integer before = last.put(message.getQueueId() + "-" + attempt.thread, attempt.number);
             boolean inOrder = before == null || before < attempt.number;
             Clients.require(inOrder, "thread " + attempt.thread + " sent " + attempt.number + " after " + before + ": " + message);
         });
