@@ -91,6 +91,7 @@ impl Retention {
             confirmed: confirmed.0,
             queue_units,
             checkpoint: times_of(checkpoint),
+            foreign: false,
         };
         write_note(self.parts.disk.as_ref(), &self.parts.layout, &note)?;
         self.noted = confirmed;

@@ -80,7 +80,9 @@ pub struct CheckpointFile {
 }
 
 impl CheckpointFile {
-    /// Opens the checkpoint of the store in `root`, or makes one that says nothing.
+    /// Opens the checkpoint of the store in `root`, or makes one that says nothing. What it says is on disk when this
+    /// returns: a process that was killed may have left it in the page cache alone, and a later crash would bring back
+    /// older times.
     ///
     /// # Errors
     /// When it cannot be opened, made or read.
@@ -100,6 +102,9 @@ impl CheckpointFile {
         let mut bytes = [0; 24];
         file.read_at(&mut bytes, 0)
             .map_err(|error| StoreError::io("read", &path, error))?;
+        file.write_at(&[IoSlice::new(&bytes)], 0)
+            .map_err(|error| StoreError::io("write", &path, error))?;
+        file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
         Ok(Self {
             path,
             file,

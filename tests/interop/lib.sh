@@ -1,4 +1,4 @@
-# Sourced by `run` and `kill-load`: jars and flags of the Java clients, and a cuemq server to run them against.
+# Sourced by `run`, `kill-load` and `java-opens-ours`: jars and flags of the Java clients, and a cuemq server to run them against.
 #   CUEMQ_INTEROP_CACHE   where the jars stay (default: ${XDG_CACHE_HOME:-~/.cache}/cuemq-interop)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -71,11 +71,11 @@ build_server() {
 }
 
 # start_server: $server on the data folder $work/data; waits for its line and sets namesrv, broker and server_pid. The
-# first start takes any free ports, later ones the same again.
+# first start takes any free ports, later ones the same again. Arguments are further flags of the server.
 start_server() {
     local line='' stdout=$work/ready ports=(--port "${broker_port:-0}" --namesrv-port "${namesrv_port:-0}")
     [ -p "$stdout" ] || mkfifo "$stdout"
-    "$server" server --data "$work/data" "${ports[@]}" >"$stdout" 2>>"$work/server.log" &
+    "$server" server --data "$work/data" "${ports[@]}" "$@" >"$stdout" 2>>"$work/server.log" &
     server_pid=$!
     [ -z "${ready_fd:-}" ] || exec {ready_fd}<&-
     exec {ready_fd}<"$stdout"
@@ -107,9 +107,11 @@ kill_server() {
 
 # On exit: no process of ours stays. What was written stays only after a failure.
 clean_up() {
-    local status=$?
+    local status=$? pid
     [ -z "$server_pid" ] || kill -KILL "$server_pid" 2>/dev/null || true
-    [ -z "${java_pid:-}" ] || kill -KILL "$java_pid" 2>/dev/null || true
+    for pid in "${java_pid:-}" "${java_broker_pid:-}" "${java_namesrv_pid:-}"; do
+        [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    done
     if [ $status -eq 0 ]; then rm -rf "$work"; else echo "logs and data are kept in $work" >&2; fi
 }
 

@@ -141,7 +141,7 @@ fn a_queue_cut_after_a_kill_and_fed_again_is_what_it_was() {
 fn the_queues_of_a_store_are_those_that_have_messages() {
     for name in golden::names() {
         let store = golden::unpack(name).unwrap();
-        let discovery = consume_queue::discover(&RealDisk, &store.root()).unwrap();
+        let discovery = consume_queue::discover(&RealDisk, &store.root(), Opening::Clean).unwrap();
         let with_messages = |queue: &&Queue| !queue.messages.is_empty();
         let mut expected: Vec<_> = store.manifest.queues.iter().filter(with_messages).collect();
         expected.sort_by_key(|queue| (&queue.topic, queue.queue_id));

@@ -349,6 +349,10 @@ impl Encoder<'_, '_> {
     /// Appends one record, and what its queue and the index need of it.
     fn part(&mut self, batch: &mut SendBatch, part: &Part<'_>) -> Result<(), Refusal> {
         let identity = &self.io.identity;
+        if part.properties.contains(&0) {
+            // Recovery tells a torn record by them: the CRC does not cover the properties.
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, "the properties hold a zero byte");
+        }
         let mut system_flag = self.header.sys_flag;
         if self.topic.config.topic_filter_type == TopicFilterType::MultiTag {
             system_flag |= sysflag::MULTI_TAGS;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::FOLDER;
-use super::files::parse_name;
+use super::files::{may_be_short, parse_name};
+use super::{FOLDER, Opening};
 use crate::disk::{Disk, Entry};
 use crate::error::{Result, StoreError};
 
@@ -23,16 +23,16 @@ pub struct Discovery {
     pub queues: Vec<FoundQueue>,
     /// What is no queue: files, and directories whose name is no number. They are left alone.
     pub odd: Vec<PathBuf>,
-    /// The length of the files (the longest: a crash can leave one shorter). All queues must be opened with it, since
-    /// Java knows one length for all.
+    /// The length of the files (the longest: a crash can leave one shorter); `None` when there is none whose length is
+    /// sure. All queues must be opened with it, since Java knows one length for all.
     pub file_bytes: Option<u64>,
 }
 
-/// Lists the queues of the store in `root`.
+/// Lists the queues of the store in `root`, of whose files as much is known as of a queue that is opened.
 ///
 /// # Errors
 /// When a directory cannot be listed.
-pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
+pub fn discover(disk: &dyn Disk, root: &Path, opening: Opening) -> Result<Discovery> {
     let topics = root.join(FOLDER);
     let mut discovery = Discovery::default();
     for topic in list(disk, &topics)? {
@@ -49,7 +49,7 @@ pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
                 .filter(|number| number.to_string() == queue.name);
             match number {
                 Some(queue_id) if queue.is_directory => {
-                    let longest = longest_file(disk, &directory.join(&queue.name))?;
+                    let longest = longest_file(disk, &directory.join(&queue.name), opening)?;
                     discovery.file_bytes = discovery.file_bytes.max(longest);
                     discovery.queues.push(FoundQueue {
                         topic: topic.name.clone(),
@@ -64,10 +64,18 @@ pub fn discover(disk: &dyn Disk, root: &Path) -> Result<Discovery> {
     Ok(discovery)
 }
 
-fn longest_file(disk: &dyn Disk, directory: &Path) -> Result<Option<u64>> {
-    let is_file = |entry: &Entry| !entry.is_directory && entry.length > 0 && parse_name(&entry.name).is_some();
-    let files = list(disk, directory)?.into_iter().filter(is_file);
-    Ok(files.map(|entry| entry.length).max())
+/// The length of a queue's first file, if it is sure: the only file of a queue can be one that a crash left without its
+/// length, or with a part of it.
+fn longest_file(disk: &dyn Disk, directory: &Path, opening: Opening) -> Result<Option<u64>> {
+    let mut lengths = list(disk, directory)?
+        .into_iter()
+        .filter(|entry| !entry.is_directory)
+        .filter_map(|entry| Some((parse_name(&entry.name)?, entry.length)));
+    let Some((first_byte, length)) = lengths.next() else {
+        return Ok(None);
+    };
+    let is_sure = length > 0 && (lengths.next().is_some() || !may_be_short(disk, directory, first_byte, opening)?);
+    Ok(is_sure.then_some(length))
 }
 
 fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {

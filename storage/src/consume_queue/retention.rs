@@ -15,7 +15,13 @@ impl ConsumeQueue {
     pub fn correct_min(&mut self, log_min: PhysicalOffset) -> Result<QueueOffset> {
         let is_gone = |unit: Option<Unit>| unit.is_some_and(|unit| unit.is_filler() || unit.physical_offset < log_min);
         let from = self.view.extent().start;
-        let min = Probe::new(&self.view).partition_point(from, self.end, is_gone)?;
+        let mut probe = Probe::new(&self.view);
+        // Mostly nothing is gone: one look then tells.
+        let min = if from < self.end && is_gone(probe.unit(from)?) {
+            probe.partition_point(from + 1, self.end, is_gone)?
+        } else {
+            from
+        };
         self.view.publish_min(min);
         Ok(QueueOffset(min))
     }

@@ -382,7 +382,7 @@ fn files_of_another_length_are_used_as_they_are() {
     queue.append(QueueOffset(25), &units(25..41)).unwrap();
     assert_eq!(read_from(&queue.view(), 0), expected(0..41));
     assert_eq!(
-        discover(&*store.disk, store.root()).unwrap().file_bytes,
+        discover(&*store.disk, store.root(), Opening::Clean).unwrap().file_bytes,
         Some(FILE_BYTES)
     );
 }
@@ -412,7 +412,7 @@ fn queues_are_discovered_and_odd_names_reported() {
         store.disk.create_directory(&topics.join(directory)).unwrap();
     }
     store.disk.open(&topics.join("file"), OpenMode::CreateNew).unwrap();
-    let discovery = discover(&*store.disk, store.root()).unwrap();
+    let discovery = discover(&*store.disk, store.root(), Opening::Clean).unwrap();
     let queues: Vec<_> = discovery
         .queues
         .iter()
@@ -423,7 +423,7 @@ fn queues_are_discovered_and_odd_names_reported() {
         discovery.odd,
         [topics.join("file"), topics.join("topic/03"), topics.join("topic/x")]
     );
-    let empty = discover(&*store.disk, &store.root().join("absent")).unwrap();
+    let empty = discover(&*store.disk, &store.root().join("absent"), Opening::Clean).unwrap();
     assert!(empty.queues.is_empty() && empty.file_bytes.is_none());
 }
 

@@ -69,6 +69,15 @@ impl Index {
         Ok((index, cut))
     }
 
+    /// Where the oldest file begins that has entries and ends after `index_ms`. Java syncs a file before it notes that
+    /// time, so after a crash of the machine such a file's header may claim what is lost.
+    #[must_use]
+    pub fn oldest_after(&self, index_ms: i64) -> Option<PhysicalOffset> {
+        let mut files = self.files.iter();
+        let oldest = files.find(|file| file.header.next > 1 && file.header.end_ms > index_ms);
+        oldest.map(|file| file.header.begin_physical)
+    }
+
     /// Removes the files that end after `index_ms`, as Java does with those of a store that was not stopped in order:
     /// Java's headers may claim what a crash of the machine has lost. Gives the number of files removed.
     ///

@@ -10,36 +10,38 @@
 //!
 //! Nothing that follows a cut can come back to life: the bytes are gone before the first append.
 
+mod assemble;
 mod cut;
 mod find;
+mod foreign;
 mod refeed;
 mod refill;
+mod rescue;
 mod resume;
 mod scan;
 mod start;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use refill::refill;
 pub use resume::{Resumed, resume};
-pub use scan::{FoundLog, ScanEnd};
+pub use scan::{Checks, FoundLog, ScanEnd};
 pub use start::{LogNote, Start, times_of};
 
 use self::refeed::{Interrupted, Refeed};
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{CommitLog, LogFiles, LogView, QueueTable};
+use crate::commit_log::{CommitLog, LogFiles, QueueTable};
 use crate::consume_queue::{self, ConsumeQueue, Opening};
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::index::{self, Index};
 use crate::log_state::FlushMode;
+use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset};
-use crate::segment::{Segment, SegmentWriter};
 use crate::snapshot::{self, Format};
 
 /// RocketMQ's file length of the commit log (`mappedFileSizeCommitLog`).
@@ -106,6 +108,10 @@ pub struct Report {
     pub cut_bytes: u64,
     /// How many units the consume queues lost, to be fed again.
     pub cut_units: u64,
+    /// How many whole records were cut from what had been on disk.
+    pub lost_records: u64,
+    /// Where a copy of such bytes is kept.
+    pub copy: Option<PathBuf>,
 }
 
 /// A store that is open, before anybody uses it.
@@ -122,7 +128,7 @@ pub struct Recovered {
     pub index: Option<Index>,
     /// The end of the log.
     pub end: PhysicalOffset,
-    /// The store time of the last record, 0 if there is none in what was walked.
+    /// The store time of the last record, 0 if there is none.
     pub last_store_timestamp_ms: i64,
     /// What was found and done.
     pub report: Report,
@@ -150,54 +156,60 @@ impl Recovered {
 /// # Errors
 /// When a file cannot be read or written, or does not fit the layout.
 pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoint: Checkpoint) -> Result<Recovered> {
+    foreign::refuse_files(disk.as_ref(), &layout.root)?;
     let found = find::log(disk.as_ref(), layout)?;
     let note = snapshot::read::<LogNote>(disk.as_ref(), &layout.note_path(), NOTE)?;
-    let start = Start::find(disk.as_ref(), &found, note, checkpoint, aborted)?;
-    let opening = if start.clean {
-        Opening::Clean
+    // A process that was killed may have left the note's name in the page cache alone.
+    if note.is_some() {
+        let directory = layout.root.join("cuemq");
+        let synced = disk.sync_directory(&directory);
+        synced.map_err(|error| StoreError::io("sync", &directory, error))?;
+    }
+    let indexed = layout.index.is_some();
+    let start = Start::find(disk.as_ref(), &found, note, checkpoint, aborted, indexed)?;
+    let start = before_lost_keys(disk, layout, &found, start, checkpoint)?;
+    if start.foreign && start.clean {
+        foreign::refuse_queues(disk, layout)?;
+        marker::mark_in_use(disk.as_ref(), &layout.root)?;
+    }
+    if start.foreign || !start.clean {
+        // Before anything is cut or fed behind it, so that no later start begins behind what is.
+        note_start(disk.as_ref(), layout, start, checkpoint)?;
+    }
+    let (mut refeed, mut end) = walk_as_far_back_as_needed(disk, layout, &found, start, checkpoint)?;
+    if start.foreign && !start.clean {
+        refeed.each_end(|name, end| foreign::refuse_unread(disk.as_ref(), &layout.root, name, end))?;
+    }
+    rescue::look_behind(disk.as_ref(), &found, &refeed.queues, &mut end)?;
+    let lost = if end.damage.is_some() && (start.clean || end.position.0 < start.durable) {
+        rescue::keep(disk.as_ref(), layout, &found, &end)?
     } else {
-        Opening::AfterCrash(start.from)
+        rescue::Rescued::default()
     };
-    let (mut refeed, end) = match walk(disk, layout, &found, start, opening) {
-        Err(Interrupted::Gap) => {
-            tracing::warn!("a consume queue lacks records from before the last checkpoint; reading the whole log");
-            let all = Start {
-                from: PhysicalOffset(found.minimum()),
-                queue_units: None,
-                ..start
-            };
-            walk(disk, layout, &found, all, opening)
-        }
-        walked => walked,
-    }
-    .map_err(|interrupted| match interrupted {
-        Interrupted::Store(error) => error,
-        Interrupted::Gap => StoreError::Damaged {
-            path: layout.root.join("consumequeue"),
-            position: 0,
-            reason: "a consume queue cannot be rebuilt from the log".to_owned(),
-        },
-    })?;
-    let untidy = !start.clean || end.damage.is_some();
     if start.clean {
-        for queue in &mut refeed.queues {
-            if queue.end_physical() > end.position {
-                refeed.cut_units += queue.truncate_to(end.position)?.units;
-            }
-        }
+        cut_to(disk, layout, &mut refeed, end.position)?;
     }
-    let cut_bytes = if untidy {
-        cut::settle(disk.as_ref(), &found, start.from, end.position)?
-    } else {
+    let cut_bytes = if start.clean && end.damage.is_none() {
         0
+    } else {
+        cut::settle(disk.as_ref(), &found, start.from, end.position)?
     };
     // What was fed just now counts as confirmed from here on, so it has to be on disk.
     for queue in &mut refeed.queues {
+        queue.correct_min(PhysicalOffset(found.minimum()))?;
         queue.sync()?;
     }
     if let Some(index) = &mut refeed.index {
         index.flush()?;
     }
+    // From here on the store is ours, also when it crashes before the first checkpoint.
+    let settled = Start {
+        from: end.position,
+        durable: end.position.0,
+        ours: true,
+        ..start
+    };
+    note_start(disk.as_ref(), layout, settled, checkpoint)?;
     let report = Report {
         clean: start.clean,
         from: start.from,
@@ -206,8 +218,89 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         damage: end.damage.clone(),
         cut_bytes,
         cut_units: refeed.cut_units,
+        lost_records: lost.records,
+        copy: lost.copy,
     };
-    assemble(disk, &found, refeed, &end, report)
+    assemble::assemble(disk, &found, refeed, &end, report)
+}
+
+/// Begins at the log's first record when an index file of another program that may have lost keys begins before the start.
+fn before_lost_keys(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    found: &FoundLog,
+    start: Start,
+    checkpoint: Checkpoint,
+) -> Result<Start> {
+    let Some(sizes) = layout.index.filter(|_| start.foreign && !start.clean) else {
+        return Ok(start);
+    };
+    let index = open_index(disk, layout, sizes, Opening::Clean)?;
+    let loses = index
+        .oldest_after(checkpoint.index_ms)
+        .is_some_and(|begin| begin < start.from);
+    Ok(if loses { start.at_the_first(found) } else { start })
+}
+
+/// Notes durably that the store is good up to where recovery begins, and no further.
+fn note_start(disk: &dyn Disk, layout: &StoreLayout, start: Start, checkpoint: Checkpoint) -> Result<()> {
+    let note = LogNote {
+        durable: start.durable,
+        confirmed: start.from.0,
+        queue_units: None,
+        checkpoint: times_of(checkpoint),
+        foreign: start.foreign && !start.ours,
+    };
+    write_note(disk, layout, &note)
+}
+
+/// Walks from the start, or from the log's first record when a consume queue lacks something from before.
+fn walk_as_far_back_as_needed(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    found: &FoundLog,
+    start: Start,
+    checkpoint: Checkpoint,
+) -> Result<(Refeed, ScanEnd)> {
+    let walked = match walk(disk, layout, found, start) {
+        Err(Interrupted::Gap) => {
+            tracing::warn!(
+                "a consume queue lacks records from before the last checkpoint; rebuilding all from the log"
+            );
+            // A crash on the way must not leave half a queue that a later start takes for good.
+            marker::mark_in_use(disk.as_ref(), &layout.root)?;
+            let all = start.at_the_first(found);
+            note_start(disk.as_ref(), layout, all, checkpoint)?;
+            walk(disk, layout, found, all)
+        }
+        walked => walked,
+    };
+    walked.map_err(|interrupted| match interrupted {
+        Interrupted::Store(error) => error,
+        Interrupted::Gap => StoreError::Damaged {
+            path: layout.root.join("consumequeue"),
+            position: 0,
+            reason: "a consume queue cannot be rebuilt from the log".to_owned(),
+        },
+    })
+}
+
+/// Cuts queues and index that were left in order and yet know more than the log has.
+fn cut_to(disk: &Arc<dyn Disk>, layout: &StoreLayout, refeed: &mut Refeed, end: PhysicalOffset) -> Result<()> {
+    for queue in &mut refeed.queues {
+        if queue.end_physical() > end {
+            refeed.cut_units += queue.truncate_to(end)?.units;
+        }
+    }
+    let knows_more = |index: &Index| index.newest().is_some_and(|newest| newest >= end);
+    if let Some(sizes) = layout.index
+        && refeed.index.as_ref().is_some_and(knows_more)
+    {
+        // It holds all that comes before: its newest record lies behind what was fed.
+        refeed.index = None;
+        refeed.index = Some(open_index(disk, layout, sizes, Opening::AfterCrash(end))?);
+    }
+    Ok(())
 }
 
 /// Writes our note; the checkpoint that goes with it has been written before.
@@ -224,14 +317,18 @@ fn walk(
     layout: &StoreLayout,
     found: &FoundLog,
     start: Start,
-    opening: Opening,
 ) -> std::result::Result<(Refeed, ScanEnd), Interrupted> {
     let store = Interrupted::Store;
+    let opening = if start.clean {
+        Opening::Clean
+    } else {
+        Opening::AfterCrash(start.from)
+    };
     let index = match layout.index {
         Some(sizes) => Some(open_index(disk, layout, sizes, opening).map_err(store)?),
         None => None,
     };
-    let queues = consume_queue::discover(disk.as_ref(), &layout.root).map_err(store)?;
+    let queues = consume_queue::discover(disk.as_ref(), &layout.root, opening).map_err(store)?;
     for odd in &queues.odd {
         tracing::warn!(path = %odd.display(), "not a consume queue; left alone");
     }
@@ -247,7 +344,11 @@ fn walk(
         return Err(Interrupted::Gap);
     }
     let mut interrupted = None;
-    let end = found.walk(disk.as_ref(), start.from, layout.check_crc, |record| {
+    let checks = Checks {
+        body_crc: layout.check_crc,
+        no_zeros: !start.clean && start.ours,
+    };
+    let end = found.walk(disk.as_ref(), start.from, checks, |record| {
         refeed.feed(record).map_err(|reason| {
             interrupted = Some(reason);
             StoreError::Damaged {
@@ -282,53 +383,4 @@ fn open_index(disk: &Arc<dyn Disk>, layout: &StoreLayout, sizes: index::Layout, 
         );
     }
     Ok(index)
-}
-
-/// Opens the log's files for their owner and their readers.
-fn assemble(
-    disk: &Arc<dyn Disk>,
-    found: &FoundLog,
-    refeed: Refeed,
-    end: &ScanEnd,
-    report: Report,
-) -> Result<Recovered> {
-    let mut segments: Vec<Arc<Segment>> = Vec::new();
-    let mut open = VecDeque::new();
-    let mut next_start = found
-        .minimum()
-        .max(end.position.0 - end.position.0 % found.segment_bytes);
-    for start in found.starts.iter().copied() {
-        let file_end = start + found.segment_bytes;
-        if file_end <= end.position.0 {
-            let length = found.segment_bytes;
-            segments.push(Arc::new(Segment::open_lazy(
-                Arc::clone(disk),
-                &found.directory,
-                start,
-                length,
-                length,
-            )));
-        } else if start < end.position.0 {
-            let writer = SegmentWriter::open_existing(disk.as_ref(), &found.directory, start)?;
-            segments.push(Arc::clone(writer.segment()));
-            open.push_back(writer);
-            next_start = file_end;
-        } else {
-            // Allocated ahead and never written: made anew when it is needed.
-            cut::remove(disk.as_ref(), found, start)?;
-        }
-    }
-    let view = Arc::new(LogView::new(segments));
-    let files = LogFiles::new(found.segment_bytes, open, view, end.position, next_start);
-    let (table, queues, index) = refeed.into_parts();
-    Ok(Recovered {
-        files,
-        segment_bytes: found.segment_bytes,
-        table,
-        queues,
-        index,
-        end: end.position,
-        last_store_timestamp_ms: end.last_store_timestamp_ms,
-        report,
-    })
 }

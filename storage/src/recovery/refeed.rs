@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cuemq_net::message::record::Record;
 
 use super::refill::unit_of;
-use crate::commit_log::QueueTable;
 use crate::commit_log::derive::{is_queued, keys_of};
+use crate::commit_log::{QueueName, QueueTable};
 use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, Unit};
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
@@ -161,6 +161,16 @@ impl Refeed {
             }
             Err(error) => Err(interrupted(error)),
         }
+    }
+
+    /// Calls `each` with every queue's name and end.
+    pub(super) fn each_end(&self, mut each: impl FnMut(&QueueName, QueueOffset) -> Result<()>) -> Result<()> {
+        (0..)
+            .zip(&self.queues)
+            .try_for_each(|(slot, queue)| match self.table.name(slot) {
+                Some(name) => each(name, queue.end()),
+                None => Ok(()),
+            })
     }
 
     /// Makes the queues' next offsets known to the table: what the log's next records get.

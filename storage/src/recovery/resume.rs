@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::refill::unit_of;
-use super::scan::FoundLog;
+use super::scan::{Checks, FoundLog};
 use super::{StoreLayout, cut, find};
 use crate::commit_log::derive::{is_queued, keys_of};
 use crate::commit_log::{Dispatch, LogFiles, LogView, QueueName, QueueTable, QueueUnits};
@@ -56,7 +56,11 @@ pub fn resume(
         let slot = gathered.table.insert(&name.topic, name.queue_id, next);
         gathered.next.insert(slot, next);
     }
-    let end = found.walk(disk.as_ref(), from, layout.check_crc, |record| {
+    let checks = Checks {
+        body_crc: layout.check_crc,
+        no_zeros: true,
+    };
+    let end = found.walk(disk.as_ref(), from, checks, |record| {
         gathered.take(record, layout);
         Ok(())
     })?;

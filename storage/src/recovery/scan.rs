@@ -1,7 +1,8 @@
 //! Walks the commit log's files record by record, up to the first byte that is no valid record.
 //!
 //! A record is valid only if its stored physical offset is its position: a whole record left behind a cut by an earlier
-//! life, or moved by a lying disk, is not mistaken for a new one.
+//! life, or moved by a lying disk, is not mistaken for a new one. The CRC covers the body alone; what a crash tore of topic
+//! and properties reads as zeros, which neither ever holds (sends with one are refused).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,15 @@ pub struct ScanEnd {
     pub damage: Option<String>,
 }
 
+/// What is asked of a record besides its lengths and its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// The body has the CRC that was stored with it.
+    pub body_crc: bool,
+    /// Topic and properties hold no zero byte: for what this program wrote and a crash may have torn.
+    pub no_zeros: bool,
+}
+
 /// One file being read in chunks.
 struct Reader {
     file: Arc<dyn DiskFile>,
@@ -68,6 +78,11 @@ impl FoundLog {
         self.directory.join(crate::segment::file_name(start))
     }
 
+    /// Where the file begins that holds `position`.
+    pub(super) fn file_start(&self, position: u64) -> u64 {
+        position - position % self.segment_bytes
+    }
+
     /// Calls `each` for every valid record from `from` on, which must be the beginning of a record.
     ///
     /// # Errors
@@ -76,7 +91,7 @@ impl FoundLog {
         &self,
         disk: &dyn Disk,
         from: PhysicalOffset,
-        check_crc: bool,
+        checks: Checks,
         mut each: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<ScanEnd> {
         let mut end = ScanEnd {
@@ -90,7 +105,7 @@ impl FoundLog {
             .partition_point(|start| start + self.segment_bytes <= from.0);
         for start in self.starts.iter().skip(first).copied() {
             let mut reader = Reader::open(disk, self.path(start), start)?;
-            if !self.walk_file(&mut reader, check_crc, &mut end, &mut each)? {
+            if !self.walk_file(&mut reader, checks, &mut end, &mut each)? {
                 break;
             }
         }
@@ -101,7 +116,7 @@ impl FoundLog {
     fn walk_file(
         &self,
         reader: &mut Reader,
-        check_crc: bool,
+        checks: Checks,
         end: &mut ScanEnd,
         each: &mut impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<bool> {
@@ -112,7 +127,7 @@ impl FoundLog {
             let bytes = reader.bytes(end.position.0, wanted, left)?;
             match record::inspect(bytes) {
                 Inspection::Record(found) => {
-                    if let Err(reason) = check(&found, end.position, check_crc) {
+                    if let Err(reason) = check(&found, end.position, checks) {
                         end.damage = Some(reason);
                         return Ok(false);
                     }
@@ -137,14 +152,18 @@ impl FoundLog {
     }
 }
 
-fn check(found: &Record<'_>, position: PhysicalOffset, check_crc: bool) -> std::result::Result<(), String> {
+fn check(found: &Record<'_>, position: PhysicalOffset, checks: Checks) -> std::result::Result<(), String> {
     if found.physical_offset() != position.0 {
         return Err(format!("a record that says it lies at {}", found.physical_offset()));
     }
-    if check_crc {
+    if checks.body_crc {
         found.verify_crc().map_err(|error| error.to_string())?;
     }
-    found.topic().map(|_| ()).map_err(|error| error.to_string())
+    let topic = found.topic().map_err(|error| error.to_string())?;
+    if checks.no_zeros && (topic.as_bytes().contains(&0) || found.properties().contains(&0)) {
+        return Err(String::from("a record whose topic or properties are torn"));
+    }
+    Ok(())
 }
 
 impl Reader {

@@ -24,6 +24,9 @@ pub struct LogNote {
     pub queue_units: Option<u64>,
     /// The checkpoint that was written with it, to notice that another program has used the store since.
     pub checkpoint: [i64; 3],
+    /// Whether another program wrote the store, and recovery has not yet made it ours.
+    #[serde(default)]
+    pub foreign: bool,
 }
 
 /// Where to begin, and how much to believe.
@@ -33,15 +36,22 @@ pub struct Start {
     pub from: PhysicalOffset,
     /// Whether the last run ended in order.
     pub clean: bool,
+    /// Everything below is known to have been on disk.
+    pub durable: u64,
     /// How many units the consume queues must have together, where our note says so.
     pub queue_units: Option<u64>,
+    /// Whether another program may have used the store last.
+    pub foreign: bool,
+    /// Whether this program has used it before.
+    pub ours: bool,
 }
 
 /// Enough for a record's fixed part.
 const HEAD_BYTES: usize = 128;
 
 impl Start {
-    /// Finds the start. `aborted` says that the `abort` file is there.
+    /// Finds the start. `aborted` says that the `abort` file is there; `indexed`, that there is an index. (Java begins
+    /// where log and queues are safe, and so loses the older keys of the index file that it was writing.)
     ///
     /// # Errors
     /// When a file of the log cannot be read.
@@ -51,6 +61,7 @@ impl Start {
         note: Option<LogNote>,
         checkpoint: Checkpoint,
         aborted: bool,
+        indexed: bool,
     ) -> Result<Self> {
         if let Some(note) = note
             && note.checkpoint == times_of(checkpoint)
@@ -60,26 +71,43 @@ impl Start {
             return Ok(Self {
                 from: PhysicalOffset(note.confirmed),
                 clean: !aborted,
+                durable: note.durable,
                 queue_units,
+                foreign: note.foreign,
+                ours: !note.foreign,
             });
         }
-        let from = if aborted {
-            Self::by_checkpoint(disk, found, checkpoint)?
-        } else {
+        let from = if !aborted {
             third_last(found)
+        } else if indexed {
+            Self::stored_before(disk, found, checkpoint.min_with_index_ms().saturating_sub(1))?
+        } else {
+            Self::stored_before(disk, found, checkpoint.min_ms())?
         };
         Ok(Self {
             from: PhysicalOffset(from),
             clean: !aborted,
+            durable: from,
             queue_units: None,
+            foreign: true,
+            ours: note.is_some_and(|note| !note.foreign),
         })
     }
 
-    /// The newest file whose first record was stored before the checkpoint.
-    fn by_checkpoint(disk: &dyn Disk, found: &FoundLog, checkpoint: Checkpoint) -> Result<u64> {
-        let limit = checkpoint.min_ms();
+    /// The same store, of whose queues and index nothing is believed.
+    pub(super) fn at_the_first(self, found: &FoundLog) -> Self {
+        Self {
+            from: PhysicalOffset(found.minimum()),
+            clean: false,
+            queue_units: None,
+            ..self
+        }
+    }
+
+    /// The newest file whose first record was stored before the checkpoint's time.
+    fn stored_before(disk: &dyn Disk, found: &FoundLog, limit_ms: i64) -> Result<u64> {
         for start in found.starts.iter().rev().copied() {
-            if first_store_time(disk, found, start)?.is_some_and(|stored| stored != 0 && stored <= limit) {
+            if store_time_at(disk, found, start, 0)?.is_some_and(|stored| stored != 0 && stored <= limit_ms) {
                 return Ok(start);
             }
         }
@@ -102,13 +130,13 @@ fn third_last(found: &FoundLog) -> u64 {
     found.starts.get(at).copied().unwrap_or(0)
 }
 
-/// The store time of the first record of a file; `None` when there is no record.
-fn first_store_time(disk: &dyn Disk, found: &FoundLog, start: u64) -> Result<Option<i64>> {
+/// The store time of the record that begins in the file `start` at byte `at`; `None` when there is none.
+pub(super) fn store_time_at(disk: &dyn Disk, found: &FoundLog, start: u64, at: u64) -> Result<Option<i64>> {
     let path = found.path(start);
     let io = |operation| move |error| StoreError::io(operation, &found.path(start), error);
     let file = disk.open(&path, OpenMode::Read).map_err(io("open"))?;
     let mut head = vec![0; HEAD_BYTES];
-    let read = file.read_at(&mut head, 0).map_err(io("read"))?;
+    let read = file.read_at(&mut head, at).map_err(io("read"))?;
     head.truncate(read);
     let needed = match inspect(&head) {
         Inspection::Record(record) => return Ok(Some(record.store_timestamp_ms())),
@@ -116,7 +144,7 @@ fn first_store_time(disk: &dyn Disk, found: &FoundLog, start: u64) -> Result<Opt
         _ => return Ok(None),
     };
     head.resize(needed, 0);
-    let read = file.read_at(&mut head, 0).map_err(io("read"))?;
+    let read = file.read_at(&mut head, at).map_err(io("read"))?;
     match inspect(head.get(..read).unwrap_or_default()) {
         Inspection::Record(record) => Ok(Some(record.store_timestamp_ms())),
         _ => Ok(None),

@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) mode: FlushMode,
     pub(super) told: Map<u32, Told>,
     pub(super) now_ms: u64,
+    /// Up to where the log was on disk in its last life.
+    pub(super) durable: u64,
     next: u32,
     lives: u64,
 }
@@ -70,6 +72,7 @@ impl World {
             mode,
             told: Map::default(),
             now_ms: 1_700_000_000_000,
+            durable: 0,
             next: 0,
             lives: 0,
         }
@@ -175,10 +178,13 @@ impl World {
             for answer in effects.answers {
                 self.note(&answer.batch, answer.outcome);
             }
-            for dispatch in effects.dispatches {
-                if let Err(error) = open.apply(&dispatch) {
-                    died.get_or_insert(error);
-                }
+            let applied = effects.dispatches.iter().try_for_each(|dispatch| open.apply(dispatch));
+            if let Err(error) = applied {
+                // A queue that cannot be written poisons the store, as in the broker.
+                let told = StoreError::io("write", &layout().root, std::io::Error::other("a queue failed"));
+                open.log.fail(told, &mut next);
+                waiting.push(std::mem::take(&mut next));
+                died.get_or_insert(error);
             }
             if let Some(error) = effects.failure {
                 died.get_or_insert(error);
@@ -191,7 +197,7 @@ impl World {
                 waiting.push(std::mem::take(&mut next));
             }
             if let Some(start) = effects.allocate {
-                match SegmentWriter::create(&self.disk.process(), &layout().commit_log, start, 2048) {
+                match allocate(&self.disk.process(), start) {
                     Ok(writer) => open.log.supply(writer, self.now_ms, &mut next),
                     Err(error) => {
                         open.log.refuse_waiting(&mut next);
@@ -231,6 +237,7 @@ impl World {
     /// Compares the store with what senders were told.
     pub(super) fn check(&self, open: &mut Open) {
         let seen = Self::visible(open);
+        check_store_times(open);
         let mut by_number = Map::default();
         let mut next = [0u64; 8];
         for (number, found) in &seen {
@@ -257,10 +264,13 @@ impl World {
         open.check_index(&seen);
     }
 
-    /// Forgets what a crash may take: under async flush what was not flushed, and what was answered before it was safe.
-    pub(super) fn forget_unsafe(&mut self, durable: u64) {
-        self.told
-            .retain(|_, told| told.outcome != Outcome::Stored || told.physical_offset < durable);
+    /// Forgets what a loss of power may take under async flush: what was not flushed.
+    pub(super) fn forget_unsafe(&mut self) {
+        if self.mode == FlushMode::Async {
+            let durable = self.durable;
+            self.told
+                .retain(|_, told| told.outcome != Outcome::Stored || told.physical_offset < durable);
+        }
     }
 
     /// Forgets messages that nobody was told about; a crash decides about them.
@@ -269,6 +279,29 @@ impl World {
             self.told.insert(number, found);
         }
     }
+}
+
+/// Makes a file of the log as its allocator does: what an attempt that failed has left of it goes first.
+fn allocate(disk: &dyn Disk, start: u64) -> Result<SegmentWriter> {
+    let directory = layout().commit_log;
+    let path = directory.join(crate::segment::file_name(start));
+    if disk
+        .exists(&path)
+        .map_err(|error| StoreError::io("look for", &path, error))?
+    {
+        disk.remove_file(&path)
+            .map_err(|error| StoreError::io("remove", &path, error))?;
+    }
+    SegmentWriter::create(disk, &directory, start, 2048)
+}
+
+fn check_store_times(open: &Open) {
+    let mut last_ms = 0;
+    open.log.view().walk(PhysicalOffset(0), |record| {
+        assert!(record.store_timestamp_ms() >= last_ms, "store times never decrease");
+        last_ms = record.store_timestamp_ms();
+        true
+    });
 }
 
 fn message(record: &Record<'_>) -> (u32, Told) {
@@ -339,6 +372,7 @@ impl Open {
             confirmed: confirmed.0,
             queue_units,
             checkpoint: times_of(checkpoint),
+            foreign: false,
         };
         write_note(self.log_disk().as_ref(), &layout(), &note)
     }
@@ -359,7 +393,8 @@ impl Open {
                 .map(|(_, told)| told.physical_offset)
                 .collect();
             let view = queue.view();
-            assert_eq!(view.max_offset().0, next[name.queue_id as usize]);
+            let end = next[name.queue_id as usize];
+            assert_eq!(view.max_offset().0, end, "queue {}, {:?}", name.queue_id, self.report);
             let mut found = Vec::new();
             // One read stays within one file.
             while (found.len() as u64) < view.max_offset().0 {
@@ -384,7 +419,8 @@ impl Open {
             assert_eq!(
                 answer.physical_offsets.iter().filter(|found| **found == at).count(),
                 1,
-                "key of {number}"
+                "key of {number}, {:?}",
+                self.report
             );
         }
     }
