@@ -102,8 +102,11 @@ impl Retention {
     #[expect(clippy::disallowed_methods, reason = "at most once: the store is poisoned after it")]
     fn turn(&mut self) {
         self.look_at_disk();
-        if let Err(error) = self.write(false) {
-            self.parts.poison.do_send(Poison(error));
+        match self.write(false) {
+            Ok(()) => {}
+            // The old checkpoint stays, from which a restart has more to read again: no harm to what is stored.
+            Err(error) if error.is_no_room() => tracing::warn!(%error, "no room for the checkpoint; tried again soon"),
+            Err(error) => self.parts.poison.do_send(Poison(error)),
         }
     }
 

@@ -79,6 +79,12 @@ impl StoreError {
             source,
         }
     }
+
+    /// Whether there was no room on the disk: nothing is lost then, and the same may go well later.
+    #[must_use]
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 /// A result of the store.
