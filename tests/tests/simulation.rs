@@ -7,7 +7,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use cuemq_tests::sim::{Outcome, run};
+use std::time::Duration;
+
+use cuemq_tests::sim::{Fault, Outcome, run, run_with};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 20;
@@ -85,4 +87,15 @@ fn a_seed_replays_to_the_same_trace() {
         let (first, second) = (run(seed, false), run(seed, false));
         assert_eq!(first.hash, second.hash, "seed {seed}");
     }
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_needs_no_restart() {
+    let fills = Fault::Fills {
+        left: 200_000,
+        rest: 0,
+        time: Duration::from_secs(1),
+    };
+    let outcome = run_with(22, vec![(Duration::from_millis(500), fills)], false);
+    assert_eq!(outcome.violations, []);
 }

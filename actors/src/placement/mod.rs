@@ -4,6 +4,7 @@
 //! of ours: all roles live on the current `LocalSet`, since an `Arbiter` does not run inside a simulated host.
 //! [`Placement`] is a cheap handle that may be cloned and sent anywhere; [`Threads`] owns the threads and joins them.
 
+mod lag;
 mod layout;
 mod threads;
 
@@ -12,10 +13,12 @@ use std::sync::Arc;
 
 use actix::ArbiterHandle;
 
+pub use lag::Lag;
 pub use layout::{Layout, Thread};
 pub use threads::{Threads, ThreadsError};
 
 use crate::supervise::Guarded;
+use lag::Lagging;
 
 /// Starts actors and tasks on the threads of a layout.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub struct Placement {
 #[derive(Clone, Debug)]
 enum Target {
     Local,
+    Lagging(Arc<dyn Lag>),
     Threads {
         layout: Arc<Layout>,
         handles: Arc<[ArbiterHandle]>,
@@ -39,11 +43,20 @@ impl Placement {
         Self { target: Target::Local }
     }
 
+    /// As [`Placement::local`], but each task runs only some time after it was woken, as one does whose thread is busy or
+    /// waits for the disk. This brings orders about that one thread alone never has.
+    #[must_use]
+    pub fn lagging(lag: Arc<dyn Lag>) -> Self {
+        Self {
+            target: Target::Lagging(lag),
+        }
+    }
+
     /// How many I/O threads connections may be spread over.
     #[must_use]
     pub fn io_threads(&self) -> u16 {
         match &self.target {
-            Target::Local => 1,
+            Target::Local | Target::Lagging(_) => 1,
             Target::Threads { layout, .. } => layout.io_threads(),
         }
     }
@@ -62,6 +75,10 @@ impl Placement {
         let name = name.into();
         let handle = match &self.target {
             Target::Local => return start(name, make),
+            Target::Lagging(lag) => {
+                let lag = Arc::clone(lag);
+                return start(name, move || async move { Lagging::new(make(), role, lag).await });
+            }
             Target::Threads { layout, handles } => &handles[layout.place_of(role)],
         };
         let task = name.clone();

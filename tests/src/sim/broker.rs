@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuemq_actors::broker::{Seams, Services, start};
 use cuemq_actors::config::BrokerConfig;
-use cuemq_actors::placement::Placement;
+use cuemq_actors::placement::{Lag, Placement, Thread};
 use cuemq_actors::testing::{Faults, MemoryDisk, SeededEntropy};
+use cuemq_storage::entropy::Entropy;
 use tokio::sync::Notify;
 
 use super::client::NAME_SERVER_PORT;
@@ -76,8 +78,25 @@ impl Machine {
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(31).wrapping_add(life))),
             net: Arc::new(SimNet),
-            placement: Placement::local(),
+            placement: Placement::lagging(Arc::new(SlowThreads(SeededEntropy::new(self.seed ^ life << 32)))),
             faults: Faults::default(),
+        }
+    }
+}
+
+/// Threads that are late now and then, those that work with files more often.
+struct SlowThreads(SeededEntropy);
+
+impl Lag for SlowThreads {
+    fn lag(&self, thread: Thread) -> Duration {
+        let (chance, most_us) = match thread {
+            Thread::Io(_) | Thread::Log => (32, 1000),
+            Thread::Flusher => (2, 8000),
+            Thread::Files | Thread::ColdReads | Thread::Replication => (3, 20_000),
+        };
+        match self.0.below(chance) {
+            0 => Duration::from_micros(self.0.below(most_us)),
+            _ => Duration::ZERO,
         }
     }
 }

@@ -7,7 +7,7 @@ use cuemq_storage::entropy::{Entropy, SeededEntropy};
 
 /// How a life of the broker ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+pub enum End {
     /// The power goes: what was not synced may be lost or torn, by this seed.
     PowerLoss(u64),
     /// The process is killed: the page cache stays.
@@ -18,7 +18,7 @@ pub(super) enum End {
 
 /// What the disk does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failing {
+pub enum Failing {
     /// fdatasync fails.
     Sync,
     /// A write fails, having written so many bytes.
@@ -27,21 +27,71 @@ pub(super) enum Failing {
 
 /// Something that strikes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub enum Fault {
     /// A life ends, and the next one begins after a while.
-    Ends { end: End, down: Duration },
+    Ends {
+        /// How.
+        end: End,
+        /// How long nothing runs.
+        down: Duration,
+    },
     /// A life ends in the middle of the so-manieth change to the disk.
-    EndsAt { change: u64, end: End },
+    EndsAt {
+        /// Which one.
+        change: u64,
+        /// How.
+        end: End,
+    },
     /// As the power goes, and then again while the broker starts.
-    EndsInRecovery { change: u64, first: u64, second: End },
+    EndsInRecovery {
+        /// In which change of the start.
+        change: u64,
+        /// The seed of what the first end leaves.
+        first: u64,
+        /// How it ends then.
+        second: End,
+    },
     /// A host of clients (all of them when `None`) and the broker do not reach each other; what is sent is lost.
-    Partition { host: Option<usize>, time: Duration },
+    Partition {
+        /// The host's number.
+        host: Option<usize>,
+        /// For how long.
+        time: Duration,
+    },
     /// What is sent between a host of clients and the broker arrives later.
-    Hold { host: usize, time: Duration },
+    Hold {
+        /// The host's number.
+        host: usize,
+        /// By how much at most.
+        time: Duration,
+    },
     /// An operation of the disk fails once; the broker is then ended.
-    Disk { failing: Failing, after: u64, end: End },
-    /// The disk has only so many bytes left for a while.
-    Full { left: u64, time: Duration },
+    Disk {
+        /// Which operation.
+        failing: Failing,
+        /// How many of them go well still.
+        after: u64,
+        /// How the broker is ended.
+        end: End,
+    },
+    /// The disk fills until the broker takes nothing more, and then altogether, for a while.
+    Fills {
+        /// How many bytes are left at first.
+        left: u64,
+        /// How many are left then.
+        rest: u64,
+        /// For how long.
+        time: Duration,
+    },
+    /// The disk is full at once; the broker is then ended.
+    Full {
+        /// How many bytes are left.
+        left: u64,
+        /// For how long.
+        time: Duration,
+        /// How it is ended, still on the full disk.
+        end: End,
+    },
 }
 
 /// What happens in a seed's history: how long all is well, and what strikes then.
@@ -79,7 +129,7 @@ impl Dice {
 
     fn fault(&self, client_hosts: usize) -> Fault {
         let hosts = client_hosts as u64;
-        match self.0.below(16) {
+        match self.0.below(18) {
             0..=2 => Fault::Ends {
                 end: self.end(4),
                 down: self.ms(1, 300),
@@ -112,9 +162,15 @@ impl Dice {
                 after: self.0.below(60),
                 end: self.end(4),
             },
-            _ => Fault::Full {
-                left: self.0.below(400_000),
+            15 | 16 => Fault::Fills {
+                left: 132_000 + self.0.below(40_000),
+                rest: self.0.below(20_000),
                 time: self.ms(300, 1200),
+            },
+            _ => Fault::Full {
+                left: self.0.below(140_000),
+                time: self.ms(50, 600),
+                end: self.end(4),
             },
         }
     }

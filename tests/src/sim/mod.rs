@@ -21,5 +21,6 @@ mod world;
 
 pub use body::{Content, Message, Queue};
 pub use check::{Violation, check};
+pub use fault::{End, Failing, Fault};
 pub use history::{Event, FinalLog, Stored};
-pub use world::{Outcome, run};
+pub use world::{Outcome, run, run_with};

@@ -18,6 +18,8 @@ const WAIT: Duration = Duration::from_secs(2);
 const STOP: Duration = Duration::from_secs(40);
 /// How long a poisoned broker is left as it is.
 const POISONED: Duration = Duration::from_millis(300);
+/// How long the broker takes at most to notice how much room there is.
+const NOTICED: Duration = Duration::from_millis(500);
 /// How long a start is given, in which the power goes.
 const START: Duration = Duration::from_millis(100);
 
@@ -50,7 +52,14 @@ impl World {
                 hosts.iter().for_each(|host| self.sim.release(HOST, host.as_str()));
             }
             Fault::Disk { failing, after, end } => self.fail_disk(failing, after, end),
-            Fault::Full { left, time } => self.fill_disk(left, time),
+            Fault::Fills { left, rest, time } => self.fill_disk(left, rest, time),
+            Fault::Full { left, time, end } => {
+                let capacity = self.leave_room(left);
+                self.pass(time);
+                self.end(end);
+                self.machine.disk.set_capacity(capacity);
+                self.begin();
+            }
         }
         self.machine.history.note("repaired");
     }
@@ -99,14 +108,20 @@ impl World {
     }
 
     /// There is no room for a while. The broker goes on by itself when there is again.
-    fn fill_disk(&mut self, left: u64, time: Duration) {
-        let disk = self.machine.disk.clone();
-        let Ok(space) = disk.space(Path::new("/data")) else {
-            return;
-        };
-        disk.set_capacity(space.total - space.available + left);
+    fn fill_disk(&mut self, left: u64, rest: u64, time: Duration) {
+        let capacity = self.leave_room(left);
+        self.pass(NOTICED);
+        self.leave_room(rest);
         self.pass(time);
-        disk.set_capacity(space.total);
+        self.machine.disk.set_capacity(capacity);
+    }
+
+    /// Makes the disk so small that so many bytes are left; its capacity before.
+    fn leave_room(&self, left: u64) -> u64 {
+        let disk = &self.machine.disk;
+        let space = disk.space(Path::new("/")).expect("the root is there");
+        disk.set_capacity(space.total - space.available + left);
+        space.total
     }
 
     fn client_hosts(&self, host: Option<usize>) -> Vec<String> {

@@ -16,7 +16,7 @@ use super::check::{Violation, check};
 use super::client::Client;
 use super::clock::{EPOCH_MS, SimClock};
 use super::consumer::Consumer;
-use super::fault::plan;
+use super::fault::{Fault, plan};
 use super::history::{Event, FinalLog, History};
 use super::producer::Sender;
 
@@ -46,7 +46,14 @@ pub struct Outcome {
 /// Plays the history of a seed; `prints` shows it as it happens.
 #[must_use]
 pub fn run(seed: u64, prints: bool) -> Outcome {
-    World::new(seed, prints).play()
+    let hosts = usize::from(SENDER_HOSTS) + 1;
+    run_with(seed, plan(seed, hosts), prints)
+}
+
+/// Plays a history with these faults instead of the seed's own, each after some time in which all is well.
+#[must_use]
+pub fn run_with(seed: u64, faults: Vec<(Duration, Fault)>, prints: bool) -> Outcome {
+    World::new(seed, prints).play(faults)
 }
 
 /// The simulation and what the test holds of it.
@@ -174,9 +181,9 @@ impl World {
         self.hosts.push(name);
     }
 
-    fn play(mut self) -> Outcome {
+    fn play(mut self, faults: Vec<(Duration, Fault)>) -> Outcome {
         self.probe("the first start");
-        for (calm, fault) in plan(self.machine.seed, self.hosts.len()) {
+        for (calm, fault) in faults {
             self.pass(calm);
             self.strike(fault);
             self.probe(&format!("{fault:?}"));
