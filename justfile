@@ -19,11 +19,13 @@ interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3
 
-# the long tables: 2000 simulated histories and 20 kills in both modes
+# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills in both modes, stores in Java brokers
 long:
+    CUEMQ_CRASH_SEEDS=20000 cargo test --locked --release -p cuemq-storage --lib crash_test
     CUEMQ_SEEDS=2000 cargo test --locked --release -p cuemq-tests --test simulation -- --nocapture
     tests/interop/run
     tests/interop/kill-load --kills 20
+    tests/interop/java-opens-ours
 
 # one simulated history, with its trace
 sim SEED:

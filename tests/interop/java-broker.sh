@@ -37,7 +37,6 @@ start_java_broker() {
     mapfile -t flags < <(java_flags)
     mkdir -p "$home/conf"
     port=$(free_port)
-    # Its own ready line names the address; the pipe is read once.
     rm -f "$work/namesrv-ready"
     mkfifo "$work/namesrv-ready"
     "$server" namesrv --data "$work/namesrv-data" --namesrv-port 0 >"$work/namesrv-ready" 2>>"$work/namesrv.log" &
@@ -45,6 +44,7 @@ start_java_broker() {
     read -r -t 30 line <"$work/namesrv-ready" || true
     [[ $line =~ name\ server\ ([^ ,]+:[0-9]+) ]] || die "cuemq namesrv did not say that it is ready, but: ${line:-nothing}"
     namesrv=${BASH_REMATCH[1]}
+    # The last of several lines counts. Its synchronous flush times out where the log goes on in a new file.
     cat >"$home/broker.conf" <<CONF
 $settings
 brokerName=broker-a
@@ -54,6 +54,7 @@ brokerIP2=127.0.0.1
 storePathRootDir=$store
 storePathCommitLog=$store/commitlog
 fileReservedTime=9999
+flushDiskType=ASYNC_FLUSH
 brokerFastFailureEnable=false
 CONF
     sed "s|FILE|$work/java-broker.log|" "$here/logback.xml" >"$home/conf/logback_broker.xml"

@@ -2,6 +2,7 @@
 //! record byte for byte, every queue, every answer of the index and of the search by time; and they go on: what is
 //! appended to them is there when they are opened again.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use cuemq_storage::commit_log::derive::{for_each_key, queue_tags_code};
 use cuemq_storage::commit_log::{CommitLog, Effects, LogView, PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
 use cuemq_storage::consume_queue::{self, ConsumeQueue};
 use cuemq_storage::delay_level::DelayLevels;
-use cuemq_storage::disk::{Disk, RealDisk};
+use cuemq_storage::disk::{Disk, OpenMode, RealDisk};
 use cuemq_storage::index::{Index, Layout, Question};
 use cuemq_storage::log_state::{Acknowledge, FlushMode, Outcome};
 use cuemq_storage::marker;
@@ -281,6 +282,29 @@ fn opening_a_clean_store_of_java_changes_no_byte_of_its_log_and_queues() {
                 let bytes = RealDisk.read_whole(&store.root().join(&file.path), 1 << 24).unwrap();
                 assert_eq!(sha256(&bytes), file.sha256, "{name}: {}", file.path);
             }
+        }
+    }
+}
+
+#[test]
+fn promise_6_a_store_of_release_5_opens_with_an_unused_timer_wheel_and_is_refused_with_a_used_one() {
+    for (used, name) in [(false, "5.3.3-clean"), (true, "5.3.3-clean"), (false, "5.3.3-abort")] {
+        let store = golden::unpack(name).unwrap();
+        let wheel = RealDisk
+            .open(&store.root().join("timerwheel"), OpenMode::CreateNew)
+            .unwrap();
+        wheel.set_length(38_707_200).unwrap();
+        if used {
+            wheel
+                .write_at(&[IoSlice::new(&1_795_260_900_000_i64.to_be_bytes())], 32 * 900_000)
+                .unwrap();
+        }
+        match open(&store, false) {
+            Ok(_) => assert!(!used, "{name}"),
+            Err(error) => assert!(
+                used && error.to_string().contains("timerwheel cannot be used here"),
+                "{error:#}"
+            ),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! `CUEMQ_CRASH_SEEDS` sets the number of histories under sync flush, half as many run under async flush;
 //! `CUEMQ_CRASH_SEED` runs the one that failed.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
+use std::path::Path;
 
 use super::world::{Open, World, is_death};
 use crate::disk::memory::{Fault, Operation, Survival};
+use crate::disk::{Disk, OpenMode};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode};
@@ -195,4 +197,63 @@ fn promise_3_after_a_crash_at_any_change_the_store_opens_with_every_acknowledged
 #[test]
 fn promise_1_under_async_flush_a_crash_takes_only_what_was_not_flushed_and_a_kill_takes_nothing() {
     live_all(seeds(2), FlushMode::Async);
+}
+
+/// Has the start die at each of its changes, the power fail then, and the next start find everything.
+fn at_each_change_of_a_start(prepare: impl Fn() -> World) {
+    for change in 1.. {
+        let mut world = prepare();
+        world.disk.crash_at(change);
+        if world.open().is_ok() {
+            assert!(change > 10, "a start changes the disk");
+            return;
+        }
+        let survival = match change % 3 {
+            0 => Survival::Nothing,
+            1 => Survival::Everything,
+            _ => Survival::Random(change),
+        };
+        world.disk.crash(survival);
+        let mut open = world.open().unwrap();
+        world.check(&mut open);
+    }
+}
+
+fn with_messages(seed: u64, open: &mut Open, world: &mut World) {
+    let random = SeededEntropy::new(seed);
+    for _ in 0..20 {
+        let batch = world.batch(u32::try_from(random.below(3)).unwrap(), 1, 100, false);
+        world.send(open, batch, Acknowledge::Flushed).unwrap();
+    }
+}
+
+#[test]
+fn promise_3_a_checkpoint_that_only_the_page_cache_had_does_not_let_a_later_start_begin_too_late() {
+    at_each_change_of_a_start(|| {
+        let mut world = World::new(1, FlushMode::Sync);
+        let mut open = world.open().unwrap();
+        with_messages(1, &mut open, &mut world);
+        open.checkpoint(world.now_ms).unwrap();
+        let file = world.disk.open("/store/checkpoint".as_ref(), OpenMode::Write).unwrap();
+        file.write_at(&[IoSlice::new(&[0, 0, 1])], 0).unwrap();
+        world.disk.kill();
+        world
+    });
+}
+
+#[test]
+fn promise_3_a_crash_while_a_lost_consume_queue_is_rebuilt_leaves_no_half_of_it() {
+    at_each_change_of_a_start(|| {
+        let mut world = World::new(2, FlushMode::Sync);
+        let mut open = world.open().unwrap();
+        with_messages(2, &mut open, &mut world);
+        open.close(world.now_ms).unwrap();
+        world.disk.kill();
+        let queue = Path::new("/store/consumequeue/T/1");
+        for entry in world.disk.list(queue).unwrap() {
+            world.disk.remove_file(&queue.join(entry.name)).unwrap();
+        }
+        world.disk.sync_directory(queue).unwrap();
+        world
+    });
 }
