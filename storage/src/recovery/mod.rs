@@ -207,6 +207,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         from: end.position,
         durable: end.position.0,
         ours: true,
+        queue_units: None,
         ..start
     };
     note_start(disk.as_ref(), layout, settled, checkpoint)?;
@@ -247,7 +248,7 @@ fn note_start(disk: &dyn Disk, layout: &StoreLayout, start: Start, checkpoint: C
     let note = LogNote {
         durable: start.durable,
         confirmed: start.from.0,
-        queue_units: None,
+        queue_units: start.queue_units,
         checkpoint: times_of(checkpoint),
         foreign: start.foreign && !start.ours,
     };

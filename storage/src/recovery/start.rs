@@ -20,7 +20,8 @@ pub struct LogNote {
     pub durable: u64,
     /// The consume queues and the index hold, on disk, everything below.
     pub confirmed: u64,
-    /// The units of all consume queues together, at a clean stop: a queue that lost its files meanwhile is noticed.
+    /// The units of all consume queues together, from a clean stop until the next start has opened them: a queue that lost
+    /// its files meanwhile is noticed.
     pub queue_units: Option<u64>,
     /// The checkpoint that was written with it, to notice that another program has used the store since.
     pub checkpoint: [i64; 3],
@@ -67,12 +68,11 @@ impl Start {
             && note.checkpoint == times_of(checkpoint)
             && (found.minimum()..=found.end()).contains(&note.confirmed)
         {
-            let queue_units = note.queue_units.filter(|_| !aborted);
             return Ok(Self {
                 from: PhysicalOffset(note.confirmed),
                 clean: !aborted,
                 durable: note.durable,
-                queue_units,
+                queue_units: note.queue_units,
                 foreign: note.foreign,
                 ours: !note.foreign,
             });
