@@ -29,6 +29,8 @@ use crate::registrar::{RegisterNow, Unregister};
 use crate::supervise::{Health, Nursery};
 use crate::topic::TopicView;
 
+/// How long the start waits for name servers to hear that the broker is there.
+const GREETING: Duration = Duration::from_secs(1);
 /// How long name servers may take to hear that the broker goes.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How long connections may take to get what is owed to them.
@@ -139,8 +141,8 @@ impl Rising {
         // From here on connections are served; those that came before wait in the kernel.
         let _ = open.send(Some(serve));
         if let Some(broker) = &wiring.broker {
-            // A name server that is not there yet is told again soon.
-            let _ = broker.registrar.send(RegisterNow).await;
+            // A name server that is slow or not there yet is told again soon.
+            let _ = tokio::time::timeout(GREETING, broker.registrar.send(RegisterNow)).await;
         }
         Ok(self.into_running(doors, wiring, closing))
     }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod complaint;
 mod logs;
 mod serve;
 
@@ -38,6 +39,15 @@ enum Command {
     Bench(bench::Arguments),
 }
 
+/// Does what the command line of this process says; the exit status of the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(error) => complaint::about_command_line(&error),
+    }
+}
+
 impl Cli {
     /// Does what the command line says; the exit status of the program.
     #[must_use]
@@ -52,7 +62,7 @@ impl Cli {
         match served {
             Ok(code) => code,
             Err(error) => {
-                eprintln!("cuemq: {error:#}");
+                eprintln!("cuemq: {}", complaint::about(&error));
                 ExitCode::from(WRONG)
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! | bytes of a file | what |
 //! |---|---|
-//! | 0–39 | [header](header::Header) |
+//! | 0–39 | header |
 //! | 40– | slots of 4 bytes: the number of the slot's newest entry, 0 for none |
-//! | then | [entries](entry::Entry) of 20 bytes; number 0 is never used |
+//! | then | entries of 20 bytes; number 0 is never used |
 //!
 //! Files are `index/<17 digits>`, in the order of their names, which are the store time of the first record as
 //! `yyyyMMddHHmmssSSS` (UTC here, local time in Java: the name only orders, and ours never falls behind the last one).

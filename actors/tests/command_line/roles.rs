@@ -1,0 +1,147 @@
+//! What runs, what it prints on standard output, and how a broker finds its name servers.
+
+use cuemq_net::code::RequestCode;
+use cuemq_net::command::Command as Frame;
+use serde_json::Value;
+
+use crate::{Home, Running, ask, cuemq, run, send};
+
+/// Does the name server know the topic that every broker has?
+fn knows_broker(name_server: std::net::SocketAddr, broker: std::net::SocketAddr) -> bool {
+    let request = Frame::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_field("topic", "TBW102");
+    let answer = ask(name_server, &request);
+    answer.code == 0 && String::from_utf8_lossy(&answer.body).contains(&broker.to_string())
+}
+
+#[test]
+fn one_line_says_that_sends_are_accepted() {
+    let home = Home::new();
+    let server = home.start("server");
+    let (name_server, broker) = (server.address("name server"), server.address("broker"));
+    let data = home.path().canonicalize().unwrap().join("data");
+    let expected = format!(
+        "cuemq is ready: name server {name_server}, broker {broker}, data {}, flush sync, started in ",
+        data.display()
+    );
+    let took = server
+        .line
+        .strip_prefix(&expected)
+        .unwrap_or_else(|| panic!("{}", server.line));
+    let ms: u64 = took.strip_suffix(" ms").unwrap().parse().unwrap();
+    assert!(ms < 30_000);
+    assert_eq!(send(broker, "First"), 0);
+    assert!(knows_broker(name_server, broker));
+    server.signal(rustix::process::Signal::TERM);
+    let (out, _, status) = server.end();
+    assert!(out.is_empty() && status.success(), "{out:?}");
+}
+
+#[test]
+fn name_server_and_broker_run_apart() {
+    let home = Home::new();
+    let namesrv = home.start("namesrv");
+    let name_server = namesrv.address("name server");
+    let expected = format!("cuemq is ready: name server {name_server}, started in ");
+    assert!(namesrv.line.starts_with(&expected), "{}", namesrv.line);
+
+    let mut command = home.command("broker");
+    command.args(["-n", &name_server.to_string()]);
+    let broker = Running::start(command);
+    assert!(
+        broker.line.starts_with("cuemq is ready: broker 127.0.0.1:"),
+        "{}",
+        broker.line
+    );
+    assert!(broker.line.contains(", flush sync, started in "), "{}", broker.line);
+    let address = broker.address("broker");
+    assert!(knows_broker(name_server, address));
+    assert_eq!(send(address, "Apart"), 0);
+    broker.stop();
+    assert!(!knows_broker(name_server, address), "it has said good-bye");
+    namesrv.stop();
+}
+
+#[test]
+fn the_environment_names_the_name_servers_and_a_flag_wins() {
+    let home = Home::new();
+    let namesrv = home.start("namesrv");
+    let name_server = namesrv.address("name server");
+    let mut command = home.command("broker");
+    command.env("NAMESRV_ADDR", name_server.to_string());
+    let broker = Running::start(command);
+    assert!(knows_broker(name_server, broker.address("broker")));
+    broker.stop();
+
+    let mut command = home.command("broker");
+    command
+        .env("NAMESRV_ADDR", "127.0.0.1:1")
+        .args(["-n", &name_server.to_string()]);
+    let broker = Running::start(command);
+    assert!(knows_broker(name_server, broker.address("broker")));
+    broker.stop();
+    namesrv.stop();
+}
+
+#[test]
+fn settings_are_printed_with_where_each_comes_from() {
+    let home = Home::new();
+    let mut command = home.command("server");
+    command.arg("-p");
+    let (output, said) = run(command);
+    assert!(output.status.success(), "{said}");
+    let out = String::from_utf8(output.stdout).unwrap();
+    let row = |name: &str| {
+        let line = out.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("{name} in {out}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(row("data ").ends_with("--data"), "{}", row("data "));
+    assert!(
+        row("store.segment_bytes").contains("1 MiB small.toml"),
+        "{}",
+        row("store.segment_bytes")
+    );
+    assert!(row("limits.idle").ends_with("default"), "{}", row("limits.idle"));
+    assert!(!home.data().exists(), "nothing was started");
+}
+
+#[test]
+fn logs_are_for_people_or_for_machines() {
+    let home = Home::new();
+    let mut command = home.command("server");
+    command.args(["--log", "json"]);
+    let server = Running::start(command);
+    server.signal(rustix::process::Signal::TERM);
+    let (_, log, status) = server.end();
+    assert!(status.success() && !log.is_empty(), "{status}: {log:?}");
+    for line in &log {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(
+            parsed["level"].is_string() && parsed["fields"]["message"].is_string(),
+            "{line}"
+        );
+    }
+    assert!(log.iter().any(|line| line.contains("stopping")), "{log:?}");
+
+    let mut command = home.command("server");
+    command.env("RUST_LOG", "off");
+    let server = Running::start(command);
+    server.signal(rustix::process::Signal::TERM);
+    let (_, log, status) = server.end();
+    assert!(status.success() && log.is_empty(), "{log:?}");
+}
+
+#[test]
+fn help_and_version_are_no_mistakes() {
+    for (arguments, words) in [
+        (["--version"].as_slice(), "cuemq "),
+        (&["--help"], "namesrv"),
+        (&["server", "--help"], "--namesrv-port"),
+    ] {
+        let (output, said) = run(cuemq(arguments));
+        assert!(output.status.success() && said.is_empty(), "{said}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(words));
+    }
+}
