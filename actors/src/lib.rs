@@ -1,4 +1,99 @@
-//! The CueMQ broker and name server as actors.
+//! The CueMQ broker and name server as actors, and the program `cuemq`.
+//!
+//! Logic lives in plain structs; actors are shells around them that own a mailbox and files. [`broker::start`] makes and
+//! wires them all; [`supervise`] catches their panics and builds them anew; [`testing`] lets anyone test one of them alone.
+//!
+//! # The tree
+//!
+//! As a broker on two cores draws it, with the thread that each child lives on and what happens when it fails:
+//!
+//! ```text
+//! broker
+//! |- listener of the name server io-0           restart 3 in 60 s  running
+//! |- listener of the broker      io-0           restart 3 in 60 s  running
+//! |- name server                 files          restart 3 in 60 s  running
+//! |- topics                      files          restart 3 in 60 s  running
+//! |- groups                      files          restart 3 in 60 s  running
+//! |- offsets                     files          restart 3 in 60 s  running
+//! |- retention                   files          restart 3 in 60 s  running
+//! |- flusher                     flusher        restart 3 in 60 s  running
+//! |- allocator                   files          restart 3 in 60 s  running
+//! |- queue flusher               files          restart 3 in 60 s  running
+//! |- cold reads                  cold-reads     restart 3 in 60 s  running
+//! |- commit log                  log            restart 3 in 60 s  running
+//! |- index                       files          restart 3 in 60 s  running
+//! |- rebalance                   io-0           restart 3 in 60 s  running
+//! |- registrar                   io-0           restart 3 in 60 s  running
+//! |- hold 0                      io-0           restart 3 in 60 s  running
+//! |- hold 1                      io-1           restart 3 in 60 s  running
+//! |- egress 0                    io-0           restart 3 in 60 s  running
+//! |- egress 1                    io-1           restart 3 in 60 s  running
+//! ```
+//!
+//! Consume queues are started on their first message, under the commit log. Children are stopped in the reverse of this
+//! order. A connection is a task of its I/O thread and stands in no tree.
+//!
+//! # The messages
+//!
+//! "Bounded by" is what keeps a mailbox short: actix ignores the mailbox's own bound in `do_send`. A connection has a bounded
+//! number of requests under way, and all connections together a bounded number of bytes of sends.
+//!
+//! | message | from | to | bounded by |
+//! |---|---|---|---|
+//! | `ChildReport` | each child | `BrokerSystem` | a few for each restart in a child's budget |
+//! | `Draw`, `HealthOf`, `Summary` | tests and tools | `BrokerSystem` | who asks waits |
+//! | `Serve` | `Listener` | `Egress` | the listener's limit of connections |
+//! | `AppendBatch` | connections | `CommitLog` | its mailbox, by `try_send`; the budget of bytes |
+//! | `Flush` | `CommitLog` | `Flusher` | one under way |
+//! | `Flushed` | `Flusher` | `CommitLog` | one under way |
+//! | `Allocate` | `CommitLog` | `Allocator` | one under way |
+//! | `Allocated` | `Allocator` | `CommitLog` | one under way |
+//! | `Tick` | `CommitLog` | itself | one under way |
+//! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
+//! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
+//! | `Confirmed` | `ConsumeQueue`, `Index` | `CommitLog` | one for each of their syncs |
+//! | `Poison` | `ConsumeQueue`, `Index`, `Retention` | `CommitLog` | once each |
+//! | `QueueIdle` | `ConsumeQueue` | `CommitLog` | once for each idle time |
+//! | `SyncQueue` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
+//! | `QueueSynced` | `QueueFlusher` | `ConsumeQueue` | one for each sync |
+//! | `Arrived` | `ConsumeQueue` | `Hold` | one for each tick while somebody waits |
+//! | `Completed` | `CommitLog` | `Egress` | one for each tick; the budget of bytes |
+//! | `Lost` | a dropped batch | `Egress` | the budget of bytes |
+//! | `Park` | connections | `Hold` | a connection's requests under way |
+//! | `Forget` | connections | `Hold` | once for each connection |
+//! | `Resume` | `Hold` | `Egress` | what is parked |
+//! | `Warm` | connections | `ColdReads` | a connection's requests under way |
+//! | `DeliverRecords` | `ColdReads` | `Egress` | pulls under way |
+//! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
+//! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection |
+//! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
+//! | `NotifyMembers` | `Rebalance` | `Egress` | one for each changed group and turn |
+//! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
+//! | `Notify` | `Rebalance` | itself | one under way |
+//! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way |
+//! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
+//! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
+//! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way |
+//! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
+//! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
+//! | `ExportTopics` | `Registrar` | `Topics` | registrations under way |
+//! | `RegisterNow`, `Unregister` (of the broker) | the start and the stop | `Registrar` | once |
+//! | `NameServerRequest` | connections | `NameServer` | a connection's requests under way |
+//! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection |
+//! | `ClosePeer` | `NameServer` | `Egress` | the number of connections, by `try_send` |
+//! | `Settle` | the stop | `CommitLog` | once |
+//! | `CloseAll` | the stop | `Egress` | once |
+//!
+//! Answered already, and sent as soon as the requests of administrators that need them are served:
+//!
+//! | message | to |
+//! |---|---|
+//! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic`, `MarkOrderTopics` | `Topics` |
+//! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | `Groups` |
+//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets`, `SaveOffsets` | `Offsets` |
+//! | `Query` | `Index` |
+//!
+//! [`testing`] has a message of its own: the `Settle` of a probe.
 
 pub mod allocator;
 pub mod bench;

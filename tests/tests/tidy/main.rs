@@ -2,7 +2,8 @@
 //! COMPATIBILITY.md. Each rule is one test that lists every offender with file and line.
 //!
 //! Here: the files of the repository and what two or more rules share. The rules live in `crates` (edges of the
-//! workspace), `source` (Rust files), `text` (all files) and `compatibility` (the feature table).
+//! workspace), `source` (Rust files), `text` (all files), `messages` (what actors and
+//! clients send) and `compatibility` (the feature table).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -11,6 +12,7 @@
 mod code;
 mod compatibility;
 mod crates;
+mod messages;
 mod source;
 mod text;
 
