@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{Actor, Handler, Message, Recipient};
+use actix::{Actor, Handler, Message};
 use cuemq_storage::StoreError;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::segment::{SegmentWriter, file_name};
+use tokio::sync::oneshot;
 
 use crate::supervise::Context;
 
@@ -17,18 +18,9 @@ use crate::supervise::Context;
 pub struct Allocate {
     /// The first position of the file.
     pub start: u64,
-    /// Who gets it.
-    pub answer: Recipient<Allocated>,
-}
-
-/// A file is ready, or cannot be had. To `CommitLog`.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Allocated {
-    /// The first position of the file.
-    pub start: u64,
-    /// The file.
-    pub result: Result<SegmentWriter, StoreError>,
+    /// Gets it, or why it cannot be had. A commit log that has been built anew since hears nothing of what the one before
+    /// it asked for: that file may have been removed.
+    pub answer: oneshot::Sender<Result<SegmentWriter, StoreError>>,
 }
 
 /// The actor.
@@ -67,15 +59,8 @@ impl Actor for Allocator {
 impl Handler<Allocate> for Allocator {
     type Result = ();
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one answer for each file, of which one is under way"
-    )]
     fn handle(&mut self, allocate: Allocate, _: &mut Self::Context) {
-        let Allocate { start, answer } = allocate;
-        answer.do_send(Allocated {
-            start,
-            result: self.allocate(start),
-        });
+        // Nobody may want it any more; it is made anew when it is asked for again.
+        let _ = allocate.answer.send(self.allocate(allocate.start));
     }
 }

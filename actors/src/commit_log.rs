@@ -6,15 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, Recipient, WrapFuture};
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::{Answer, CommitLog as Log, Dispatch, Effects};
 use cuemq_storage::log_state::{Acknowledge, Target};
 use cuemq_storage::position::PhysicalOffset;
+use cuemq_storage::segment::SegmentWriter;
 use tokio::sync::oneshot;
 
-use crate::allocator::{Allocate, Allocated};
+use crate::allocator::Allocate;
 use crate::consume_queue::QueueActors;
 use crate::flusher::{Flush, Flushed};
 use crate::index::IndexFeed;
@@ -71,6 +72,9 @@ pub struct Settle {
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 struct Tick;
+
+/// What the allocator says, if it says anything.
+type Allocation = Result<Result<SegmentWriter, StoreError>, oneshot::error::RecvError>;
 
 /// Whom the commit log works with.
 pub struct Neighbours {
@@ -144,10 +148,13 @@ impl CommitLog {
             });
         }
         if let Some(start) = effects.allocate {
-            self.neighbours.allocator.do_send(Allocate {
-                start,
-                answer: ctx.address().recipient(),
-            });
+            let (answer, allocated) = oneshot::channel();
+            self.neighbours.allocator.do_send(Allocate { start, answer });
+            ctx.spawn(
+                allocated
+                    .into_actor(self)
+                    .map(|allocated, actor, ctx| actor.allocated(allocated, ctx)),
+            );
         }
         if let Some(error) = effects.failure {
             tracing::error!(%error, "the store has failed: sends are refused until the broker is restarted, reads go on");
@@ -157,6 +164,20 @@ impl CommitLog {
         }
         self.answer(effects.answers);
         self.settle();
+    }
+
+    /// Takes a new file. That there is none, or that the allocator lost the question, refuses what waits for it; the next
+    /// send asks again.
+    fn allocated(&mut self, allocated: Allocation, ctx: &mut Context<Self>) {
+        match allocated {
+            Ok(Ok(writer)) => self.log.supply(writer, self.clock.now_ms(), &mut self.effects),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "no new commit log file: sends that need it are refused");
+                self.log.refuse_waiting(&mut self.effects);
+            }
+            Err(_) => self.log.refuse_waiting(&mut self.effects),
+        }
+        self.carry_out(ctx);
     }
 
     fn settle(&mut self) {
@@ -252,25 +273,6 @@ impl Handler<Flushed> for CommitLog {
         match flushed.result {
             Ok(()) => self.log.flushed(flushed.epoch, flushed.upto, &mut self.effects),
             Err(error) => self.log.fail(error, &mut self.effects),
-        }
-        self.carry_out(ctx);
-    }
-}
-
-impl Handler<Allocated> for CommitLog {
-    type Result = ();
-
-    fn handle(&mut self, allocated: Allocated, ctx: &mut Self::Context) {
-        let wanted = allocated.start == self.log.next_file();
-        match allocated.result {
-            Ok(writer) if wanted => self.log.supply(writer, self.clock.now_ms(), &mut self.effects),
-            Ok(writer) => {
-                tracing::warn!(start = allocated.start, segment = ?writer.segment(), "a file for an earlier life")
-            }
-            Err(error) => {
-                tracing::error!(%error, "no new commit log file: sends that need it are refused");
-                self.log.refuse_waiting(&mut self.effects);
-            }
         }
         self.carry_out(ctx);
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, Recipient, WrapFuture};
 use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::{LogView, QueueName, QueueUnits};
 use cuemq_storage::consume_queue::{AppendError, ConsumeQueue as Queue, Opening, QueuePlace, QueueSync, Synced};
@@ -18,6 +18,7 @@ use cuemq_storage::log_state::Target;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 use cuemq_storage::recovery::refill;
+use tokio::sync::oneshot;
 
 use crate::commit_log::{Confirmed, Poison, QueueIdle};
 use crate::hold::actor::Arrived;
@@ -25,7 +26,7 @@ use crate::supervise::{Cause, Context};
 
 mod actors;
 
-pub use actors::{NewHandle, QueueActors, QueueStart};
+pub use actors::{Heritage, NewHandle, QueueActors, QueueStart};
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
@@ -46,16 +47,9 @@ pub struct AddUnits {
 pub struct SyncQueue {
     /// What to sync.
     pub job: QueueSync,
-    /// Who is told.
-    pub answer: Recipient<QueueSynced>,
-}
-
-/// A queue's files are synced, or could not be. From the queues' flusher.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct QueueSynced {
-    /// What was made durable.
-    pub result: Result<Synced, StoreError>,
+    /// Is told what was made durable. A queue that has been built anew since hears nothing of a sync that the one before it
+    /// asked for: its files may have been cut and written again.
+    pub answer: oneshot::Sender<Result<Synced, StoreError>>,
 }
 
 /// Where a queue lies, and whom it works with; the same for all of a broker's queues.
@@ -92,12 +86,14 @@ pub struct ConsumeQueue {
     neighbours: Arc<QueueNeighbours>,
     /// The end of the last tick that was added.
     upto: PhysicalOffset,
-    /// The end of the tick that the sync under way covers.
-    syncing: Option<PhysicalOffset>,
+    /// Whether a sync is under way.
+    syncing: bool,
     sync_asked: bool,
     handled: u64,
     handled_at_last_look: u64,
     announced: bool,
+    /// Whether a look for idleness is due.
+    looks: bool,
 }
 
 impl ConsumeQueue {
@@ -106,7 +102,7 @@ impl ConsumeQueue {
     pub fn new(queue: Queue, name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Self {
         handle.replace(queue.view());
         let upto = PhysicalOffset(0);
-        let (syncing, sync_asked, announced, handled, handled_at_last_look) = (None, false, false, 0, 0);
+        let (syncing, sync_asked, announced, handled, handled_at_last_look) = (false, false, false, 0, 0);
         Self {
             queue,
             name,
@@ -118,6 +114,7 @@ impl ConsumeQueue {
             handled,
             handled_at_last_look,
             announced,
+            looks: false,
         }
     }
 
@@ -165,28 +162,60 @@ impl ConsumeQueue {
     #[expect(clippy::disallowed_methods, reason = "one sync for each queue at a time")]
     fn sync(&mut self, ctx: &mut Context<Self>) {
         self.sync_asked = false;
-        if self.syncing.is_some() {
+        if self.syncing {
             return;
         }
         if let Some(job) = self.queue.dirty() {
-            self.syncing = Some(self.upto);
-            self.neighbours.syncer.do_send(SyncQueue {
-                job,
-                answer: ctx.address().recipient(),
-            });
+            let upto = self.upto;
+            self.syncing = true;
+            let (answer, synced) = oneshot::channel();
+            self.neighbours.syncer.do_send(SyncQueue { job, answer });
+            ctx.spawn(
+                synced
+                    .into_actor(self)
+                    .map(move |synced, actor, ctx| actor.synced(upto, synced.ok(), ctx)),
+            );
         }
     }
 
     fn sync_later(&mut self, ctx: &mut Context<Self>) {
-        if !self.sync_asked && self.syncing.is_none() {
+        if !self.sync_asked && !self.syncing {
             self.sync_asked = true;
             ctx.run_later(self.neighbours.sync_interval, Self::sync);
         }
     }
 
+    /// Takes the outcome of a sync that covers the ticks up to `upto`; `None` when the flusher lost it.
+    #[expect(clippy::disallowed_methods, reason = "one for each sync")]
+    fn synced(&mut self, upto: PhysicalOffset, synced: Option<Result<Synced, StoreError>>, ctx: &mut Context<Self>) {
+        self.syncing = false;
+        match synced {
+            Some(Ok(synced)) => {
+                self.queue.confirm(synced);
+                let target = Target::Queue(self.handle.slot());
+                self.neighbours.confirmed.do_send(Confirmed { target, upto });
+            }
+            Some(Err(error)) => return self.neighbours.poison.do_send(Poison(error)),
+            None => {}
+        }
+        if self.queue.dirty().is_some() {
+            self.sync_later(ctx);
+        }
+    }
+
+    /// Looks for idleness some time from now. One that was found idle looks again only after it has been used: without a
+    /// timer, an actor whose address has been let go ends.
+    fn look_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.looks {
+            self.looks = true;
+            ctx.run_later(IDLE, Self::look_for_idleness);
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
-    fn look_for_idleness(&mut self) {
-        let idle = self.handled == self.handled_at_last_look && self.syncing.is_none() && self.queue.dirty().is_none();
+    fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
+        self.looks = false;
+        let idle = self.handled == self.handled_at_last_look && !self.syncing && self.queue.dirty().is_none();
         self.handled_at_last_look = self.handled;
         if idle {
             self.queue.release();
@@ -194,6 +223,8 @@ impl ConsumeQueue {
                 slot: self.handle.slot(),
                 handled: self.handled,
             });
+        } else {
+            self.look_later(ctx);
         }
     }
 }
@@ -202,7 +233,7 @@ impl Actor for ConsumeQueue {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(IDLE, |actor, _| actor.look_for_idleness());
+        self.look_later(ctx);
         // What a rebuilt queue has taken from the log is to be confirmed as well.
         self.upto = self.neighbours.log.visible();
         self.sync_later(ctx);
@@ -229,6 +260,7 @@ impl Handler<AddUnits> for ConsumeQueue {
     #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
     fn handle(&mut self, add: AddUnits, ctx: &mut Self::Context) {
         self.handled += 1;
+        self.look_later(ctx);
         match self.queue.append(add.units.first, &add.units.units) {
             Ok(_) => {
                 self.upto = self.upto.max(add.upto);
@@ -237,28 +269,6 @@ impl Handler<AddUnits> for ConsumeQueue {
             }
             Err(gap @ AppendError::Gap { .. }) => ctx.fail(gap),
             Err(AppendError::Store(error)) => self.neighbours.poison.do_send(Poison(error)),
-        }
-    }
-}
-
-impl Handler<QueueSynced> for ConsumeQueue {
-    type Result = ();
-
-    #[expect(clippy::disallowed_methods, reason = "one for each sync")]
-    fn handle(&mut self, synced: QueueSynced, ctx: &mut Self::Context) {
-        let upto = self.syncing.take();
-        match (synced.result, upto) {
-            (Ok(synced), Some(upto)) => {
-                self.queue.confirm(synced);
-                let target = Target::Queue(self.handle.slot());
-                self.neighbours.confirmed.do_send(Confirmed { target, upto });
-                if self.queue.dirty().is_some() {
-                    self.sync_later(ctx);
-                }
-            }
-            (Err(error), _) => self.neighbours.poison.do_send(Poison(error)),
-            // The answer to a sync that the value before this one has asked for.
-            (Ok(_), None) => {}
         }
     }
 }

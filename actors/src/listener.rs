@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Recipient, WrapFuture};
@@ -109,6 +109,8 @@ pub struct ListenerParts {
     pub ports: Ports,
     /// The address to listen on; port 0 lets the kernel pick.
     pub address: SocketAddr,
+    /// The address that was had first, which a listener that was built anew takes again.
+    pub taken: Arc<OnceLock<SocketAddr>>,
     /// Serve the connections, one for each I/O thread; until they are there, connections wait in the kernel.
     pub egress: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
     /// How many may be open.
@@ -137,10 +139,11 @@ impl Actor for Listener {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let parts = self.parts.clone();
+        let address = parts.taken.get().copied().unwrap_or(parts.address);
         let binding = async move {
             match parts.ports {
-                Ports::Broker => bind_pair(parts.net.as_ref(), parts.address).await,
-                Ports::NameServer => bind_one(parts.net.as_ref(), parts.address)
+                Ports::Broker => bind_pair(parts.net.as_ref(), address).await,
+                Ports::NameServer => bind_one(parts.net.as_ref(), address)
                     .await
                     .map(|one| vec![(one, Door::NameServer)]),
             }
@@ -162,8 +165,7 @@ impl Listener {
         if let Some((main, _)) = sockets.first()
             && let Ok(address) = main.local_addr()
         {
-            // A restarted listener takes the same ports again.
-            self.parts.address = address;
+            let _ = self.parts.taken.set(address);
             let _ = self.parts.bound.send(Ok(address));
         }
         let turn = Rc::new(std::cell::Cell::new(0));

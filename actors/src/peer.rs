@@ -10,7 +10,7 @@ pub struct PeerKey {
     pub thread: u16,
     /// The place in that thread's table.
     pub slot: u32,
-    /// How often the place was taken before.
+    /// How many connections the thread had before.
     pub generation: u32,
 }
 

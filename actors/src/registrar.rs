@@ -1,7 +1,7 @@
 //! Registers the broker with every name server: at the start, every 30 s, and at once when a topic is made, before its
 //! sender is answered, so that the topic can be found by whoever hears of it (`BrokerOuterAPI` in Java).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use cuemq_net::dialect::Style;
 use cuemq_net::transport::call::{Caller, Settings, over};
 use cuemq_storage::hash::Map;
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 
 use crate::io::identity::Identity;
 use crate::net::Net;
@@ -24,6 +25,8 @@ use crate::topic::actor::{ExportTopics, TopicsChanged};
 const TIMEOUT: Duration = Duration::from_secs(6);
 /// How long the sender of a new topic's first message waits for the name servers at most.
 const TOPIC_PATIENCE: Duration = Duration::from_secs(1);
+/// How long after a connection was lost the broker registers again: the name server may be starting.
+const AFTER_LOSS: Duration = Duration::from_millis(500);
 /// How long a name server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -58,8 +61,18 @@ pub struct Registrar {
     links: Links,
 }
 
-/// The connections to the name servers, by their names.
-type Links = Rc<RefCell<Map<String, Caller>>>;
+/// The connections to the name servers.
+#[derive(Default)]
+struct LinkTable {
+    /// By their names.
+    callers: RefCell<Map<String, Caller>>,
+    /// One of them has ended; its name server may have forgotten the broker with it.
+    lost: Notify,
+    /// The broker goes: what is lost now is meant to be.
+    leaving: Cell<bool>,
+}
+
+type Links = Rc<LinkTable>;
 
 impl Registrar {
     /// A registrar without connections.
@@ -68,6 +81,24 @@ impl Registrar {
         Self {
             parts,
             links: Links::default(),
+        }
+    }
+
+    /// Registers again soon after a connection has ended, since a name server forgets a broker with its connection. One
+    /// that cannot be connected to waits for the next regular time.
+    fn register_when_lost(&self) -> impl Future<Output = ()> + use<> {
+        let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
+        async move {
+            loop {
+                links.lost.notified().await;
+                tokio::time::sleep(AFTER_LOSS).await;
+                if links.leaving.get() {
+                    return;
+                }
+                if let Ok(topics) = parts.topics.send(ExportTopics).await {
+                    parts.register(&links, topics).await;
+                }
+            }
         }
     }
 
@@ -128,7 +159,7 @@ impl RegistrarParts {
                 false
             }
             Err(error) => {
-                links.borrow_mut().remove(server);
+                links.callers.borrow_mut().remove(server);
                 tracing::warn!(
                     server,
                     error,
@@ -140,7 +171,7 @@ impl RegistrarParts {
     }
 
     async fn link(&self, links: &Links, server: &str) -> Result<Caller, String> {
-        if let Some(caller) = links.borrow().get(server).filter(|caller| !caller.is_closed()) {
+        if let Some(caller) = links.callers.borrow().get(server).filter(|caller| !caller.is_closed()) {
             return Ok(caller.clone());
         }
         let connecting = async {
@@ -153,12 +184,16 @@ impl RegistrarParts {
             Err(_) => return Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())),
         };
         let (caller, _, driver) = over(stream, Settings::default());
+        let lost = Rc::downgrade(links);
         drop(actix_rt::spawn(async move {
             if let Err(error) = driver.run().await {
                 tracing::debug!(%error, "the connection to a name server has ended");
             }
+            if let Some(links) = lost.upgrade() {
+                links.lost.notify_one();
+            }
         }));
-        links.borrow_mut().insert(server.to_owned(), caller.clone());
+        links.callers.borrow_mut().insert(server.to_owned(), caller.clone());
         Ok(caller)
     }
 }
@@ -171,6 +206,8 @@ impl Actor for Registrar {
             let registering = registrar.register();
             ctx.spawn(registering.map(|_| ()).into_actor(registrar));
         });
+        let watching = self.register_when_lost();
+        ctx.spawn(watching.into_actor(self));
     }
 }
 
@@ -199,6 +236,7 @@ impl Handler<Unregister> for Registrar {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Unregister, _: &mut Self::Context) -> Self::Result {
+        self.links.leaving.set(true);
         let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
         Box::pin(async move {
             let request = parts.about_us(RequestCode::UNREGISTER_BROKER);

@@ -17,6 +17,7 @@ pub struct SendGate {
     needed: AtomicU64,
     used: AtomicU64,
     stopping: AtomicBool,
+    failed: AtomicBool,
 }
 
 impl SendGate {
@@ -31,6 +32,7 @@ impl SendGate {
             needed: AtomicU64::new(0),
             used: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -46,6 +48,12 @@ impl SendGate {
             return unavailable(
                 "service not available now: a write to the disk has failed, and nothing is accepted until the broker is \
                  restarted; see its log for the file and the error",
+            );
+        }
+        if self.failed.load(Ordering::Relaxed) {
+            return unavailable(
+                "service not available now: a part of the broker has failed for good, and nothing is accepted until the \
+                 broker is restarted; see its log",
             );
         }
         if self.stopping.load(Ordering::Relaxed) {
@@ -90,7 +98,12 @@ impl SendGate {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Closes the gate for good.
+    /// Closes the gate for good: the broker cannot go on.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the gate for good: the broker stops.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

@@ -59,6 +59,12 @@ pub enum StoreError {
         /// The newest version known here.
         known: u16,
     },
+    /// A part of the program that the store needs has ended.
+    #[error("the store cannot go on without a part that failed for good: {part}")]
+    PartFailed {
+        /// Which one, and why.
+        part: String,
+    },
     /// Something in the store that this program cannot carry on.
     #[error("{} cannot be used here: {reason}", path.display())]
     Unsupported {

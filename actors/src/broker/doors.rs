@@ -74,6 +74,7 @@ impl Opening<'_> {
             net: Arc::clone(&self.seams.net),
             ports,
             address,
+            taken: Arc::default(),
             egress: self.opened.clone(),
             limit: Arc::clone(&limit),
             metrics: Arc::clone(self.metrics),
@@ -81,13 +82,8 @@ impl Opening<'_> {
         };
         let spec = ChildSpec::new(name, Thread::Io(0));
         with_nursery(self.nursery, |nursery| {
-            let mut parts = Some(parts.clone());
-            let again = parts.clone();
-            nursery.start(spec, move |_| {
-                Ok(Listener::new(parts.take().or(again.clone()).ok_or("no ports")?))
-            })
+            nursery.start(spec, move |_| Ok(Listener::new(parts.clone())))
         });
-        drop(parts);
         match binding.recv().await {
             Some(Ok(address)) => Ok(Door { address, limit }),
             Some(Err(error)) => Err(error),

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::children::{Ground, Shared};
 use super::doors::{Doors, Opening, reachable};
-use super::system::{BrokerSystem, Draw, HealthOf, SharedNursery, Standing, Summary, with_nursery};
+use super::system::{BrokerSystem, Draw, GuardStore, HealthOf, SharedNursery, Standing, Summary, with_nursery};
 use super::wiring::{Pending, Wiring};
 use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
@@ -134,6 +134,8 @@ impl Rising {
             order_message_enable: ground.config.order_messages,
         });
         let wiring = ground.start_all(store, settings);
+        self.guard_store(&wiring, closing.as_ref().map(|(shared, _)| shared))
+            .await;
         if let Some(all_up) = with_nursery(&self.nursery, Nursery::all_up) {
             all_up.await?;
         }
@@ -145,6 +147,13 @@ impl Rising {
             let _ = tokio::time::timeout(GREETING, broker.registrar.send(RegisterNow)).await;
         }
         Ok(self.into_running(doors, wiring, closing))
+    }
+
+    async fn guard_store(&self, wiring: &Wiring, shared: Option<&Shared>) {
+        if let (Some(broker), Some(shared)) = (&wiring.broker, shared) {
+            let (gate, poison) = (Arc::clone(&shared.gate), broker.log.clone().recipient());
+            let _ = self.system.send(GuardStore { gate, poison }).await;
+        }
     }
 
     fn into_running(self, doors: Doors, wiring: Wiring, closing: Option<(Shared, Box<dyn DiskLock>)>) -> Running {
@@ -208,6 +217,16 @@ impl Running {
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// Waits until a child has failed for good, and tells which and why. The store refuses sends then and reads go on;
+    /// only a restart of the process helps.
+    pub async fn failed(&self) -> String {
+        let mut standing = self.standing.clone();
+        match standing.wait_for(|standing| standing.failed.is_some()).await {
+            Ok(standing) => standing.failed.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Ends the system in order: the name servers hear of it, what is in flight is answered, everything is flushed, the

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, Context, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
 use tokio::sync::watch;
 
+use crate::commit_log::{Poison, SendGate};
 use crate::supervise::{ChildEvent, ChildReport, Health, Nursery};
 
 /// Draw the tree. From tests and tools.
@@ -33,6 +35,14 @@ pub struct Standing {
     pub failed: Option<String>,
 }
 
+/// Close this store when a child fails for good. From whoever started it, once.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct GuardStore {
+    pub(super) gate: Arc<SendGate>,
+    pub(super) poison: Recipient<Poison>,
+}
+
 /// The list of children, which the commit log's thread adds consume queues to.
 pub(super) type SharedNursery = Arc<Mutex<Option<Nursery>>>;
 
@@ -45,6 +55,7 @@ pub(super) fn with_nursery<R>(nursery: &SharedNursery, run: impl FnOnce(&mut Nur
 pub struct BrokerSystem {
     nursery: SharedNursery,
     standing: watch::Sender<Standing>,
+    store: Option<GuardStore>,
 }
 
 impl BrokerSystem {
@@ -56,13 +67,27 @@ impl BrokerSystem {
             restarts: 0,
             failed: None,
         });
-        Self { nursery, standing }
+        Self {
+            nursery,
+            standing,
+            store: None,
+        }
     }
 
     /// Where the standing can be read and its changes be waited for.
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
+    }
+
+    /// Refuses sends from now on, and lets those that are under way end as unknown: whoever they wait for may be gone.
+    #[expect(clippy::disallowed_methods, reason = "once for each child that fails for good")]
+    fn close_store(&self, failed: &str) {
+        if let Some(GuardStore { gate, poison }) = &self.store {
+            gate.fail();
+            let part = failed.to_owned();
+            poison.do_send(Poison(StoreError::PartFailed { part }));
+        }
     }
 
     /// Notes how all do. A child that comes up while all run changes nothing, so that ten thousand queues that start cost
@@ -100,8 +125,17 @@ impl Handler<ChildReport> for BrokerSystem {
         let failed = escalated.flatten();
         if let Some(failed) = &failed {
             tracing::error!("{failed}: the broker cannot go on; restart the process");
+            self.close_store(failed);
         }
         self.note_standing(&report, failed);
+    }
+}
+
+impl Handler<GuardStore> for BrokerSystem {
+    type Result = ();
+
+    fn handle(&mut self, store: GuardStore, _: &mut Self::Context) {
+        self.store = Some(store);
     }
 }
 

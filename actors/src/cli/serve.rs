@@ -23,6 +23,8 @@ use crate::supervise::{Faults, install_panic_hook};
 
 /// A second signal ends the process at once, with this status.
 const IMPATIENT: i32 = 130;
+/// The status when a part of the broker has failed for good.
+const FAILED: u8 = 1;
 /// How long the threads may take to end.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -110,17 +112,24 @@ async fn serve(config: BrokerConfig, role: Role, seams: Seams, clock: Arc<dyn Cl
     let flush = config.flush;
     let running = broker::start(config, services, seams).await?;
     say_ready(&running, role, &data, flush, clock.monotonic());
-    tokio::select! {
+    let failed = tokio::select! {
         biased;
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failed = running.failed() => Some(failed),
+    };
     tracing::info!("stopping: a second signal ends the process at once");
     tokio::select! {
         biased;
         _ = terminate.recv() => std::process::exit(IMPATIENT),
         _ = interrupt.recv() => std::process::exit(IMPATIENT),
-        stopped = running.stop() => stopped?,
+        stopped = running.stop() => match failed {
+            None => stopped?,
+            Some(failed) => {
+                eprintln!("cuemq: {failed}: the broker cannot go on and has ended; start it again, its store recovers");
+                return Ok(ExitCode::from(FAILED));
+            }
+        },
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! The consume queue actors by their slots, on the commit log's side: started on first use, let go when idle.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Recipient;
 use cuemq_storage::commit_log::{QueueName, QueueUnits};
@@ -23,18 +23,32 @@ struct Entry {
     sent: u64,
 }
 
+/// What one value of the commit log leaves to the next: the queues' actors, which go on meanwhile. Were they started again,
+/// two actors would write the same files.
+#[derive(Clone, Default)]
+pub struct Heritage(Arc<Mutex<Vec<Entry>>>);
+
+impl Heritage {
+    fn exchange(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), entries)
+    }
+}
+
 /// The queues by their slots.
 pub struct QueueActors {
     entries: Vec<Entry>,
+    heritage: Heritage,
     directory: Arc<QueueDirectory>,
     start: QueueStart,
     new_handle: NewHandle,
 }
 
 impl QueueActors {
-    /// The queues that recovery found, in the order of their slots; none of their actors runs yet.
+    /// The queues that recovery found, in the order of their slots. The actors that run are those of the heritage, which is
+    /// in the same order.
     #[must_use]
     pub fn new(
+        heritage: Heritage,
         found: Vec<(QueueName, Arc<QueueHandle>)>,
         directory: Arc<QueueDirectory>,
         start: QueueStart,
@@ -46,8 +60,12 @@ impl QueueActors {
             actor: None,
             sent: 0,
         };
+        let mut entries = heritage.exchange(Vec::new());
+        let known = entries.len();
+        entries.extend(found.into_iter().skip(known).map(entry));
         Self {
-            entries: found.into_iter().map(entry).collect(),
+            entries,
+            heritage,
             directory,
             start,
             new_handle,
@@ -98,5 +116,11 @@ impl QueueActors {
         {
             entry.actor = None;
         }
+    }
+}
+
+impl Drop for QueueActors {
+    fn drop(&mut self) {
+        self.heritage.exchange(std::mem::take(&mut self.entries));
     }
 }

@@ -2,8 +2,8 @@
 //! and what is woken goes back to the thread, as one message for each event.
 //!
 //! A pull cannot slip past a message: the queue is told that somebody waits before its end is read, and the end is
-//! published before the queue looks whether somebody waits. A failure loses the parked pulls; their clients time out and
-//! pull again.
+//! published before the queue looks whether somebody waits. A hold that fails gives its pulls back to the thread, which looks
+//! once more and lets those wait anew whose time is not up; the one being parked is lost, and its client pulls again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +128,14 @@ impl Actor for Hold {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SWEEP, |hold, _| hold.sweep());
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut parked = Vec::new();
+        self.parked.expire(u64::MAX, &mut parked);
+        self.resume(parked);
     }
 }
 
@@ -375,6 +383,17 @@ mod tests {
         scene.park(1, 7, 0, 1_000).await;
         scene.queues.grow(7, 1);
         assert_eq!(scene.woken().await, [1]);
+    }
+
+    #[actix::test]
+    async fn a_hold_that_fails_gives_its_pulls_back() {
+        let mut scene = Scene::new(HoldLimits::default());
+        scene.park(1, 0, 5, 1_000).await;
+        scene.stage.faults.arm("hold", crate::testing::Site::Task, 1);
+        assert_eq!(scene.woken().await, [1]);
+        scene.park(2, 0, 5, 1_000).await;
+        scene.arrive(6).await;
+        assert_eq!(scene.woken().await, [2]);
     }
 
     #[actix::test]

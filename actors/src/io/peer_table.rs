@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -82,6 +83,9 @@ impl Peer {
 #[derive(Debug)]
 pub struct PeerTable {
     thread: u16,
+    /// Numbers the thread's connections. It outlives the table, so that what is under way for a connection of an earlier
+    /// table never reaches one of this.
+    generations: Arc<AtomicU32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     open: usize,
@@ -94,11 +98,12 @@ struct Slot {
 }
 
 impl PeerTable {
-    /// The empty table of a thread.
+    /// The empty table of a thread; all of a thread's tables share `generations`.
     #[must_use]
-    pub fn new(thread: u16) -> Self {
+    pub fn new(thread: u16, generations: Arc<AtomicU32>) -> Self {
         Self {
             thread,
+            generations,
             slots: Vec::new(),
             free: Vec::new(),
             open: 0,
@@ -114,7 +119,7 @@ impl PeerTable {
             });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let peer = Rc::new(Peer {
             key: PeerKey {
                 thread: self.thread,
@@ -133,6 +138,7 @@ impl PeerTable {
             waker: RefCell::new(None),
         });
         if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.generation = generation;
             slot.peer = Some(Rc::clone(&peer));
             self.open += 1;
         }
@@ -155,7 +161,6 @@ impl PeerTable {
         }
         if let Some(slot) = self.slots.get_mut(key.slot as usize) {
             slot.peer = None;
-            slot.generation = slot.generation.wrapping_add(1);
             self.free.push(key.slot);
             self.open -= 1;
         }
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_answer_for_a_connection_that_has_gone_reaches_nobody() {
-        let mut table = PeerTable::new(1);
+        let mut table = PeerTable::new(1, Arc::default());
         let first = table.insert(remote(), Duration::ZERO).key;
         table.remove(first);
         let second = table.insert(remote(), Duration::ZERO).key;
@@ -204,8 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_for_a_connection_of_an_earlier_table_reaches_nobody() {
+        let generations = Arc::default();
+        let earlier = PeerTable::new(1, Arc::clone(&generations))
+            .insert(remote(), Duration::ZERO)
+            .key;
+        let mut table = PeerTable::new(1, generations);
+        let later = table.insert(remote(), Duration::ZERO).key;
+        assert_eq!(earlier.slot, later.slot);
+        assert!(table.get(earlier).is_none() && table.get(later).is_some());
+    }
+
+    #[test]
     fn a_key_of_another_thread_names_nobody_here() {
-        let mut table = PeerTable::new(1);
+        let mut table = PeerTable::new(1, Arc::default());
         let key = table.insert(remote(), Duration::ZERO).key;
         assert!(table.get(PeerKey { thread: 0, ..key }).is_none());
     }

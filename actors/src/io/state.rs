@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use actix::Recipient;
@@ -93,6 +94,8 @@ pub struct IoState {
 pub struct IoParts {
     /// The number of the thread.
     pub thread: u16,
+    /// Numbers its connections, over all lives of its egress.
+    pub generations: Arc<AtomicU32>,
     /// Who this broker is.
     pub identity: Arc<Identity>,
     /// The time.
@@ -118,7 +121,7 @@ impl IoState {
     #[must_use]
     pub fn new(parts: IoParts) -> Rc<Self> {
         Rc::new(Self {
-            peers: RefCell::new(PeerTable::new(parts.thread)),
+            peers: RefCell::new(PeerTable::new(parts.thread, parts.generations)),
             identity: parts.identity,
             clock: parts.clock,
             entropy: parts.entropy,

@@ -55,6 +55,7 @@ impl Ground {
 
     pub(super) fn start_egress(&self, thread: u16, shared: Option<Shared>) -> Addr<Egress> {
         let ground = self.clone();
+        let generations = Arc::default();
         self.start(
             ChildSpec::new(format!("egress {thread}"), Thread::Io(thread)),
             move |ctx| {
@@ -67,6 +68,7 @@ impl Ground {
                 );
                 let parts = IoParts {
                     thread,
+                    generations: Arc::clone(&generations),
                     identity: Arc::clone(&ground.identity),
                     clock: Arc::clone(&ground.seams.clock),
                     entropy: Arc::clone(&ground.seams.entropy),

@@ -16,12 +16,12 @@ use super::{Ground, Shared};
 use crate::allocator::Allocator;
 use crate::cold_reads::QueueFlusher;
 use crate::commit_log::{CommitLog, Neighbours};
-use crate::consume_queue::{ConsumeQueue, NewHandle, QueueActors, QueueNeighbours};
+use crate::consume_queue::{ConsumeQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
 use crate::flusher::Flusher;
 use crate::index::{Index, IndexFeed, IndexParts};
 use crate::io::send_context::SendContext;
 use crate::placement::Thread;
-use crate::supervise::{Cause, ChildSpec, Context};
+use crate::supervise::{Cause, ChildSpec, Context, Policy};
 
 /// A commit log that was built anew, with the queues that are known and what is dispatched once more.
 type ResumedLog = (Log<SendContext>, Vec<(QueueName, Arc<QueueHandle>)>, Vec<Dispatch>);
@@ -30,7 +30,8 @@ impl Ground {
     pub(super) fn start_flusher(&self) -> Addr<Flusher> {
         let metrics = Arc::clone(&self.metrics);
         let clock = Arc::clone(&self.seams.clock);
-        self.start(ChildSpec::new("flusher", Thread::Flusher), move |_| {
+        let spec = ChildSpec::new("flusher", Thread::Flusher).policy(Policy::FailStop);
+        self.start(spec, move |_| {
             Ok(Flusher::new(Arc::clone(&clock), Arc::clone(&metrics)))
         })
     }
@@ -38,7 +39,8 @@ impl Ground {
     pub(super) fn start_allocator(&self, shared: &Shared) -> Addr<Allocator> {
         let (disk, directory) = (Arc::clone(&self.seams.disk), shared.layout.commit_log.clone());
         let segment_bytes = shared.segment_bytes;
-        self.start(ChildSpec::new("allocator", Thread::Files), move |_| {
+        let spec = ChildSpec::new("allocator", Thread::Files).policy(Policy::FailStop);
+        self.start(spec, move |_| {
             Ok(Allocator::new(Arc::clone(&disk), directory.clone(), segment_bytes))
         })
     }
@@ -57,6 +59,7 @@ impl Ground {
         let found: Vec<_> = queues.into_iter().map(|(name, handle, _)| (name, handle)).collect();
         let mut first = Some((log, found));
         let mut life = 0;
+        let heritage = Heritage::default();
         let (ground, log_shared, log_waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
         self.start(ChildSpec::new("commit log", Thread::Log), move |_| {
             life += 1;
@@ -65,7 +68,7 @@ impl Ground {
                 None => ground.resume_log(&log_shared, life)?,
             };
             let interval = (ground.config.flush == FlushMode::Async).then_some(ground.config.flush_interval);
-            let neighbours = ground.neighbours_of_log(&log_shared, &log_waiting, found);
+            let neighbours = ground.neighbours_of_log(&log_shared, &log_waiting, heritage.clone(), found);
             Ok(CommitLog::new(
                 log,
                 neighbours,
@@ -78,6 +81,9 @@ impl Ground {
 
     /// Builds the commit log anew, under the view and the slots that its readers and queues know.
     fn resume_log(&self, shared: &Shared, life: u64) -> Result<ResumedLog, Cause> {
+        if shared.view.is_poisoned() {
+            return Err("the store has failed before: only a restart of the process can open it again".into());
+        }
         let mut found: Vec<(QueueName, Arc<QueueHandle>)> = Vec::new();
         shared.directory.for_each(|topic, queue_id, handle| {
             found.push((
@@ -113,6 +119,7 @@ impl Ground {
         &self,
         shared: &Shared,
         waiting: &Arc<AtomicUsize>,
+        heritage: Heritage,
         found: Vec<(QueueName, Arc<QueueHandle>)>,
     ) -> Neighbours {
         let wiring = self.wiring.wait();
@@ -148,7 +155,13 @@ impl Ground {
             flusher: broker.flusher.clone().recipient(),
             allocator: broker.allocator.clone().recipient(),
             egress: wiring.egress.iter().map(|egress| egress.clone().recipient()).collect(),
-            queues: QueueActors::new(found, Arc::clone(&shared.directory), start, self.new_handle(shared)),
+            queues: QueueActors::new(
+                heritage,
+                found,
+                Arc::clone(&shared.directory),
+                start,
+                self.new_handle(shared),
+            ),
             index,
         }
     }

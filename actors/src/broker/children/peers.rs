@@ -8,16 +8,20 @@ use super::Ground;
 use crate::namesrv::{Desk, KvFile, NameServer, Settings};
 use crate::placement::Thread;
 use crate::rebalance::actor::{ConnectionsOfThread, Neighbours as Members, Rebalance, RebalanceSettings};
-use crate::registrar::{Registrar, RegistrarParts};
+use crate::registrar::{RegisterNow, Registrar, RegistrarParts};
 use crate::supervise::ChildSpec;
 
 impl Ground {
     pub(super) fn start_name_server(&self, settings: Settings) -> Addr<NameServer> {
         let ground = self.clone();
         let path = self.config.kv_config_path();
+        let mut is_first = true;
         self.start(ChildSpec::new("name server", Thread::Files), move |_| {
             let file = KvFile::new(Arc::clone(&ground.seams.disk), path.clone());
             let desk = Desk::open(file, settings.clone())?;
+            if !std::mem::take(&mut is_first) {
+                ground.register_again();
+            }
             let closers = ground
                 .wiring
                 .wait()
@@ -27,6 +31,15 @@ impl Ground {
                 .collect();
             Ok(NameServer::new(desk, Arc::clone(&ground.seams.clock), closers))
         })
+    }
+
+    /// A name server that was built anew knows no broker, and a registrar that failed has lost the connections by which
+    /// name servers know it: the broker does not wait for its next regular time.
+    #[expect(clippy::disallowed_methods, reason = "once for each restart")]
+    fn register_again(&self) {
+        if let Some(broker) = &self.wiring.wait().broker {
+            broker.registrar.do_send(RegisterNow);
+        }
     }
 
     pub(super) fn start_rebalance(&self) -> Addr<Rebalance> {
@@ -56,7 +69,11 @@ impl Ground {
 
     pub(super) fn start_registrar(&self) -> Addr<Registrar> {
         let ground = self.clone();
+        let mut is_first = true;
         self.start(ChildSpec::new("registrar", Thread::Io(0)), move |_| {
+            if !std::mem::take(&mut is_first) {
+                ground.register_again();
+            }
             Ok(Registrar::new(RegistrarParts {
                 net: Arc::clone(&ground.seams.net),
                 name_servers: ground.config.name_servers.clone(),
