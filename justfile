@@ -1,4 +1,5 @@
-# The front door for developers; .ci/run does the same on a machine that has nothing but rustup, Java 17 and Maven.
+# The front door for developers; .ci/run does the same on a machine that has nothing but rustup, Java 17, Maven
+# and valgrind.
 
 # show the recipes
 default:
@@ -31,9 +32,13 @@ long:
 sim SEED:
     CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation -- --nocapture
 
-# micro-benchmarks; `cuemq bench` measures whole brokers
+# micro-benchmarks, and actors against plain calls; `cuemq bench` measures whole brokers
 bench *ARGS:
-    cargo bench --locked --workspace {{ARGS}}
+    cargo bench --locked --workspace --bench codec --bench actors_against_calls {{ARGS}}
+
+# instructions of the hot path against their record (needs valgrind); `just counts --record` writes the record anew
+counts *ARGS:
+    tests/counts/check {{ARGS}}
 
 # fuzz one target for a minute (needs a nightly toolchain and cargo-fuzz)
 fuzz TARGET SECONDS="60":

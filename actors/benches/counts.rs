@@ -107,7 +107,7 @@ fn dispatch_to_a_queue((ground, mut queue, units): (Ground, ConsumeQueue, Vec<Un
 /// Keys of 32 records, two of each; the hashes are the same in every round.
 fn keys(round: u64) -> Vec<IndexKey> {
     let key = |number: u64| IndexKey {
-        hash: (number as i32 + 1) * 1_640_531_527 & i32::MAX,
+        hash: (number as i32 + 1).wrapping_mul(1_640_531_527) & i32::MAX,
         physical_offset: PhysicalOffset((round * KEYS + number) / 2 * 1212),
         store_timestamp_ms: NOW_MS as i64,
     };
