@@ -12,7 +12,7 @@ use actix::{Actor, Addr, Handler, Recipient};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use cuemq_actors::allocator::Allocate;
 use cuemq_actors::commit_log::{AppendBatch, CommitLog, Confirmed, Neighbours, Poison, QueueIdle};
-use cuemq_actors::consume_queue::{AddUnits, ConsumeQueue, QueueActors, QueueNeighbours, SyncQueue};
+use cuemq_actors::consume_queue::{AddUnits, ConsumeQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue};
 use cuemq_actors::flusher::Flush;
 use cuemq_actors::io::egress::{Completed, Lost};
 use cuemq_actors::io::send_context::{SendBatch, SendContext};
@@ -229,13 +229,13 @@ fn start_log(
         .map(|queue_id| start_queue(stage, ground, queue_id, &neighbours))
         .unzip();
     let directory = Arc::new(QueueDirectory::default());
-    let running = Box::new(move |_, handle: Arc<QueueHandle>| queues[handle.slot() as usize].clone());
-    let none_is_new = Box::new(|_, name: &QueueName| panic!("{name:?} is not among the queues"));
+    let running = Box::new(move |_: QueueName, handle: Arc<QueueHandle>| queues[handle.slot() as usize].clone());
+    let none_is_new = Box::new(|_: u32, name: &QueueName| panic!("{name:?} is not among the queues"));
     let neighbours = Neighbours {
         flusher: Probe::<Flush>::new().recipient(),
         allocator: Probe::<Allocate>::new().recipient(),
         egress: vec![outlet.recipient()],
-        queues: QueueActors::new(found, directory, running, none_is_new),
+        queues: QueueActors::new(Heritage::default(), found, directory, running, none_is_new),
         index: None,
     };
     let mut first = Some((log, neighbours));

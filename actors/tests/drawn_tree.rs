@@ -1,8 +1,4 @@
 //! The tree of actors that stands in ARCHITECTURE.md and in the crate's documentation is the one that a broker draws.
-#![expect(
-    clippy::unwrap_used,
-    reason = "the whole program is a test, and a panic is how it fails"
-)]
 
 use cuemq_actors::testing::TestBroker;
 
