@@ -99,8 +99,8 @@ fn refuse_rocksdb(disk: &dyn Disk, directory: PathBuf) -> Result<()> {
     let is_database =
         files.iter().any(|file| file.name == "CURRENT") && files.iter().any(|file| file.name.starts_with("MANIFEST-"));
     if is_database {
-        let reason = "it is a RocksDB of RocketMQ 5; start that broker once with storeType=default and \
-                      realTimePersistRocksDBConfig=false so that it writes plain files, stop it, and move the folder away";
+        let reason = "it is a RocksDB of RocketMQ 5, which is not read here; let that broker be drained and use another data \
+                      directory, or move the folder away if nothing in it is needed";
         return Err(unsupported(directory, reason));
     }
     Ok(())
