@@ -62,6 +62,49 @@ fn name_server_and_broker_run_apart() {
 }
 
 #[test]
+fn every_name_server_knows_the_broker_and_nothing_of_the_others() {
+    let homes = [Home::new(), Home::new(), Home::new()];
+    let namesrvs = [homes[0].start("namesrv"), homes[1].start("namesrv")];
+    let [one, two] = [&namesrvs[0], &namesrvs[1]].map(|namesrv| namesrv.address("name server"));
+    let mut command = homes[2].command("broker");
+    command.args(["-n", &format!("{one};{two}")]);
+    let broker = Running::start(command);
+    let address = broker.address("broker");
+    assert!(knows_broker(one, address) && knows_broker(two, address));
+    let [first, second] = namesrvs;
+    first.stop();
+    assert!(knows_broker(two, address), "one goes on without the other");
+    broker.stop();
+    second.stop();
+}
+
+#[test]
+fn a_name_server_that_comes_back_is_told_again() {
+    let (home, other) = (Home::new(), Home::new());
+    let namesrv = home.start("namesrv");
+    let name_server = namesrv.address("name server");
+    let settings = format!("{}[name_server]\nregister_interval = \"100ms\"\n", crate::SETTINGS);
+    std::fs::write(other.path().join("small.toml"), settings).unwrap();
+    let mut command = other.command("broker");
+    command.args(["-n", &name_server.to_string()]);
+    let broker = Running::start(command);
+    namesrv.stop();
+    let mut again = cuemq([
+        "namesrv",
+        "--data",
+        "data",
+        "--namesrv-port",
+        &name_server.port().to_string(),
+    ]);
+    again.current_dir(home.path());
+    let namesrv = Running::start(again);
+    let address = broker.address("broker");
+    assert!((0..100_000).any(|_| knows_broker(name_server, address)));
+    broker.stop();
+    namesrv.stop();
+}
+
+#[test]
 fn the_environment_names_the_name_servers_and_a_flag_wins() {
     let home = Home::new();
     let namesrv = home.start("namesrv");

@@ -157,6 +157,23 @@ fn a_broker_that_may_not_be_read_says_so_first() {
 }
 
 #[test]
+fn a_topic_that_may_not_be_read_refuses_pulls_and_takes_sends() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config");
+    std::fs::create_dir_all(&config).unwrap();
+    let topics = r#"{"dataVersion":{"counter":1,"timestamp":1},"topicConfigTable":{"Closed":{"order":false,"perm":2,
+        "readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"Closed","topicSysFlag":0,"writeQueueNums":4}}}"#;
+    std::fs::write(config.join("topics.json"), topics).unwrap();
+    let broker = TestBroker::builder().data(home.path()).start().unwrap();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Closed")), "queueOffset");
+    let answer = client.ask(pull_from("Closed", 0));
+    let remark = refused(&answer, ResponseCode::NO_PERMISSION);
+    assert_eq!(remark, "the topic[Closed] pulling message is forbidden");
+    broker.stop().unwrap();
+}
+
+#[test]
 fn without_a_subscription_in_the_pull_that_of_the_heartbeat_counts() {
     let broker = TestBroker::start();
     let mut client = sent(&broker, "Beats", 1);
