@@ -16,8 +16,8 @@
 //! |- groups                      files          restart 3 in 60 s  running
 //! |- offsets                     files          restart 3 in 60 s  running
 //! |- retention                   files          restart 3 in 60 s  running
-//! |- flusher                     flusher        restart 3 in 60 s  running
-//! |- allocator                   files          restart 3 in 60 s  running
+//! |- flusher                     flusher        fail-stop          running
+//! |- allocator                   files          fail-stop          running
 //! |- queue flusher               files          restart 3 in 60 s  running
 //! |- cold reads                  cold-reads     restart 3 in 60 s  running
 //! |- commit log                  log            restart 3 in 60 s  running
@@ -42,6 +42,7 @@
 //! |---|---|---|---|
 //! | `ChildReport` | each child | `BrokerSystem` | a few for each restart in a child's budget |
 //! | `Draw`, `HealthOf`, `Summary` | tests and tools | `BrokerSystem` | who asks waits |
+//! | `GuardStore` | the start | `BrokerSystem` | once |
 //! | `Serve` | `Listener` | `Egress` | the listener's limit of connections |
 //! | `AppendBatch` | connections | `CommitLog` | its mailbox, by `try_send`; the budget of bytes |
 //! | `Flush` | `CommitLog` | `Flusher` | one under way |
@@ -52,7 +53,7 @@
 //! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
 //! | `Confirmed` | `ConsumeQueue`, `Index` | `CommitLog` | one for each of their syncs |
-//! | `Poison` | `ConsumeQueue`, `Index`, `Retention` | `CommitLog` | once each |
+//! | `Poison` | `ConsumeQueue`, `Index`, `Retention`, `BrokerSystem` | `CommitLog` | once each |
 //! | `QueueIdle` | `ConsumeQueue` | `CommitLog` | once for each idle time |
 //! | `SyncQueue` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
 //! | `QueueSynced` | `QueueFlusher` | `ConsumeQueue` | one for each sync |
