@@ -48,7 +48,6 @@
 //! | `Flush` | `CommitLog` | `Flusher` | one under way |
 //! | `Flushed` | `Flusher` | `CommitLog` | one under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
-//! | `Allocated` | `Allocator` | `CommitLog` | one under way |
 //! | `Tick` | `CommitLog` | itself | one under way |
 //! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
@@ -56,7 +55,6 @@
 //! | `Poison` | `ConsumeQueue`, `Index`, `Retention`, `BrokerSystem` | `CommitLog` | once each |
 //! | `QueueIdle` | `ConsumeQueue` | `CommitLog` | once for each idle time |
 //! | `SyncQueue` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
-//! | `QueueSynced` | `QueueFlusher` | `ConsumeQueue` | one for each sync |
 //! | `Arrived` | `ConsumeQueue` | `Hold` | one for each tick while somebody waits |
 //! | `Completed` | `CommitLog` | `Egress` | one for each tick; the budget of bytes |
 //! | `Lost` | a dropped batch | `Egress` | the budget of bytes |
