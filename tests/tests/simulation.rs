@@ -12,7 +12,7 @@ use std::time::Duration;
 use cuemq_tests::sim::{Fault, Outcome, run, run_with};
 
 /// How many seeds are played unless the environment says otherwise.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 200;
 
 /// The seeds that the environment asks for.
 fn seeds() -> Range<u64> {

@@ -32,6 +32,8 @@ pub(super) struct Machine {
     pub(super) disk: MemoryDisk,
     /// Its clock.
     pub(super) clock: Arc<SimClock>,
+    /// Lets its actors panic.
+    pub(super) faults: Faults,
     /// Where everything is noted.
     pub(super) history: Rc<History>,
     /// The seed of the simulation.
@@ -79,7 +81,7 @@ impl Machine {
             entropy: Arc::new(SeededEntropy::new(self.seed.wrapping_mul(31).wrapping_add(life))),
             net: Arc::new(SimNet),
             placement: Placement::lagging(Arc::new(SlowThreads(SeededEntropy::new(self.seed ^ life << 32)))),
-            faults: Faults::default(),
+            faults: self.faults.clone(),
         }
     }
 }

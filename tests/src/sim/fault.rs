@@ -2,8 +2,25 @@
 
 use std::time::Duration;
 
+use cuemq_actors::testing::Site;
 use cuemq_storage::disk::memory::Survival;
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
+
+/// The actors that panic. (Where one of those does that block on files, the store is poisoned.)
+const CHILDREN: [&str; 12] = [
+    "commit log",
+    "consume queue T0/0",
+    "consume queue T1/1",
+    "index",
+    "topics",
+    "groups",
+    "offsets",
+    "rebalance",
+    "registrar",
+    "hold 0",
+    "egress 0",
+    "name server",
+];
 
 /// How a life of the broker ends.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +91,13 @@ pub enum Fault {
         /// How the broker is ended.
         end: End,
     },
+    /// An actor panics once. The broker goes on by itself.
+    Panic {
+        /// Its name.
+        child: &'static str,
+        /// Where.
+        site: Site,
+    },
     /// The disk fills until the broker takes nothing more, and then altogether, for a while.
     Fills {
         /// How many bytes are left at first.
@@ -127,9 +151,21 @@ impl Dice {
         }
     }
 
+    fn panic(&self) -> Fault {
+        let child = usize::try_from(self.0.below(CHILDREN.len() as u64)).unwrap_or_default();
+        Fault::Panic {
+            child: CHILDREN[child],
+            site: if self.0.below(2) == 0 {
+                Site::Handler
+            } else {
+                Site::Task
+            },
+        }
+    }
+
     fn fault(&self, client_hosts: usize) -> Fault {
         let hosts = client_hosts as u64;
-        match self.0.below(18) {
+        match self.0.below(19) {
             0..=2 => Fault::Ends {
                 end: self.end(4),
                 down: self.ms(1, 300),
@@ -162,7 +198,8 @@ impl Dice {
                 after: self.0.below(60),
                 end: self.end(4),
             },
-            15 | 16 => Fault::Fills {
+            15 | 16 => self.panic(),
+            17 => Fault::Fills {
                 left: 132_000 + self.0.below(40_000),
                 rest: self.0.below(20_000),
                 time: self.ms(300, 1200),

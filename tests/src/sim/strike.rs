@@ -4,6 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use cuemq_actors::testing::Site;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::disk::memory::{Fault as DiskFault, Operation};
 use futures_util::FutureExt;
@@ -52,6 +53,7 @@ impl World {
                 hosts.iter().for_each(|host| self.sim.release(HOST, host.as_str()));
             }
             Fault::Disk { failing, after, end } => self.fail_disk(failing, after, end),
+            Fault::Panic { child, site } => self.panic(child, site),
             Fault::Fills { left, rest, time } => self.fill_disk(left, rest, time),
             Fault::Full { left, time, end } => {
                 let capacity = self.leave_room(left);
@@ -105,6 +107,14 @@ impl World {
         self.pass(POISONED);
         self.end(end);
         self.begin();
+    }
+
+    /// An actor panics, if it does anything soon.
+    fn panic(&mut self, child: &str, site: Site) {
+        let faults = self.machine.faults.clone();
+        faults.arm(child, site, 1);
+        self.pass_until(WAIT, || faults.due(child, site) == 0);
+        faults.arm(child, site, 0);
     }
 
     /// There is no room for a while. The broker goes on by itself when there is again.

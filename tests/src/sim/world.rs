@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cuemq_actors::testing::Faults;
 use cuemq_storage::disk::MemoryDisk;
 use cuemq_storage::entropy::SeededEntropy;
 use tokio::sync::{Notify, watch};
@@ -76,6 +77,7 @@ impl World {
         let clock = Arc::new(SimClock::default());
         let machine = Machine {
             disk: MemoryDisk::new(seed).with_clock(Arc::clone(&clock) as _),
+            faults: Faults::default(),
             history: Rc::new(History::new(Arc::clone(&clock), prints)),
             clock,
             seed,
