@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Recipient, WrapFuture};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::io::egress::{Door, Serve};
 use crate::metrics::Metrics;
@@ -112,7 +112,7 @@ pub struct ListenerParts {
     /// The address that was had first, which a listener that was built anew takes again.
     pub taken: Arc<OnceLock<SocketAddr>>,
     /// Serve the connections, one for each I/O thread; until they are there, connections wait in the kernel.
-    pub egress: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
+    pub egress: Arc<SetOnce<Vec<Recipient<Serve>>>>,
     /// How many may be open.
     pub limit: Arc<ConnectionLimit>,
     /// Counters.
@@ -177,12 +177,8 @@ impl Listener {
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounded by the limit of connections")]
-async fn accept(mut parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
-    let egress = match parts.egress.wait_for(Option::is_some).await {
-        Ok(egress) => egress.clone().unwrap_or_default(),
-        // The system did not come up.
-        Err(_) => return,
-    };
+async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
+    let egress = parts.egress.wait().await;
     loop {
         let accepted = match socket.accept().await {
             Ok(accepted) => accepted,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::Recipient;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{SetOnce, mpsc};
 
 use super::system::{SharedNursery, with_nursery};
 use super::{Seams, Services};
@@ -45,7 +45,7 @@ pub(super) struct Opening<'a> {
     pub(super) seams: &'a Seams,
     pub(super) nursery: &'a SharedNursery,
     pub(super) metrics: &'a Arc<Metrics>,
-    pub(super) opened: watch::Receiver<Option<Vec<Recipient<Serve>>>>,
+    pub(super) opened: Arc<SetOnce<Vec<Recipient<Serve>>>>,
 }
 
 impl Opening<'_> {
@@ -75,7 +75,7 @@ impl Opening<'_> {
             ports,
             address,
             taken: Arc::default(),
-            egress: self.opened.clone(),
+            egress: Arc::clone(&self.opened),
             limit: Arc::clone(&limit),
             metrics: Arc::clone(self.metrics),
             bound,

@@ -8,7 +8,7 @@ use actix::{Actor, Addr, Recipient};
 use cuemq_storage::disk::DiskLock;
 use cuemq_storage::marker;
 use futures_util::future::OptionFuture;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{SetOnce, oneshot, watch};
 
 use super::children::{Ground, Shared};
 use super::doors::{Doors, Opening, reachable};
@@ -102,13 +102,14 @@ struct Rising {
 
 impl Rising {
     async fn bring_up(self, mut config: BrokerConfig, services: Services) -> Result<Running, SystemError> {
-        let (open, opened) = watch::channel(None);
+        // Not a watch channel: that wakes those who wait in a random order, and a simulation must repeat itself.
+        let opened = Arc::new(SetOnce::new());
         let opening = Opening {
             config: &config,
             seams: &self.seams,
             nursery: &self.nursery,
             metrics: &self.metrics,
-            opened,
+            opened: Arc::clone(&opened),
         };
         let doors = opening.bind_all(services).await?;
         if let (Some(door), true) = (&doors.name_server, services.broker) {
@@ -141,7 +142,7 @@ impl Rising {
         }
         let serve: Vec<Recipient<Serve>> = wiring.egress.iter().map(|egress| egress.clone().recipient()).collect();
         // From here on connections are served; those that came before wait in the kernel.
-        let _ = open.send(Some(serve));
+        let _ = opened.set(serve);
         if let Some(broker) = &wiring.broker {
             // A name server that is slow or not there yet is told again soon.
             let _ = tokio::time::timeout(GREETING, broker.registrar.send(RegisterNow)).await;
