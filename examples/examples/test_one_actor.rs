@@ -1,64 +1,58 @@
-//! Tests one actor alone: probes in the place of its neighbours, a clock moved by hand, and a panic on request.
+//! Tests one actor of the broker alone: `Hold`, which keeps the pulls that wait for a message. A probe stands in the place
+//! of the connections, a clock is moved by hand, and a panic comes on request.
 //!
 //! Run it: `cargo run -p cuemq-examples --example test_one_actor`. In a crate of yours, `main` would be an
 //! `#[actix::test]` function.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Handler, MailboxError, Message, Recipient};
-use cuemq_actors::supervise::{ChildEvent, Context, install_panic_hook};
+use actix::MailboxError;
+use cuemq_actors::hold::ParkedPull;
+use cuemq_actors::hold::actor::{Arrived, Hold, HoldLimits, Park, QueueEnds, QueueWatch, Resume};
+use cuemq_actors::peer::PeerKey;
+use cuemq_actors::rebalance::TagFilter;
+use cuemq_actors::supervise::{ChildEvent, install_panic_hook};
 use cuemq_actors::testing::{Probe, Site, Stage};
-use cuemq_storage::clock::Clock;
+use cuemq_net::frame::HeaderCodec;
+use cuemq_storage::position::QueueOffset;
 
-/// A broker is alive. From its connection.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Heard(pub String);
+/// Queues that end at 5, whatever their names.
+struct FiveMessages;
 
-/// Looks for brokers that fell silent, and answers how many are left. From a timer.
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub struct Sweep;
-
-/// A broker fell silent. To whoever holds its routes.
-#[derive(Debug, PartialEq, Message)]
-#[rtype(result = "()")]
-pub struct Silent(pub String);
-
-/// Owns when each broker was last heard of.
-pub struct Liveness {
-    last_heard: BTreeMap<String, Duration>,
-    patience: Duration,
-    clock: Arc<dyn Clock>,
-    routes: Recipient<Silent>,
-}
-
-impl Actor for Liveness {
-    type Context = Context<Self>;
-}
-
-impl Handler<Heard> for Liveness {
-    type Result = ();
-
-    fn handle(&mut self, Heard(broker): Heard, _: &mut Context<Self>) {
-        self.last_heard.insert(broker, self.clock.monotonic());
+impl QueueEnds for FiveMessages {
+    fn watch(&self, _topic: &str, _queue_id: u32) -> Option<Box<dyn QueueWatch>> {
+        Some(Box::new(FiveMessages))
     }
 }
 
-impl Handler<Sweep> for Liveness {
-    type Result = usize;
+impl QueueWatch for FiveMessages {
+    fn end(&self) -> QueueOffset {
+        QueueOffset(5)
+    }
+}
 
-    fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) -> usize {
-        let oldest = self.clock.monotonic().saturating_sub(self.patience);
-        let silent: Vec<_> = self.last_heard.extract_if(.., |_, heard| *heard < oldest).collect();
-        for (broker, _) in silent {
-            if self.routes.try_send(Silent(broker)).is_err() {
-                ctx.fail("the routes take no message");
-            }
-        }
-        self.last_heard.len()
+/// A pull behind the last message, which waits until the clock shows one second.
+fn pull(opaque: i32) -> Park {
+    let pull = ParkedPull {
+        opaque,
+        codec: HeaderCodec::Json,
+        topic: "Orders".into(),
+        queue_id: 0,
+        queue_offset: 5,
+        max_messages: 32,
+        filter: Arc::new(TagFilter::All),
+        deadline_ms: 1000,
+    };
+    let (thread, slot, generation) = (0, 1, 0);
+    let peer = PeerKey {
+        thread,
+        slot,
+        generation,
+    };
+    Park {
+        peer,
+        pull: Box::new(pull),
     }
 }
 
@@ -66,39 +60,44 @@ impl Handler<Sweep> for Liveness {
 async fn main() -> Result<(), MailboxError> {
     install_panic_hook();
     let mut stage = Stage::new();
-    let mut routes = Probe::<Silent>::new();
-    let (clock, recipient) = (stage.clock.clone(), routes.recipient());
-    let liveness = stage.start("liveness", move |_| {
-        let (clock, routes) = (clock.clone(), recipient.clone());
-        Ok(Liveness {
-            last_heard: BTreeMap::new(),
-            patience: Duration::from_secs(120),
-            clock,
-            routes,
-        })
+    let mut connections = Probe::<Resume>::new();
+    let (clock, resume) = (stage.clock.clone(), connections.recipient());
+    let hold = stage.start("hold", move |_| {
+        Ok(Hold::new(
+            HoldLimits::default(),
+            Box::new(FiveMessages),
+            clock.clone(),
+            resume.clone(),
+        ))
     });
 
-    liveness.send(Heard("broker-a".into())).await?;
-    stage.clock.advance(Duration::from_secs(100));
-    liveness.send(Heard("broker-b".into())).await?;
-    assert_eq!(liveness.send(Sweep).await?, 2);
-    routes.expect_none().await;
-    println!("after 100 s nobody is missed");
+    hold.send(pull(1)).await?;
+    connections.expect_none().await;
+    let (topic, max_offset) = ("Orders".into(), QueueOffset(6));
+    hold.send(Arrived {
+        topic,
+        queue_id: 0,
+        max_offset,
+        tags_codes: None,
+    })
+    .await?;
+    assert_eq!(connections.next().await.pulls[0].1.opaque, 1);
+    println!("a message wakes the pull that waits for it");
 
-    stage.clock.advance(Duration::from_secs(100));
-    assert_eq!(liveness.send(Sweep).await?, 1);
-    assert_eq!(routes.next().await, Silent("broker-a".into()));
-    println!("after 200 s broker-a is missed, and its neighbour was told once");
-    routes.expect_none().await;
+    hold.send(pull(2)).await?;
+    connections.expect_none().await;
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(connections.next().await.pulls[0].1.opaque, 2);
+    println!("a pull whose time is up goes back, though nothing came");
 
-    stage.faults.arm("liveness", Site::Handler, 1);
-    assert_eq!(liveness.send(Sweep).await, Err(MailboxError::Closed));
+    stage.faults.arm("hold", Site::Handler, 1);
+    assert_eq!(hold.send(pull(3)).await, Err(MailboxError::Closed));
     println!(
         "a handler panicked; its caller knows, and so does the supervisor: {}",
         stage.failure().await.0
     );
-    assert_eq!(liveness.send(Sweep).await?, 0);
-    println!("the same address leads to a fresh value that has heard of nobody");
+    assert_eq!(connections.next().await.pulls[0].1.opaque, 3);
+    println!("what it held has gone back to the connections, and the same address leads to a fresh value");
     stage.until(|event| matches!(event, ChildEvent::Running)).await;
     print!("{}", stage.nursery.tree().draw());
     Ok(())

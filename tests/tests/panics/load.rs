@@ -127,7 +127,7 @@ impl Client {
     }
 }
 
-fn send(topic: &str, queue_id: i32, number: u64) -> Command {
+pub(crate) fn send(topic: &str, queue_id: i32, number: u64) -> Command {
     // Every fourth message waits for no flush; all have a key, so that the index has work.
     let wait = if number % 4 == 3 { "WAIT\u{1}false\u{2}" } else { "" };
     let properties = format!("{wait}UNIQ_KEY\u{1}{queue_id:08X}{number:024X}\u{2}KEYS\u{1}{number}\u{2}");
@@ -179,7 +179,7 @@ async fn produce(
     acknowledged
 }
 
-fn pull(group: &str, queue_id: i32, queue_offset: u64) -> Command {
+pub(crate) fn pull(group: &str, queue_id: i32, queue_offset: u64) -> Command {
     // Waits for a message, brings its subscription, and commits what was read.
     let sys_flag = 0b111;
     let header = PullHeader {

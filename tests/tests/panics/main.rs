@@ -12,6 +12,7 @@
 //! Cold reads have no work here: nothing is old enough.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod for_good;
 mod load;
 
 use std::time::Duration;
