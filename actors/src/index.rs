@@ -22,7 +22,7 @@ const WAITING_KEYS_MAX: usize = 1 << 20;
 /// How many keys are gathered from the log before they are written.
 const KEYS_PER_WRITE: usize = 8192;
 
-/// Index these keys. From `CommitLog`, one for each tick, bounded by [`WAITING_KEYS_MAX`].
+/// Index these keys. From `CommitLog`, one for each tick, bounded by a count of waiting keys.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct AddKeys {

@@ -1,6 +1,6 @@
 //! The composition root: settings in, a running system out.
 //!
-//! [`start`] opens the store, starts every actor through one [`Nursery`] (the list that start, health, stop and the drawn
+//! [`start`] opens the store, starts every actor through one [`Nursery`](crate::supervise::Nursery) (the list that start, health, stop and the drawn
 //! tree read), waits until all are up and the ports are bound, registers with the name servers, and hands out
 //! [`Running`]. Nothing here is on the path of a message.
 

@@ -72,7 +72,7 @@ impl Outbox {
         }
     }
 
-    /// The next bytes to write, in at most [`SLICES_PER_WRITE`] pieces.
+    /// The next bytes to write, in as many pieces as one call takes.
     pub fn slices(&self) -> SmallVec<[IoSlice<'_>; SLICES_PER_WRITE]> {
         let mut slices = SmallVec::new();
         let mut at = self.taken;
