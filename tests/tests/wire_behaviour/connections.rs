@@ -1,6 +1,6 @@
 //! Connections: unknown codes, senseless bytes, idleness, and frames that come in pieces or many at once.
 
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 use std::time::Duration;
 
 use cuemq_actors::testing::TestBroker;
@@ -163,4 +163,30 @@ fn a_clients_answer_with_the_opaque_of_a_request_is_no_request() {
     let request = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED);
     client.send(Command::response_to(&request, ResponseCode::SUCCESS));
     assert_eq!(number(&client.ask(send_to("Both")), "queueOffset"), 0);
+}
+
+#[test]
+fn a_broker_registers_with_its_name_servers_again_and_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let name_server = std::thread::spawn(move || {
+        let mut broker = Connection::over(listener.accept().unwrap().0);
+        let mut asked = || {
+            let request = broker.receive();
+            let mut answer = Vec::new();
+            let success = Command::response_to(&request, ResponseCode::SUCCESS);
+            success.encode(&mut answer).unwrap();
+            broker.write(&answer);
+            RequestCode(request.code)
+        };
+        [asked(), asked(), asked()]
+    });
+    let _broker = TestBroker::builder()
+        .config(|config| {
+            config.name_servers = vec![address.to_string()];
+            config.register_interval = Duration::from_millis(50);
+        })
+        .start()
+        .unwrap();
+    assert_eq!(name_server.join().unwrap(), [RequestCode::REGISTER_BROKER; 3]);
 }
