@@ -6,7 +6,7 @@
 //! writes. Steps of several flushes may overlap.
 
 use std::io::IoSlice;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Index;
@@ -17,7 +17,7 @@ use crate::position::PhysicalOffset;
 
 /// A step that is to be done, on whatever thread may block.
 pub struct IndexSync {
-    files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    files: Vec<(Arc<Path>, Arc<dyn DiskFile>)>,
     done: Synced,
 }
 
@@ -61,8 +61,8 @@ impl Index {
         let mut files = Vec::new();
         let mut headers = Vec::new();
         for file in self.files.iter_mut().filter(|file| file.header != file.durable) {
-            let handle = file.handle(self.disk.as_ref(), &self.directory)?;
-            let path = file.path(&self.directory);
+            let handle = file.handle(self.disk.as_ref())?;
+            let path = Arc::clone(&file.path);
             file.slots.write(handle.as_ref(), &path)?;
             if file.is_full(self.layout) {
                 file.slots.release();
@@ -130,8 +130,8 @@ impl Index {
             let Some(file) = self.files.iter_mut().find(|file| file.name == *name) else {
                 continue;
             };
-            let handle = file.handle(self.disk.as_ref(), &self.directory)?;
-            let path = file.path(&self.directory);
+            let handle = file.handle(self.disk.as_ref())?;
+            let path = Arc::clone(&file.path);
             if header.next > file.written.next {
                 let written = handle.write_at(&[IoSlice::new(&header.encode())], 0);
                 written.map_err(|error| StoreError::io("write", &path, error))?;

@@ -148,9 +148,9 @@ impl Index {
 
 /// Removes a file durably.
 fn remove(disk: &dyn Disk, directory: &std::path::Path, file: &IndexFile) -> Result<()> {
-    let path = file.path(directory);
-    disk.remove_file(&path)
-        .map_err(|error| StoreError::io("remove", &path, error))?;
+    let path = &file.path;
+    disk.remove_file(path)
+        .map_err(|error| StoreError::io("remove", path, error))?;
     disk.sync_directory(directory)
         .map_err(|error| StoreError::io("sync", directory, error))
 }

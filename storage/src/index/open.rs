@@ -116,8 +116,8 @@ impl Index {
             return Ok(());
         };
         let claimed = file.header.next;
-        let path = file.path(&self.directory);
-        let handle = file.handle(self.disk.as_ref(), &self.directory)?;
+        let path = Arc::clone(&file.path);
+        let handle = file.handle(self.disk.as_ref())?;
         file.header = Rebuild {
             file: handle.as_ref(),
             path: &path,
@@ -133,8 +133,8 @@ impl Index {
     /// Makes durable what the headers claim: a process that was killed can have left them in the page cache alone.
     fn rewrite_headers(&mut self) -> Result<()> {
         for file in &mut self.files {
-            let path = file.path(&self.directory);
-            let handle = file.handle(self.disk.as_ref(), &self.directory)?;
+            let path = Arc::clone(&file.path);
+            let handle = file.handle(self.disk.as_ref())?;
             let written = handle.write_at(&[IoSlice::new(&file.header.encode())], 0);
             written.map_err(|error| StoreError::io("write", &path, error))?;
             handle
@@ -152,7 +152,7 @@ impl Index {
                 continue;
             };
             for number in (1..file.header.next).rev() {
-                let entry = file.entry(self.disk.as_ref(), &self.directory, self.layout, number)?;
+                let entry = file.entry(self.disk.as_ref(), self.layout, number)?;
                 match &mut self.newest {
                     Some((newest, _)) if *newest != entry.physical_offset => return Ok(()),
                     Some((_, present)) => *present += 1,
@@ -202,7 +202,7 @@ fn load(disk: &dyn Disk, directory: &Path, layout: Layout, cut: &mut Cut) -> Res
                 next: header.next.min(layout.entries),
                 ..header
             };
-            files.push(IndexFile::new(number, layout, header, header));
+            files.push(IndexFile::new(directory, number, layout, header, header));
         } else {
             let key = "40 + 4 * maxHashSlotNum + 20 * maxIndexNum";
             return Err(StoreError::SizeMismatch {

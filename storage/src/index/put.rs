@@ -71,10 +71,9 @@ impl Index {
         let Some(file) = self.files.last_mut() else {
             return Err(self.failure());
         };
-        let handle = file.handle(self.disk.as_ref(), &self.directory)?;
-        let path = file.path(&self.directory);
+        let handle = file.handle(self.disk.as_ref())?;
         let number = file.header.next;
-        let previous = file.slots.replace(handle.as_ref(), &path, slot, number)?;
+        let previous = file.slots.replace(handle.as_ref(), &file.path, slot, number)?;
         let previous = if previous < number { previous } else { 0 };
         let header = &mut file.header;
         if number == 1 {
@@ -105,7 +104,7 @@ impl Index {
     fn write_entries(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
         if let Some(file) = self.files.last_mut().filter(|_| !bytes.is_empty()) {
             let first = file.header.next - (bytes.len() / ENTRY_LENGTH) as u32;
-            file.write_entries(self.disk.as_ref(), &self.directory, self.layout, first, bytes)?;
+            file.write_entries(self.disk.as_ref(), self.layout, first, bytes)?;
         }
         bytes.clear();
         Ok(())
@@ -116,7 +115,7 @@ impl Index {
         let last = self.files.last();
         let name = name::above(last.map(|file| file.name), store_ms);
         let header = Header::after(last.map(|file| &file.header));
-        let mut file = IndexFile::new(name, self.layout, header, Header::after(None));
+        let mut file = IndexFile::new(&self.directory, name, self.layout, header, Header::after(None));
         file.create(self.disk.as_ref(), &self.directory, self.layout)?;
         self.files.push(file);
         Ok(())

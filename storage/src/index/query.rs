@@ -69,18 +69,20 @@ impl Index {
 
     /// Adds what one file has.
     fn walk(&mut self, index: usize, question: Question, found: &mut Vec<PhysicalOffset>) -> Result<()> {
-        let (disk, directory, layout) = (self.disk.as_ref(), &self.directory, self.layout);
+        let (disk, layout) = (self.disk.as_ref(), self.layout);
         let Some(file) = self.files.get_mut(index) else {
             return Ok(());
         };
-        let handle = file.handle(disk, directory)?;
-        let IndexFile { header, slots, .. } = &*file;
+        let handle = file.handle(disk)?;
+        let IndexFile {
+            header, slots, path, ..
+        } = &*file;
         let header = *header;
-        let mut number = slots.get(handle.as_ref(), &file.path(directory), layout.slot_of(question.hash))?;
+        let mut number = slots.get(handle.as_ref(), path, layout.slot_of(question.hash))?;
         // Numbers go down along a chain; whatever else a damaged file says ends it.
         let mut below = header.next;
         while 0 < number && number < below && found.len() < question.most {
-            let entry = file.entry(disk, directory, layout, number)?;
+            let entry = file.entry(disk, layout, number)?;
             if entry.seconds < 0 {
                 break;
             }
