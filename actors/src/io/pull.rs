@@ -28,6 +28,10 @@ const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
 
+/// What a pull is told whose messages the disk does not give.
+const UNREAD: &str =
+    "the messages cannot be read from the disk; the broker's log says why, pull again once it is mended";
+
 /// Why a pull is answered with an error.
 type Refusal = (ResponseCode, Cow<'static, str>);
 
@@ -276,25 +280,25 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     let remark = found.status.name();
     io.metrics.messages_out.add(u64::from(found.messages));
     if found.is_cold {
-        let mut bytes = Vec::new();
+        let mut head_bytes = Vec::new();
+        let mut unread = Vec::new();
+        let lost = ResponseHead::new(ResponseCode::SYSTEM_ERROR, pull.opaque);
         let written = response::write(
-            &mut bytes,
+            &mut head_bytes,
             pull.codec,
             head,
             Some(remark),
             |to| fields.write(to),
             found.bytes,
-        );
-        if written.is_ok() {
-            peer.controls.set(peer.controls.get() + 1);
-            warm(
-                broker,
-                Warm {
-                    peer: peer.key,
-                    head: bytes,
-                    records: found.records,
-                },
-            );
+        )
+        .and_then(|()| response::write(&mut unread, pull.codec, lost, Some(UNREAD), |to| to.present(), 0));
+        match written {
+            Ok(()) => {
+                peer.controls.set(peer.controls.get() + 1);
+                let egress = io.deliver.clone();
+                warm(broker, Warm::new(peer.key, head_bytes, found.records, unread, egress));
+            }
+            Err(error) => tracing::error!(%error, "a pull answer does not fit a frame"),
         }
         return;
     }

@@ -14,7 +14,7 @@ use cuemq_storage::entropy::Entropy;
 use cuemq_storage::queue_directory::QueueDirectory;
 
 use super::budget::Budget;
-use super::egress::Lost;
+use super::egress::{DeliverRecords, Lost};
 use super::identity::Identity;
 use super::peer_table::PeerTable;
 use super::send::Batches;
@@ -74,6 +74,8 @@ pub struct IoState {
     pub metrics: Arc<Metrics>,
     /// Hears of batches that were dropped without an outcome.
     pub lost: Recipient<Lost>,
+    /// Takes the records that were made present.
+    pub deliver: Recipient<DeliverRecords>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
     /// The bytes of sends that may be under way in the whole process.
@@ -110,6 +112,8 @@ pub struct IoParts {
     pub metrics: Arc<Metrics>,
     /// Hears of batches that were dropped.
     pub lost: Recipient<Lost>,
+    /// Takes the records that were made present.
+    pub deliver: Recipient<DeliverRecords>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
     /// The process's budget.
@@ -129,6 +133,7 @@ impl IoState {
             router: parts.router,
             metrics: parts.metrics,
             lost: parts.lost,
+            deliver: parts.deliver,
             idle_limit: parts.idle_limit,
             budget: parts.budget,
             stopping: Cell::new(false),

@@ -17,17 +17,7 @@ use crate::supervise::ChildSpec;
 
 impl Ground {
     pub(super) fn start_cold_reads(&self) -> Addr<ColdReads> {
-        let wiring = self.wiring.clone();
-        self.start(ChildSpec::new("cold reads", Thread::ColdReads), move |_| {
-            Ok(ColdReads::new(
-                wiring
-                    .wait()
-                    .egress
-                    .iter()
-                    .map(|egress| egress.clone().recipient())
-                    .collect(),
-            ))
-        })
+        self.start(ChildSpec::new("cold reads", Thread::ColdReads), |_| Ok(ColdReads))
     }
 
     pub(super) fn start_hold(&self, thread: u16, shared: &Shared) -> Addr<Hold> {
@@ -76,6 +66,7 @@ impl Ground {
                     router,
                     metrics: Arc::clone(&ground.metrics),
                     lost: ctx.address().recipient(),
+                    deliver: ctx.address().recipient(),
                     idle_limit: ground.config.idle_limit,
                     budget: Arc::clone(&ground.budget),
                 };
