@@ -32,6 +32,9 @@ pub enum DialectError {
     /// The text holds more than [`MAX_VALUES`] values.
     #[error("more than {MAX_VALUES} values in one text")]
     TooManyValues,
+    /// Its references would copy, or take to follow, more than [`MAX_BYTES`] of text.
+    #[error("references to more than {MAX_BYTES} bytes in one text")]
+    TooMuchReferred,
     /// The text is well formed, but not the body that was expected; serde says why.
     #[error("unexpected content: {0}")]
     Shape(String),

@@ -24,10 +24,11 @@ pub use parse::parse;
 pub use value::{Key, Object, Value};
 pub use write::{Style, write};
 
-/// The longest text that is parsed, in bytes: a `topics.json` of a quarter of a million topics fits.
+/// The longest text that is parsed, in bytes: a `topics.json` of a quarter of a million topics fits. What its references
+/// stand for may add as much once more.
 pub const MAX_BYTES: usize = 64 << 20;
 /// The deepest nesting of arrays, objects and object keys; RocketMQ's own bodies stay below ten.
 pub const MAX_DEPTH: usize = 64;
-/// The largest number of values in one text, keys and resolved references counted: it bounds the memory that a text of
-/// `[0,0,0,…` can take to a little over 100 MiB.
+/// The largest number of values in one text, keys and resolved references counted: beside the text itself it bounds what
+/// a text can take in memory, a little over 100 MiB for `[0,0,0,…`.
 pub const MAX_VALUES: usize = 1 << 21;

@@ -2,25 +2,31 @@
 //!
 //! A path starts at `$`, the whole text, and goes on by `.name` (a backslash before each special character), `["name"]`
 //! or `[0]`, an element or a member with that integer key. References that name nothing, or that count from where they
-//! stand (`@`, `..`), are left as they are. Each replacement counts against the limits of depth and of values, so that
-//! a reference that holds itself, or references to references to references, are refused instead of growing.
+//! stand (`@`, `..`), are left as they are. A reference that holds itself is refused by its depth. What the others cost is
+//! charged: as a value, each one that is added and each step of a path; and each byte that is copied or compared. So a short
+//! text can neither grow nor keep the processor busy for long.
 
-use super::{DialectError, Key, MAX_DEPTH, Object, Value};
+use super::{DialectError, Key, MAX_BYTES, MAX_DEPTH, Object, Value};
 
 /// The one member of an object that stands for another.
 pub(super) const MEMBER: &str = "$ref";
 
-/// Copies the value with every reference replaced; `budget` is the number of values that the copy may add.
+/// Copies the value with every reference replaced; `values` is the number of values that the copy may add, beside
+/// [`MAX_BYTES`] of text.
 ///
 /// # Errors
 /// If the copy would pass one of the limits.
-pub(super) fn resolve(root: &Value, budget: usize) -> Result<Value, DialectError> {
-    Resolver { root, budget }.copy(root, 0, false)
+pub(super) fn resolve(root: &Value, values: usize) -> Result<Value, DialectError> {
+    let bytes = MAX_BYTES;
+    Resolver { root, values, bytes }.copy(root, 0, false)
 }
 
 struct Resolver<'a> {
     root: &'a Value,
-    budget: usize,
+    /// How many values may still be added, and steps be taken.
+    values: usize,
+    /// How many bytes of text may still be copied for them, or read to find them.
+    bytes: usize,
 }
 
 impl<'a> Resolver<'a> {
@@ -30,7 +36,7 @@ impl<'a> Resolver<'a> {
             return Err(DialectError::TooDeep);
         }
         if added {
-            self.charge()?;
+            self.charge_value()?;
         }
         match value {
             Value::Array(items) => {
@@ -41,6 +47,10 @@ impl<'a> Resolver<'a> {
                 Some(target) => self.copy(target, depth + 1, true),
                 None => self.members(object, depth + 1, added).map(Value::Object),
             },
+            Value::String(text) if added => {
+                self.charge_bytes(text.len())?;
+                Ok(value.clone())
+            }
             plain => Ok(plain.clone()),
         }
     }
@@ -49,10 +59,14 @@ impl<'a> Resolver<'a> {
         let mut members = Vec::new();
         for (key, value) in &object.0 {
             if added {
-                self.charge()?;
+                self.charge_value()?;
             }
             let key = match key {
                 Key::Object(inner) => Key::Object(self.members(inner, depth, added)?),
+                Key::Text(text) if added => {
+                    self.charge_bytes(text.len())?;
+                    key.clone()
+                }
                 plain => plain.clone(),
             };
             members.push((key, self.copy(value, depth, added)?));
@@ -60,8 +74,13 @@ impl<'a> Resolver<'a> {
         Ok(Object(members))
     }
 
-    fn charge(&mut self) -> Result<(), DialectError> {
-        self.budget = self.budget.checked_sub(1).ok_or(DialectError::TooManyValues)?;
+    fn charge_value(&mut self) -> Result<(), DialectError> {
+        self.values = self.values.checked_sub(1).ok_or(DialectError::TooManyValues)?;
+        Ok(())
+    }
+
+    fn charge_bytes(&mut self, bytes: usize) -> Result<(), DialectError> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(DialectError::TooMuchReferred)?;
         Ok(())
     }
 
@@ -81,19 +100,41 @@ impl<'a> Resolver<'a> {
         let Some(mut rest) = path.strip_prefix('$') else {
             return Ok(None);
         };
+        self.charge_bytes(path.len())?;
         let mut value = self.root;
         while !rest.is_empty() {
-            self.charge()?;
-            let Some(step) = Step::take(&mut rest) else {
+            self.charge_value()?;
+            let Some(step) = take_step(&mut rest) else {
                 return Ok(None);
             };
             value = self.behind_references(value, depth)?;
-            let Some(found) = step.apply(value) else {
+            let Some(found) = self.apply(&step, value)? else {
                 return Ok(None);
             };
             value = found;
         }
         Ok(Some(value))
+    }
+
+    /// Finds the member or the element that a step leads to.
+    fn apply(&mut self, step: &Key, value: &'a Value) -> Result<Option<&'a Value>, DialectError> {
+        match (step, value) {
+            (Key::Number(number), Value::Array(items)) => {
+                Ok(usize::try_from(*number).ok().and_then(|index| items.get(index)))
+            }
+            (_, Value::Object(object)) => self.member(step, object),
+            _ => Ok(None),
+        }
+    }
+
+    fn member(&mut self, wanted: &Key, object: &'a Object) -> Result<Option<&'a Value>, DialectError> {
+        for (key, value) in object.0.iter().rev() {
+            self.charge_bytes(cost_of_comparing(key, wanted))?;
+            if key == wanted {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     fn behind_references(&mut self, value: &'a Value, depth: usize) -> Result<&'a Value, DialectError> {
@@ -111,48 +152,40 @@ impl<'a> Resolver<'a> {
     }
 }
 
-enum Step {
-    Name(String),
-    Number(i64),
+/// Texts of one length are compared by their bytes, all else at a glance.
+fn cost_of_comparing(one: &Key, other: &Key) -> usize {
+    match (one, other) {
+        (Key::Text(one), Key::Text(other)) if one.len() == other.len() => 1 + one.len(),
+        _ => 1,
+    }
 }
 
-impl Step {
-    fn apply<'a>(&self, value: &'a Value) -> Option<&'a Value> {
-        match (self, value) {
-            (Step::Name(name), Value::Object(object)) => object.get(name),
-            (Step::Number(number), Value::Object(object)) => object.find(|key| *key == Key::Number(*number)),
-            (Step::Number(number), Value::Array(items)) => items.get(usize::try_from(*number).ok()?),
-            _ => None,
-        }
-    }
-
-    /// Takes the first step off a path.
-    fn take(rest: &mut &str) -> Option<Step> {
-        if let Some(behind) = rest.strip_prefix('[') {
-            let (inside, behind) = behind.split_once(']')?;
-            *rest = behind;
-            let quoted = inside
-                .strip_prefix(['"', '\''])
-                .and_then(|name| name.strip_suffix(['"', '\'']));
-            return match quoted {
-                Some(name) => Some(Step::Name(name.to_owned())),
-                None => inside.parse().ok().map(Step::Number),
-            };
-        }
-        let behind = rest.strip_prefix('.')?;
-        let mut name = String::new();
-        let mut characters = behind.char_indices();
-        let end = loop {
-            match characters.next() {
-                None => break behind.len(),
-                Some((at, '.' | '[')) => break at,
-                Some((_, '\\')) => name.push(characters.next()?.1),
-                Some((_, plain)) => name.push(plain),
-            }
+/// Takes the first step off a path: the key of a member, or the number of an element.
+fn take_step(rest: &mut &str) -> Option<Key> {
+    if let Some(behind) = rest.strip_prefix('[') {
+        let (inside, behind) = behind.split_once(']')?;
+        *rest = behind;
+        let quoted = inside
+            .strip_prefix(['"', '\''])
+            .and_then(|name| name.strip_suffix(['"', '\'']));
+        return match quoted {
+            Some(name) => Some(Key::Text(name.to_owned())),
+            None => inside.parse().ok().map(Key::Number),
         };
-        *rest = behind.get(end..)?;
-        Some(Step::Name(name))
     }
+    let behind = rest.strip_prefix('.')?;
+    let mut name = String::new();
+    let mut characters = behind.char_indices();
+    let end = loop {
+        match characters.next() {
+            None => break behind.len(),
+            Some((at, '.' | '[')) => break at,
+            Some((_, '\\')) => name.push(characters.next()?.1),
+            Some((_, plain)) => name.push(plain),
+        }
+    };
+    *rest = behind.get(end..)?;
+    Some(Key::Text(name))
 }
 
 #[cfg(test)]
@@ -213,5 +246,31 @@ mod tests {
         }
         text.push('}');
         assert_eq!(parse(text.as_bytes()), Err(DialectError::TooManyValues));
+    }
+
+    #[test]
+    fn references_cannot_multiply_a_long_string_or_key() {
+        let long = "x".repeat(1 << 20);
+        let references = vec![r#"{"$ref":"$.a"}"#; 100].join(",");
+        for referred in [format!("\"{long}\""), format!("[{{\"{long}\":0}}]")] {
+            let text = format!(r#"{{"a":{referred},"b":[{references}]}}"#);
+            assert_eq!(parse(text.as_bytes()), Err(DialectError::TooMuchReferred));
+        }
+    }
+
+    #[test]
+    fn references_through_a_long_path_are_charged_for_its_length() {
+        let long = "x".repeat(1 << 20);
+        let references = vec![r#"{"$ref":"$.a.b"}"#; 100].join(",");
+        let text = format!(r#"{{"a":{{"$ref":"$.{long}"}},"c":[{references}]}}"#);
+        assert_eq!(parse(text.as_bytes()), Err(DialectError::TooMuchReferred));
+    }
+
+    #[test]
+    fn references_are_charged_for_the_members_that_are_searched() {
+        let members: Vec<String> = (0..20_000).map(|name| format!("\"k{name}\":0")).collect();
+        let references = vec![r#"{"$ref":"$.a.none"}"#; 20_000].join(",");
+        let text = format!(r#"{{"a":{{{}}},"b":[{references}]}}"#, members.join(","));
+        assert_eq!(parse(text.as_bytes()), Err(DialectError::TooMuchReferred));
     }
 }

@@ -44,16 +44,9 @@ pub enum Key {
 impl Object {
     /// Finds the member of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.find(|key| matches!(key, Key::Text(text) if text == name))
-    }
-
-    /// Finds the last member whose key the predicate accepts.
-    pub(super) fn find(&self, accepts: impl Fn(&Key) -> bool) -> Option<&Value> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(key, _)| accepts(key))
-            .map(|(_, value)| value)
+        let is_it = |key: &Key| matches!(key, Key::Text(text) if text == name);
+        let mut members = self.0.iter().rev();
+        members.find(|(key, _)| is_it(key)).map(|(_, value)| value)
     }
 }
 
