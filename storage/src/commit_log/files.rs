@@ -67,10 +67,7 @@ impl LogFiles {
         self.end
     }
 
-    pub(super) fn has_next(&self, position: PhysicalOffset) -> bool {
-        self.end.saturating_sub(position.0) > self.segment_bytes
-    }
-
+    /// Whether what is left behind `position` in the allocated files is half a file or less.
     pub(super) fn is_half_full(&self, position: PhysicalOffset) -> bool {
         self.end.saturating_sub(position.0) <= self.segment_bytes / 2
     }

@@ -191,7 +191,8 @@ impl<C> CommitLog<C> {
             }),
             Ok(end) if end.0 > self.files.end() => {
                 self.backlog.push_back((batch, acknowledge));
-                self.want_file(effects);
+                // Also when there is a next file already: the batch may need the one behind it.
+                self.ask_for_file(effects);
             }
             Ok(_) => self.place(batch, acknowledge, now_ms),
         }
@@ -230,9 +231,7 @@ impl<C> CommitLog<C> {
         let dispatch = self.dispatch.finish(&mut self.queues, from, self.tail.position());
         self.state.step(Input::EndOfTick { dispatch }, &mut self.outputs);
         self.carry_out(effects);
-        if self.files.is_half_full(self.state.assigned()) {
-            self.want_file(effects);
-        }
+        self.prepare(effects);
     }
 
     /// Takes the file that was asked for by [`Effects::allocate`], and appends what waited for it.
@@ -265,7 +264,7 @@ impl<C> CommitLog<C> {
     /// Asks for the next file ahead of its need.
     pub fn prepare(&mut self, effects: &mut Effects<C>) {
         if self.files.is_half_full(self.state.assigned()) {
-            self.want_file(effects);
+            self.ask_for_file(effects);
         }
     }
 
@@ -288,8 +287,8 @@ impl<C> CommitLog<C> {
         }
     }
 
-    fn want_file(&mut self, effects: &mut Effects<C>) {
-        if !self.allocating && !self.files.has_next(self.state.assigned()) {
+    fn ask_for_file(&mut self, effects: &mut Effects<C>) {
+        if !self.allocating {
             self.allocating = true;
             effects.allocate = Some(self.files.end());
         }

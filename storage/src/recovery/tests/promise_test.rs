@@ -397,6 +397,25 @@ fn a_batch_message_lies_in_one_file() {
 }
 
 #[test]
+fn a_batch_that_needs_more_than_the_next_file_does_not_stall_the_log() {
+    for filled in 0..16 {
+        let mut world = World::new(9, FlushMode::Sync);
+        let mut open = world.open().unwrap();
+        for _ in 0..filled {
+            let batch = world.batch(0, 1, 60, false);
+            world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+        }
+        // Some small ones that may reach into the next file, and one that then fits only into the file behind it.
+        let small = world.batch(0, 4, 60, false);
+        let large = world.batch(0, 1, 1800, false);
+        let batch = World::behind_one_another(small, large);
+        world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+        assert_eq!(sent(&world, Outcome::Stored), filled + 5, "{filled} messages before it");
+        world.check(&mut open);
+    }
+}
+
+#[test]
 fn a_lost_consume_queue_is_rebuilt_from_the_whole_log() {
     let mut world = World::new(8, FlushMode::Sync);
     let mut open = world.open().unwrap();

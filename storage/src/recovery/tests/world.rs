@@ -155,6 +155,27 @@ impl World {
         batch
     }
 
+    /// One batch of the records of two.
+    pub(super) fn behind_one_another(
+        mut first: RecordBatch<Vec<u32>>,
+        second: RecordBatch<Vec<u32>>,
+    ) -> RecordBatch<Vec<u32>> {
+        let (bytes, records) = (first.bytes.len(), first.records.len());
+        let moved = second.records.into_iter().map(|record| PendingRecord {
+            start: record.start + u32::try_from(bytes).unwrap(),
+            ..record
+        });
+        first.records.extend(moved);
+        first.bytes.extend(second.bytes);
+        let moved = second.keys.into_iter().map(|key| PendingKey {
+            record: key.record + u32::try_from(records).unwrap(),
+            ..key
+        });
+        first.keys.extend(moved);
+        first.context.extend(second.context);
+        first
+    }
+
     /// Appends one batch and ends the tick; carries everything out, flushes included.
     pub(super) fn send(&mut self, open: &mut Open, batch: RecordBatch<Vec<u32>>, wait: Acknowledge) -> Result<()> {
         let mut effects = Effects::default();
