@@ -3,6 +3,9 @@
 //!
 //! Writing: the old text goes to `<file>.bak`, the new one to `<file>`, each by way of `<file>.tmp`, fsync and rename;
 //! then the directory is synced. Unlike in Java there is no moment without a `<file>`.
+//!
+//! A damaged `<file>` whose `.bak` is read instead is put away as `<file>.damaged`: the next write would otherwise make it
+//! the `.bak`, and a crash within that write could leave nothing that is whole.
 
 use std::fmt::Display;
 use std::io::{self, IoSlice};
@@ -10,15 +13,18 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
+use cuemq_net::dialect;
 
-/// A longer table is refused: it would take longer to parse than a broker may take to start.
-pub const LONGEST_TABLE: u64 = 256 * 1024 * 1024;
+/// A longer table is refused, when it is read and when it is written.
+pub(crate) const LONGEST_TABLE: u64 = dialect::MAX_BYTES as u64;
 
 /// Replaces the table at `path`, making its directory when needed.
 ///
 /// # Errors
-/// When the disk fails; the table then has its old text or the new one.
+/// When the text is too large to be read again, or the disk fails; the table then has its old text or, if it was the disk,
+/// perhaps the new one.
 pub fn write_table(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    refuse_unreadable(path, bytes)?;
     let directory = path.parent().unwrap_or(path);
     disk.create_directory(directory)
         .map_err(|error| StoreError::io("make", directory, error))?;
@@ -30,23 +36,24 @@ pub fn write_table(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| StoreError::io("sync", directory, error))
 }
 
-/// Reads the table at `path` by `parse`; when it is missing, empty or does not parse, its `.bak`. `None` when both are
-/// missing or empty.
+/// Reads the table at `table_path` by `parse`; when it is missing, empty or does not parse, its `.bak`. `None` when both
+/// are missing or empty.
 ///
 /// # Errors
 /// When one of them does not parse and the other is of no help, or the disk fails.
 pub fn read_table<T, E: Display>(
     disk: &dyn Disk,
-    path: &Path,
+    table_path: &Path,
     parse: impl Fn(&[u8]) -> std::result::Result<T, E>,
 ) -> Result<Option<T>> {
     let mut damaged = None;
-    for path in [path.to_owned(), beside(path, ".bak")] {
+    for path in [table_path.to_owned(), beside(table_path, ".bak")] {
         match read_bytes(disk, &path)?.map(|bytes| parse(&bytes)) {
             None => {}
             Some(Ok(table)) => {
                 if let Some(damaged) = damaged {
                     tracing::warn!(error = %damaged, read = %path.display(), "read the older table");
+                    put_away(disk, table_path)?;
                 }
                 return Ok(Some(table));
             }
@@ -79,6 +86,30 @@ fn read_bytes(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("read", path, error)),
     }
+}
+
+/// Refuses a text that the next start would refuse.
+fn refuse_unreadable(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Each value takes a byte at least, so a text that is shorter than that keeps both limits.
+    if bytes.len() <= dialect::MAX_VALUES {
+        return Ok(());
+    }
+    dialect::parse(bytes).map(|_| ()).map_err(|error| {
+        let reason = format!("the new table could not be read again ({error}); remove what it holds in excess");
+        StoreError::Unsupported {
+            path: path.to_owned(),
+            reason,
+        }
+    })
+}
+
+/// Renames a damaged table, durably.
+fn put_away(disk: &dyn Disk, path: &Path) -> Result<()> {
+    disk.rename(path, &beside(path, ".damaged"))
+        .map_err(|error| StoreError::io("rename", path, error))?;
+    let directory = path.parent().unwrap_or(path);
+    disk.sync_directory(directory)
+        .map_err(|error| StoreError::io("sync", directory, error))
 }
 
 fn damage(path: PathBuf, reason: &impl Display) -> StoreError {
@@ -184,6 +215,58 @@ mod tests {
                 }
                 expected = found;
             }
+        }
+    }
+
+    #[test]
+    fn a_crash_in_the_write_behind_a_damaged_table_leaves_a_good_one() {
+        let path = Path::new("/store/config/topics.json");
+        for seed in 0..200 {
+            let disk = MemoryDisk::new(seed);
+            let entropy = SeededEntropy::new(seed);
+            write_table(&disk, path, b"{older}").unwrap();
+            write_table(&disk, path, b"{old}").unwrap();
+            replace(&disk, path, path, b"garbage").unwrap();
+            disk.sync_directory(path.parent().unwrap()).unwrap();
+            disk.crash_at(1 + entropy.below(16));
+            let process = disk.process();
+            if read_table(&process, path, text).is_ok() {
+                let _ = write_table(&process, path, b"{new}");
+            }
+            disk.crash(Survival::Random(entropy.next_u64()));
+            let found = read_table(&disk, path, text).unwrap();
+            assert!(matches!(found.as_deref(), Some("{older}" | "{new}")), "seed {seed}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_table_is_kept_for_whoever_wants_to_correct_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("topics.json");
+        put(&path, b"edited by hand");
+        put(&beside(&path, ".bak"), b"{old}");
+        for expected in ["{old}", "{1}", "{2}"] {
+            assert_eq!(read_table(&RealDisk, &path, text).unwrap().unwrap(), expected);
+            let next = if expected == "{old}" { "{1}" } else { "{2}" };
+            write_table(&RealDisk, &path, next.as_bytes()).unwrap();
+        }
+        assert_eq!(
+            RealDisk.read_whole(&beside(&path, ".damaged"), 100).unwrap(),
+            b"edited by hand"
+        );
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_read_again_is_not_written() {
+        let disk = MemoryDisk::new(1);
+        let path = Path::new("/store/config/consumerOffset.json");
+        write_table(&disk, path, b"{old}").unwrap();
+        let many_values = format!("[{}0]", "0,".repeat(dialect::MAX_VALUES));
+        let long = format!("\"{}\"", "x".repeat(dialect::MAX_BYTES));
+        for refused in [many_values, long] {
+            let error = write_table(&disk, path, refused.as_bytes()).unwrap_err();
+            assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
+            assert_eq!(read_table(&disk, path, text).unwrap().unwrap(), "{old}");
         }
     }
 

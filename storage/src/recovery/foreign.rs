@@ -19,6 +19,7 @@ use crate::consume_queue::{self, ConsumeQueue, Opening, QueuePlace};
 use crate::disk::{Disk, Entry, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::QueueOffset;
+use crate::table::LONGEST_TABLE;
 
 /// How much of the wheel is read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -30,8 +31,6 @@ const REVIVE_TOPICS: &str = "rmq_sys_revive_log_";
 const REVIVE_GROUP: &str = "CID_RMQ_SYS_REVIVE_GROUP";
 /// Where `timercheck` says which message of its topic the wheel takes next.
 const TIMER_QUEUE_OFFSET_AT: u64 = 16;
-/// More than this is no table of offsets.
-const LONGEST_TABLE: u64 = 256 << 20;
 
 /// Refuses a store whose files hold what would be lost here. Nothing on the disk changes.
 pub(super) fn refuse_files(disk: &dyn Disk, root: &Path) -> Result<()> {
