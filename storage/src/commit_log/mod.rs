@@ -87,6 +87,8 @@ pub struct CommitLog<C> {
     dispatch: DispatchBuilder,
     backlog: VecDeque<Waiting<C>>,
     allocating: bool,
+    /// Whether somebody takes the keys and will confirm them.
+    indexed: bool,
     outputs: Vec<Output<RecordBatch<C>, Dispatch>>,
     /// Emptied buffers, to be handed out with answers and filled again by their senders.
     spare: Vec<Vec<u8>>,
@@ -120,6 +122,7 @@ impl<C> CommitLog<C> {
             dispatch: DispatchBuilder::default(),
             backlog: VecDeque::new(),
             allocating: false,
+            indexed: true,
             outputs: Vec::new(),
             spare: Vec::new(),
         };
@@ -128,6 +131,12 @@ impl<C> CommitLog<C> {
         log.files.flushed(end);
         log.view.confirm(log.state.confirmed());
         log
+    }
+
+    /// The same log without an index, which owes nobody its keys.
+    #[must_use]
+    pub fn without_index(self) -> Self {
+        Self { indexed: false, ..self }
     }
 
     /// What readers use.
@@ -282,7 +291,7 @@ impl<C> CommitLog<C> {
             self.state
                 .dispatching(Target::Queue(queue.slot), dispatch.from, dispatch.upto);
         }
-        if !dispatch.keys.is_empty() {
+        if self.indexed && !dispatch.keys.is_empty() {
             self.state.dispatching(Target::Index, dispatch.from, dispatch.upto);
         }
     }

@@ -146,6 +146,7 @@ impl Recovered {
             self.end,
             self.last_store_timestamp_ms,
         );
+        let log = if self.index.is_some() { log } else { log.without_index() };
         (log, self.queues, self.index)
     }
 }

@@ -103,7 +103,9 @@ impl Gathered {
             let next = self.next.entry(slot).or_default();
             *next = (*next).max(at.advanced(1));
         }
-        keys_of(record, &mut self.again.keys);
+        if layout.index.is_some() {
+            keys_of(record, &mut self.again.keys);
+        }
     }
 
     fn finish(&mut self, from: PhysicalOffset, upto: PhysicalOffset) -> Dispatch {

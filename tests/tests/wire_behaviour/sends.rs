@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use cuemq_actors::testing::TestBroker;
+use cuemq_actors::supervise::Health;
+use cuemq_actors::testing::{Site, TestBroker};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::message::batch::{self, BatchEntry};
 
-use crate::{Connection, arrived, number, pull_from, refused, send_to};
+use crate::{Connection, PATIENCE, arrived, number, pull_from, refused, send_to};
 
 const MESSAGE_MAX: u32 = 64 * 1024;
 
@@ -278,4 +279,25 @@ fn a_consumers_own_retry_goes_to_its_topic_and_after_too_many_to_the_dead_letter
     assert_eq!(number(&client.ask(retry(1)), "queueOffset"), 2);
     let in_batch = batch_of("%RETRY%again", &["a"]);
     refused(&client.ask(in_batch), ResponseCode::MESSAGE_ILLEGAL);
+}
+
+/// What nobody indexes, nobody owes: else each later start would begin at the first message that has a key.
+#[test]
+fn a_broker_without_index_closes_its_store_in_order_after_sends_with_keys() {
+    for panics in [false, true] {
+        let broker = TestBroker::builder().config(|config| config.index = None);
+        let broker = broker.start().unwrap();
+        let mut client = Connection::to(broker.broker());
+        number(&client.ask(send_to("NoIndex")), "queueOffset");
+        if panics {
+            broker.faults().arm("commit log", Site::Handler, 1);
+            client.ask(send_to("NoIndex"));
+            let again = broker.wait_for(PATIENCE, |standing| {
+                standing.restarts == 1 && standing.health == Health::Running
+            });
+            assert!(again.is_some(), "{}", broker.tree());
+            number(&client.ask(send_to("NoIndex")), "queueOffset");
+        }
+        broker.stop().unwrap();
+    }
 }
