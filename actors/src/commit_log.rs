@@ -184,6 +184,9 @@ impl CommitLog {
         let state = self.log.state();
         let settled = state.is_failed() || self.log.is_settled() && state.durable() == state.appended();
         if settled && let Some(done) = self.settling.take() {
+            if let Some(index) = &mut self.neighbours.index {
+                index.finish();
+            }
             // Whoever asked may have lost its patience.
             let _ = done.send(());
         }
@@ -283,6 +286,9 @@ impl Handler<Confirmed> for CommitLog {
 
     fn handle(&mut self, confirmed: Confirmed, _: &mut Self::Context) {
         self.log.confirmed(confirmed.target, confirmed.upto);
+        if let (Target::Index, Some(index)) = (confirmed.target, &mut self.neighbours.index) {
+            index.catch_up();
+        }
     }
 }
 

@@ -43,8 +43,8 @@ pub struct Query(pub Question);
 pub struct IndexFeed {
     index: Recipient<AddKeys>,
     waiting: Arc<AtomicUsize>,
-    /// From where on keys were left to be read from the log.
-    left_from: Option<PhysicalOffset>,
+    /// From where to where keys were left to be read from the log.
+    left: Option<(PhysicalOffset, PhysicalOffset)>,
 }
 
 impl IndexFeed {
@@ -54,23 +54,18 @@ impl IndexFeed {
         Self {
             index,
             waiting,
-            left_from: None,
+            left: None,
         }
     }
 
     /// Hands over a tick's keys, or leaves them for later.
     #[expect(clippy::disallowed_methods, reason = "bounded by the count of waiting keys")]
     pub fn feed(&mut self, from: PhysicalOffset, upto: PhysicalOffset, keys: Vec<IndexKey>) {
-        if self.waiting.load(Ordering::Relaxed) > WAITING_KEYS_MAX {
-            self.left_from.get_or_insert(from);
-            return;
-        }
-        if let Some(left_from) = self.left_from.take() {
-            self.index.do_send(AddKeys {
-                from: left_from,
-                upto,
-                keys: None,
-            });
+        if self.is_behind() {
+            let (left_from, _) = self.left.unwrap_or((from, upto));
+            self.left = Some((left_from, upto));
+        } else if let Some((left_from, _)) = self.left.take() {
+            self.leave(left_from, upto);
         } else if !keys.is_empty() {
             self.waiting.fetch_add(keys.len(), Ordering::Relaxed);
             self.index.do_send(AddKeys {
@@ -79,6 +74,32 @@ impl IndexFeed {
                 keys: Some(keys),
             });
         }
+    }
+
+    /// Lets the index read what was left once it has caught up. Without it that would wait for the next message.
+    pub fn catch_up(&mut self) {
+        if !self.is_behind() {
+            self.finish();
+        }
+    }
+
+    /// Lets the index read what was left, however much waits: nothing follows.
+    pub fn finish(&mut self) {
+        if let Some((from, upto)) = self.left.take() {
+            self.leave(from, upto);
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > WAITING_KEYS_MAX
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one for each time that the index has caught up"
+    )]
+    fn leave(&self, from: PhysicalOffset, upto: PhysicalOffset) {
+        self.index.do_send(AddKeys { from, upto, keys: None });
     }
 }
 
@@ -208,5 +229,80 @@ impl Handler<Query> for Index {
             tracing::error!(%error, "the index cannot be read");
             Answer::default()
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use actix::Addr;
+    use cuemq_storage::commit_log::{CommitLog as Log, LogFiles, QueueTable};
+    use cuemq_storage::log_state::FlushMode;
+    use cuemq_storage::position::FlushEpoch;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::commit_log::{CommitLog, Neighbours, Settle};
+    use crate::consume_queue::{Heritage, QueueActors};
+    use crate::testing::{Probe, Stage};
+
+    /// A commit log that has left keys out because too many wait.
+    fn overloaded(stage: &mut Stage, index: &Probe<AddKeys>, waiting: &Arc<AtomicUsize>) -> Addr<CommitLog> {
+        waiting.store(WAITING_KEYS_MAX + 1, Ordering::Relaxed);
+        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(waiting));
+        feed.feed(PhysicalOffset(100), PhysicalOffset(200), Vec::new());
+        feed.feed(PhysicalOffset(200), PhysicalOffset(300), Vec::new());
+        let end = PhysicalOffset(0);
+        let files = LogFiles::new(4096, VecDeque::new(), Arc::new(LogView::new(Vec::new())), end, 0);
+        let log = Log::new(FlushMode::Sync, FlushEpoch(0), files, QueueTable::default(), end, 0);
+        let queues = QueueActors::new(
+            Heritage::default(),
+            Vec::new(),
+            Arc::default(),
+            Box::new(|name, _| panic!("{name:?} gets no message")),
+            Box::new(|_, name| panic!("{name:?} gets no message")),
+        );
+        let neighbours = Neighbours {
+            flusher: Probe::new().recipient(),
+            allocator: Probe::new().recipient(),
+            egress: Vec::new(),
+            queues,
+            index: Some(feed),
+        };
+        let (clock, mut first) = (stage.clock.clone(), Some((log, neighbours)));
+        stage.start("commit log", move |_| {
+            let (log, neighbours) = first.take().ok_or("the commit log has failed")?;
+            Ok(CommitLog::new(log, neighbours, clock.clone(), None, Vec::new()))
+        })
+    }
+
+    fn is_all_that_was_left(add: &AddKeys) -> bool {
+        (add.from, add.upto, &add.keys) == (PhysicalOffset(100), PhysicalOffset(300), &None)
+    }
+
+    #[actix::test]
+    async fn keys_left_out_under_load_are_read_when_the_index_has_caught_up_though_nothing_follows() {
+        let (mut stage, mut index, waiting) = (Stage::new(), Probe::new(), Arc::default());
+        let log = overloaded(&mut stage, &index, &waiting);
+        let (target, upto) = (Target::Index, PhysicalOffset(50));
+        log.send(Confirmed { target, upto }).await.unwrap();
+        index.expect_none().await;
+        waiting.store(0, Ordering::Relaxed);
+        log.send(Confirmed { target, upto }).await.unwrap();
+        assert!(is_all_that_was_left(&index.next().await));
+        log.send(Confirmed { target, upto }).await.unwrap();
+        index.expect_none().await;
+    }
+
+    #[actix::test]
+    async fn keys_left_out_under_load_are_read_before_a_stop() {
+        let (mut stage, mut index, waiting) = (Stage::new(), Probe::new(), Arc::default());
+        let log = overloaded(&mut stage, &index, &waiting);
+        let (done, settled) = oneshot::channel();
+        log.send(Settle { done }).await.unwrap();
+        settled.await.unwrap();
+        assert!(is_all_that_was_left(&index.next().await));
+        index.expect_none().await;
     }
 }

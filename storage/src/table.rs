@@ -235,7 +235,10 @@ mod tests {
             }
             disk.crash(Survival::Random(entropy.next_u64()));
             let found = read_table(&disk, path, text).unwrap();
-            assert!(matches!(found.as_deref(), Some("{older}" | "{new}")), "seed {seed}: {found:?}");
+            assert!(
+                matches!(found.as_deref(), Some("{older}" | "{new}")),
+                "seed {seed}: {found:?}"
+            );
         }
     }
 

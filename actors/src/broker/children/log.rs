@@ -112,7 +112,11 @@ impl Ground {
             end,
             last_ms,
         );
-        let log = if shared.layout.index.is_some() { log } else { log.without_index() };
+        let log = if shared.layout.index.is_some() {
+            log
+        } else {
+            log.without_index()
+        };
         Ok((log, found, resumed.again))
     }
 
