@@ -1,7 +1,7 @@
 //! One file of a mapped-file queue (Java's `MappedFile`): what readers see of it, and the one value that writes it.
 //!
 //! A [`Segment`] is shared: it shows the bytes below its watermark, which never change again, straight from a mapping.
-//! A [`SegmentWriter`] is held by the owner alone: it writes above the watermark, zeroes, and raises the watermark by
+//! A [`SegmentWriter`] is held by the owner alone: it writes above the watermark, and raises the watermark by
 //! [`SegmentWriter::publish`]. A [`SegmentSync`] can only fdatasync, and goes to the thread that may block. Readers
 //! look positions up in a [`SegmentList`].
 //!
@@ -50,11 +50,10 @@ pub struct Segment {
     source: Source,
     view: OnceLock<ReadView>,
     /// The bytes in the file below this never change again. Shared by all segments of the same file.
-    readable: Arc<AtomicU64>,
+    readable: AtomicU64,
 }
 
 /// Where the mapping comes from.
-#[derive(Clone)]
 enum Source {
     /// The writer's own handle.
     File(Arc<dyn DiskFile>),
@@ -65,7 +64,7 @@ enum Source {
 impl Segment {
     /// A file that its writer has open.
     fn of_file(start: u64, length: u64, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
-        let (source, readable) = (Source::File(file), Arc::new(AtomicU64::new(0)));
+        let (source, readable) = (Source::File(file), AtomicU64::new(0));
         Self {
             start,
             length,
@@ -81,27 +80,12 @@ impl Segment {
     #[must_use]
     pub fn open_lazy(disk: Arc<dyn Disk>, directory: &Path, start: u64, length: u64, readable: u64) -> Self {
         let path = directory.join(file_name(start));
-        let readable = Arc::new(AtomicU64::new(readable.min(length)));
+        let readable = AtomicU64::new(readable.min(length));
         Self {
             start,
             length,
             path,
             source: Source::Disk(disk),
-            view: OnceLock::new(),
-            readable,
-        }
-    }
-
-    /// The same file with the same watermark, not mapped: put into the list instead of this one, it frees the mapping
-    /// once the last reader has let go of this one.
-    #[must_use]
-    pub fn unmapped(&self) -> Self {
-        let (source, readable) = (self.source.clone(), Arc::clone(&self.readable));
-        Self {
-            start: self.start,
-            length: self.length,
-            path: self.path.clone(),
-            source,
             view: OnceLock::new(),
             readable,
         }
@@ -143,12 +127,6 @@ impl Segment {
         position
             .checked_sub(self.start)
             .filter(|in_file| *in_file < self.length)
-    }
-
-    /// Whether it is mapped.
-    #[must_use]
-    pub fn is_mapped(&self) -> bool {
-        self.view.get().is_some()
     }
 
     /// Maps the file unless it is mapped; to be called before [`Segment::read`] of a lazy one.

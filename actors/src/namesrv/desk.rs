@@ -7,10 +7,11 @@ use super::refusal::Refusal;
 use super::routes::RouteTable;
 use super::settings::Settings;
 use crate::peer::PeerKey;
-use cuemq_net::body::{Body, DataVersion, RegisterBrokerBody, TopicConfigTable, body_crc};
+use cuemq_net::body::{Body, DataVersion, RegisterBrokerBody, TopicConfigTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
+use cuemq_net::message::record::body_crc;
 use cuemq_net::request::{
     DeleteKv, DeleteTopic, GetKv, KvList, PutKv, QueryDataVersion, RegisterBroker, RouteInfo, TopicsByCluster,
     UnregisterBroker, WritePerm,

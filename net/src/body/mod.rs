@@ -28,7 +28,7 @@ pub use offset::{
     ConsumerOffsetTable, ConsumerStatus, CorrectionOffsets, DelayOffsetTable, QueueOffset, ResetOffset, ResetOffsetList,
 };
 pub use queue::MessageQueue;
-pub use register::{MAX_INFLATED, RegisterBrokerBody, RegisterError, body_crc};
+pub use register::{MAX_INFLATED, RegisterBrokerBody, RegisterError};
 pub use route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
 pub use stats::{
     BrokerStatsData, BrokerStatsItem, ConsumeStats, ConsumeStatsList, ConsumeTimeSpan, ConsumeTimeSpans, ConsumedQueue,

@@ -56,12 +56,6 @@ pub enum RegisterError {
     Dialect(#[from] DialectError),
 }
 
-/// Computes the CRC that a registration's header carries for its body as sent, 31 bits of it as Java does. A header with 0
-/// has none.
-pub fn body_crc(body: &[u8]) -> u32 {
-    crc32fast::hash(body) & 0x7fff_ffff
-}
-
 impl Body for RegisterBrokerBody {}
 
 impl RegisterBrokerBody {

@@ -19,10 +19,6 @@ pub const TRANSACTION_MASK: i32 = 0x0C;
 pub const BORN_HOST_V6: i32 = 0x10;
 /// The store host is written as IPv6.
 pub const STORE_HOST_V6: i32 = 0x20;
-/// The body holds several messages that the consumer takes apart.
-pub const NEED_UNWRAP: i32 = 0x40;
-/// The record is an inner batch.
-pub const INNER_BATCH: i32 = 0x80;
 /// The bits that say how a compressed body is compressed.
 pub const COMPRESSION_MASK: i32 = 0x700;
 const COMPRESSION_SHIFT: u32 = 8;

@@ -264,12 +264,6 @@ impl<C> CommitLog<C> {
         effects.answers.extend(self.backlog.drain(..).map(refused));
     }
 
-    /// Where the next new file begins.
-    #[must_use]
-    pub fn next_file(&self) -> u64 {
-        self.files.end()
-    }
-
     /// Asks for the next file ahead of its need.
     pub fn prepare(&mut self, effects: &mut Effects<C>) {
         if self.files.is_half_full(self.state.assigned()) {

@@ -222,12 +222,6 @@ impl Units {
             .and_then(|mapping| mapping.slice(self.at..self.end))
             .unwrap_or_default()
     }
-
-    /// The queue offset of the next unit.
-    #[must_use]
-    pub fn next_offset(&self) -> QueueOffset {
-        self.next
-    }
 }
 
 impl Iterator for Units {

@@ -78,25 +78,6 @@ impl Index {
         oldest.map(|file| file.header.begin_physical)
     }
 
-    /// Removes the files that end after `index_ms`, as Java does with those of a store that was not stopped in order:
-    /// Java's headers may claim what a crash of the machine has lost. Gives the number of files removed.
-    ///
-    /// # Errors
-    /// When a file cannot be removed or read.
-    pub fn discard_after(&mut self, index_ms: i64) -> Result<usize> {
-        let mut count = 0;
-        while let Some(file) = self
-            .files
-            .pop_if(|file| file.header.next <= 1 || file.header.end_ms > index_ms)
-        {
-            remove(self.disk.as_ref(), &self.directory, &file)?;
-            count += 1;
-        }
-        self.generation = self.generation.wrapping_add(1);
-        self.find_newest()?;
-        Ok(count)
-    }
-
     fn repair(&mut self, limit: PhysicalOffset, cut: &mut Cut) -> Result<()> {
         let layout = self.layout;
         let open_at = self.files.iter().position(|file| !file.is_full(layout));

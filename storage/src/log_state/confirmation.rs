@@ -50,21 +50,10 @@ impl Confirmations {
         }
     }
 
-    /// Where `target` must be fed again from, if it owes anything.
-    #[must_use]
-    pub fn outstanding(&self, target: Target) -> Option<PhysicalOffset> {
-        self.outstanding.get(&target).map(|outstanding| outstanding.from)
-    }
-
     /// The lowest position that some target owes; `None` when nobody owes anything.
     #[must_use]
     pub fn lowest(&self) -> Option<PhysicalOffset> {
         self.outstanding.values().map(|outstanding| outstanding.from).min()
-    }
-
-    /// Forgets a target whose files were deleted.
-    pub fn forget(&mut self, target: Target) {
-        self.outstanding.remove(&target);
     }
 }
 
@@ -80,7 +69,7 @@ mod tests {
         confirmations.note(QUEUE, PhysicalOffset(100), PhysicalOffset(200));
         confirmations.note(QUEUE, PhysicalOffset(300), PhysicalOffset(400));
         confirmations.confirm(QUEUE, PhysicalOffset(200));
-        assert_eq!(confirmations.outstanding(QUEUE), Some(PhysicalOffset(200)));
+        assert_eq!(confirmations.lowest(), Some(PhysicalOffset(200)));
         confirmations.confirm(QUEUE, PhysicalOffset(400));
         assert_eq!(confirmations.lowest(), None);
     }
@@ -92,7 +81,7 @@ mod tests {
         confirmations.note(QUEUE, PhysicalOffset(10), PhysicalOffset(20));
         confirmations.confirm(QUEUE, PhysicalOffset(20));
         assert_eq!(confirmations.lowest(), Some(PhysicalOffset(50)));
-        confirmations.forget(Target::Index);
+        confirmations.confirm(Target::Index, PhysicalOffset(60));
         assert_eq!(confirmations.lowest(), None);
     }
 }

@@ -349,17 +349,6 @@ impl<T, D> LogState<T, D> {
         self.confirmations.lowest().unwrap_or(undispatched).min(self.durable)
     }
 
-    /// Up to where `target` has confirmed, if it has something outstanding.
-    #[must_use]
-    pub fn outstanding(&self, target: Target) -> Option<PhysicalOffset> {
-        self.confirmations.outstanding(target)
-    }
-
-    /// Forgets a target whose files were deleted.
-    pub fn forget(&mut self, target: Target) {
-        self.confirmations.forget(target);
-    }
-
     /// The end of the log as it was assigned.
     #[must_use]
     pub fn assigned(&self) -> PhysicalOffset {

@@ -72,10 +72,9 @@ fn published_bytes_are_never_written_again() {
     writer.publish(5);
     let error = writer.write_at(&[IoSlice::new(b"x")], 4).unwrap_err();
     assert_eq!(kind(&error), io::ErrorKind::InvalidInput);
-    assert_eq!(kind(&writer.zero_from(4).unwrap_err()), io::ErrorKind::InvalidInput);
-    writer.zero_from(5).unwrap();
-    writer.publish(LENGTH);
-    assert_eq!(writer.segment().read(0..10), Some(b"01234\0\0\0\0\0".as_slice()));
+    write(&mut writer, 5, b"x");
+    writer.publish(10);
+    assert_eq!(writer.segment().read(0..10), Some(b"01234x6789".as_slice()));
 }
 
 #[test]
@@ -118,29 +117,6 @@ fn a_created_file_is_allocated_zeroed_and_never_taken_over() {
 }
 
 #[test]
-fn zeroing_reaches_to_the_end_and_leaves_what_is_before() {
-    for sparse in [false, true] {
-        let root = tempdir().unwrap();
-        let make = if sparse {
-            SegmentWriter::create_sparse
-        } else {
-            SegmentWriter::create
-        };
-        let mut writer = make(&RealDisk, root.path(), 0, LENGTH).unwrap();
-        write(&mut writer, 0, &[7; 16_384]);
-        writer.zero_from(5_001).unwrap();
-        writer.zero_from(LENGTH).unwrap();
-        let bytes = RealDisk.read_whole(writer.segment().path(), LENGTH).unwrap();
-        let (before, after) = bytes.split_at(5_001);
-        assert!(
-            before.iter().all(|byte| *byte == 7) && after.iter().all(|byte| *byte == 0),
-            "sparse {sparse}"
-        );
-        assert_eq!(after.len(), 16_384 - 5_001);
-    }
-}
-
-#[test]
 fn an_existing_file_opens_with_its_own_length_and_nothing_published() {
     let (root, mut writer) = created();
     write(&mut writer, 3, b"stored");
@@ -148,9 +124,6 @@ fn an_existing_file_opens_with_its_own_length_and_nothing_published() {
     drop(writer);
     let mut writer = SegmentWriter::open_existing(&RealDisk, root.path(), LENGTH).unwrap();
     assert_eq!((writer.segment().length(), writer.segment().readable()), (LENGTH, 0));
-    let mut bytes = [0; 6];
-    assert_eq!(writer.read_at(&mut bytes, 3).unwrap(), 6);
-    assert_eq!(&bytes, b"stored");
     writer.publish(9);
     assert_eq!(writer.segment().read(3..9), Some(b"stored".as_slice()));
     assert_eq!(
@@ -165,27 +138,12 @@ fn a_lazy_segment_is_opened_and_mapped_on_first_use() {
     write(&mut writer, 0, b"cold");
     drop(writer);
     let segment = Segment::open_lazy(Arc::new(RealDisk), root.path(), LENGTH, LENGTH, 4);
-    assert_eq!((segment.read(0..4), segment.is_mapped()), (None, false));
+    assert_eq!(segment.read(0..4), None);
     segment.map().unwrap();
     assert_eq!(segment.read(0..4), Some(b"cold".as_slice()));
     assert_eq!(segment.read(0..5), None);
     let deleted = Segment::open_lazy(Arc::new(RealDisk), root.path(), 0, LENGTH, 4);
     assert_eq!(kind(&deleted.map().unwrap_err()), io::ErrorKind::NotFound);
-}
-
-#[test]
-fn an_unmapped_twin_follows_the_same_watermark() {
-    let root = tempdir().unwrap();
-    let mut writer = SegmentWriter::create_sparse(&RealDisk, root.path(), 0, LENGTH).unwrap();
-    assert!(!writer.segment().is_mapped());
-    writer.reserve(0, 4_096).unwrap();
-    writer.segment().map().unwrap();
-    let twin = writer.segment().unmapped();
-    write(&mut writer, 0, b"entry");
-    writer.publish(5);
-    assert!(!twin.is_mapped());
-    twin.populate(0..5).unwrap();
-    assert_eq!(twin.read(0..5), Some(b"entry".as_slice()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Segment, file_name};
-use crate::disk::{Blocks, Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
 
 /// The only value that can write a segment; it cannot be cloned.
@@ -17,7 +17,6 @@ use crate::error::{Result, StoreError};
 pub struct SegmentWriter {
     segment: Arc<Segment>,
     file: Arc<dyn DiskFile>,
-    blocks: Blocks,
 }
 
 /// The capability to make a segment's bytes durable, for the thread that may block.
@@ -34,39 +33,17 @@ impl SegmentWriter {
     /// # Errors
     /// [`StoreError::Io`]: it exists already, the disk is full, or what else the file system says.
     pub fn create(disk: &dyn Disk, directory: &Path, start: u64, length: u64) -> Result<Self> {
-        let writer = Self::make(disk, directory, start, length, Blocks::Kept)?;
-        writer.segment.map()?;
-        Ok(writer)
-    }
-
-    /// Makes the file as a hole of `length` zeros, not mapped, as a consume queue wants it; the writer has blocks
-    /// reserved before it fills them ([`SegmentWriter::reserve`]).
-    ///
-    /// # Errors
-    /// As [`SegmentWriter::create`].
-    pub fn create_sparse(disk: &dyn Disk, directory: &Path, start: u64, length: u64) -> Result<Self> {
-        Self::make(disk, directory, start, length, Blocks::Released)
-    }
-
-    fn make(disk: &dyn Disk, directory: &Path, start: u64, length: u64, blocks: Blocks) -> Result<Self> {
         let path = directory.join(file_name(start));
         let failed = |operation| move |source, path: &Path| StoreError::io(operation, path, source);
         let file = disk
             .open(&path, OpenMode::CreateNew)
             .map_err(|source| failed("create")(source, &path))?;
-        let sized = match blocks {
-            Blocks::Kept => file.allocate(0, length),
-            Blocks::Released => file.set_length(length),
-        };
-        sized.map_err(|source| failed("allocate")(source, &path))?;
+        file.allocate(0, length)
+            .map_err(|source| failed("allocate")(source, &path))?;
         file.sync_data().map_err(|source| failed("sync")(source, &path))?;
         disk.sync_directory(directory)
             .map_err(|source| failed("sync")(source, directory))?;
-        Ok(Self {
-            segment: Arc::new(Segment::of_file(start, length, path, Arc::clone(&file))),
-            file,
-            blocks,
-        })
+        Self::mapped(start, length, path, file)
     }
 
     /// Opens a fully allocated file and maps it; nothing of it is published yet. Its length is the one found.
@@ -74,30 +51,18 @@ impl SegmentWriter {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn open_existing(disk: &dyn Disk, directory: &Path, start: u64) -> Result<Self> {
-        let writer = Self::open(disk, directory, start, Blocks::Kept)?;
-        writer.segment.map()?;
-        Ok(writer)
-    }
-
-    /// Opens a sparse file, not mapped; nothing of it is published yet. Its length is the one found.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn open_sparse(disk: &dyn Disk, directory: &Path, start: u64) -> Result<Self> {
-        Self::open(disk, directory, start, Blocks::Released)
-    }
-
-    fn open(disk: &dyn Disk, directory: &Path, start: u64, blocks: Blocks) -> Result<Self> {
         let path = directory.join(file_name(start));
         let opened = disk
             .open(&path, OpenMode::Write)
             .and_then(|file| Ok((file.length()?, file)));
         let (length, file) = opened.map_err(|source| StoreError::io("open", &path, source))?;
-        Ok(Self {
-            segment: Arc::new(Segment::of_file(start, length, path, Arc::clone(&file))),
-            file,
-            blocks,
-        })
+        Self::mapped(start, length, path, file)
+    }
+
+    fn mapped(start: u64, length: u64, path: PathBuf, file: Arc<dyn DiskFile>) -> Result<Self> {
+        let segment = Arc::new(Segment::of_file(start, length, path, Arc::clone(&file)));
+        segment.map()?;
+        Ok(Self { segment, file })
     }
 
     /// The segment, to be put into the list that readers see.
@@ -125,38 +90,6 @@ impl SegmentWriter {
         self.check(position_in_file, length)
             .and_then(|()| self.file.write_at(buffers, position_in_file))
             .map_err(|source| self.failed("write", source))
-    }
-
-    /// Has blocks reserved for a part of a sparse file, so that writing it does not find the disk full.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`], above all `StorageFull`.
-    pub fn reserve(&mut self, position_in_file: u64, length: u64) -> Result<()> {
-        self.file
-            .reserve(position_in_file, length)
-            .map_err(|source| self.failed("allocate", source))
-    }
-
-    /// Reads from the file itself, published or not, as recovery does; fewer bytes only at the end of the file.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn read_at(&self, buffer: &mut [u8], position_in_file: u64) -> Result<usize> {
-        self.file
-            .read_at(buffer, position_in_file)
-            .map_err(|source| self.failed("read", source))
-    }
-
-    /// Makes everything from `position_in_file` to the end of the file zeros, durably.
-    ///
-    /// # Errors
-    /// As [`SegmentWriter::write_at`].
-    pub fn zero_from(&mut self, position_in_file: u64) -> Result<()> {
-        let length = self.segment.length.saturating_sub(position_in_file);
-        self.check(position_in_file, length)
-            .and_then(|()| self.file.zero(position_in_file, length, self.blocks))
-            .map_err(|source| self.failed("zero", source))?;
-        self.file.sync_data().map_err(|source| self.failed("sync", source))
     }
 
     /// Lets readers see the bytes below `upto` in the file, which never change again.

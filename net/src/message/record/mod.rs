@@ -131,7 +131,7 @@ pub enum RecordError {
     TopicNotUtf8,
 }
 
-/// Returns the CRC of a body as records hold it: CRC-32 without its highest bit.
+/// Returns the CRC of a body as records hold it, and the header of a broker's registration: CRC-32 without its highest bit.
 pub fn body_crc(body: &[u8]) -> u32 {
     crc32fast::hash(body) & 0x7FFF_FFFF
 }

@@ -64,42 +64,15 @@ fn an_acknowledged_record_survives_a_crash_at_any_change() {
 
 #[test]
 fn a_created_segment_is_there_after_a_crash_with_all_its_blocks() {
-    for (make, blocks) in [
-        (SegmentWriter::create as fn(&_, &_, _, _) -> _, LENGTH),
-        (SegmentWriter::create_sparse, 0),
-    ] {
-        let disk = disk_with_queue(1);
-        make(&disk, queue(), LENGTH, LENGTH).unwrap();
-        disk.crash(Survival::Nothing);
-        assert_eq!(
-            disk.read_whole(&queue().join(file_name(LENGTH)), LENGTH).unwrap(),
-            [0; LENGTH as usize]
-        );
-        let space = disk.space(queue()).unwrap();
-        assert_eq!(space.total - space.available, blocks);
-    }
-}
-
-#[test]
-fn bytes_behind_a_cut_never_come_back_even_if_an_earlier_cut_failed() {
-    for blocks_of in [SegmentWriter::create, SegmentWriter::create_sparse] {
-        let disk = disk_with_queue(1);
-        let mut writer = blocks_of(&disk, queue(), 0, LENGTH).unwrap();
-        writer.write_at(&[IoSlice::new(&[7; 10_000])], 0).unwrap();
-        writer.sync_handle().sync().unwrap();
-        let fault = disk.inject(Fault::new(Operation::SyncData).times(1));
-        writer.zero_from(5_000).unwrap_err();
-        assert_eq!(disk.fired(fault), 1);
-        disk.kill();
-        let mut writer = SegmentWriter::open_existing(&disk, queue(), 0).unwrap();
-        let mut cached = [1; 5_000];
-        writer.read_at(&mut cached, 5_000).unwrap();
-        assert_eq!(cached, [0; 5_000], "the page cache says that the cut is done");
-        writer.zero_from(5_000).unwrap();
-        disk.crash(Survival::Nothing);
-        let found = disk.read_whole(&queue().join(file_name(0)), LENGTH).unwrap();
-        assert_eq!(found, [vec![7; 5_000], vec![0; 11_384]].concat());
-    }
+    let disk = disk_with_queue(1);
+    SegmentWriter::create(&disk, queue(), LENGTH, LENGTH).unwrap();
+    disk.crash(Survival::Nothing);
+    assert_eq!(
+        disk.read_whole(&queue().join(file_name(LENGTH)), LENGTH).unwrap(),
+        [0; LENGTH as usize]
+    );
+    let space = disk.space(queue()).unwrap();
+    assert_eq!(space.total - space.available, LENGTH);
 }
 
 #[test]
