@@ -114,12 +114,12 @@ pub(super) fn may_be_short(disk: &dyn Disk, directory: &Path, first_byte: u64, o
     Ok(Unit::decode(&bytes).is_none_or(|unit| unit.physical_offset >= limit))
 }
 
-/// The first byte that a file's name of 20 digits says; `None` for other names.
+/// The first byte that a file's name of 20 digits says, which is that of a unit; `None` for other names.
 pub(super) fn parse_name(name: &str) -> Option<u64> {
     let is_plain = name.len() == 20 && name.bytes().all(|digit| digit.is_ascii_digit());
     let first_byte = is_plain.then(|| name.parse::<u64>().ok())??;
     // Java's positions are signed, and the file behind this one must have a name, too.
-    (first_byte < i64::MAX as u64 / 2).then_some(first_byte)
+    (first_byte < i64::MAX as u64 / 2 && first_byte % UNIT_BYTES == 0).then_some(first_byte)
 }
 
 /// Reads single units from a queue's files, keeping the file of the last one open.

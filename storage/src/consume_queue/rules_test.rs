@@ -428,6 +428,22 @@ fn queues_are_discovered_and_odd_names_reported() {
 }
 
 #[test]
+fn a_file_whose_name_is_no_multiple_of_a_unit_is_left_alone() {
+    let store = Store::new();
+    drop(store.filled(15));
+    let stray = store.disk.open(&store.file(407), OpenMode::CreateNew).unwrap();
+    for length in [0, 7, FILE_BYTES] {
+        stray.set_length(length).unwrap();
+        for opening in [Opening::Clean, Opening::AfterCrash(PhysicalOffset(u64::MAX))] {
+            assert_eq!(store.open(opening).end(), QueueOffset(15), "{opening:?}");
+            let found = discover(&*store.disk, store.root(), opening).unwrap();
+            assert_eq!(found.file_bytes, Some(FILE_BYTES));
+        }
+    }
+    assert_eq!(store.names().last().map(String::as_str), Some("407"));
+}
+
+#[test]
 fn an_idle_queue_is_small() {
     let store = Store::new();
     let mut queue = store.filled(25);
