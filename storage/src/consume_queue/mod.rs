@@ -40,7 +40,7 @@ pub use view::{QueueView, Units};
 pub const DEFAULT_FILE_BYTES: u64 = 300_000 * UNIT_BYTES;
 
 /// The folder of all consume queues in a store.
-const FOLDER: &str = "consumequeue";
+pub(crate) const FOLDER: &str = "consumequeue";
 
 /// The path of the file whose first unit has the queue offset `start`.
 fn file_path(directory: &Path, start: u64) -> PathBuf {

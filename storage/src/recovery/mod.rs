@@ -12,6 +12,7 @@
 
 mod assemble;
 mod cut;
+mod directories;
 mod find;
 mod foreign;
 mod refeed;
@@ -158,6 +159,7 @@ impl Recovered {
 /// When a file cannot be read or written, or does not fit the layout.
 pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoint: Checkpoint) -> Result<Recovered> {
     foreign::refuse_files(disk.as_ref(), &layout.root)?;
+    directories::sync(disk.as_ref(), layout, aborted)?;
     let found = find::log(disk.as_ref(), layout)?;
     let note = snapshot::read::<LogNote>(disk.as_ref(), &layout.note_path(), NOTE)?;
     // A process that was killed may have left the note's name in the page cache alone.

@@ -1,0 +1,74 @@
+//! Makes the names of directories durable that a process which was killed may have left in the page cache alone.
+//!
+//! Whoever makes a directory syncs the one that holds it; but one that was killed in between leaves a directory that is
+//! there, and that nobody syncs any more. A loss of power would take it with all that was synced in it since.
+
+use std::path::Path;
+
+use super::StoreLayout;
+use crate::consume_queue::FOLDER;
+use crate::disk::{Disk, Entry};
+use crate::error::{Result, StoreError};
+
+/// Syncs the directories that hold directories: the store's and the log's, and after a crash those of all topics.
+pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Result<()> {
+    sync_one(disk, &layout.root)?;
+    if let Some(above) = layout.commit_log.parent().filter(|above| *above != layout.root) {
+        sync_one(disk, above)?;
+    }
+    let topics = layout.root.join(FOLDER);
+    let entries = if aborted { list(disk, &topics)? } else { Vec::new() };
+    if !entries.is_empty() {
+        sync_one(disk, &topics)?;
+    }
+    for topic in entries.into_iter().filter(|entry| entry.is_directory) {
+        sync_one(disk, &topics.join(topic.name))?;
+    }
+    Ok(())
+}
+
+fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
+    disk.list(directory)
+        .map_err(|error| StoreError::io("list", directory, error))
+}
+
+fn sync_one(disk: &dyn Disk, directory: &Path) -> Result<()> {
+    disk.sync_directory(directory)
+        .map_err(|error| StoreError::io("sync", directory, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::disk::MemoryDisk;
+    use crate::disk::memory::Operation;
+    use crate::recovery;
+
+    #[test]
+    fn promise_3_a_start_makes_directories_durable_whose_maker_may_have_been_killed() {
+        for aborted in [false, true] {
+            let disk = MemoryDisk::new(1);
+            let mut layout = StoreLayout::at(Path::new("/store"));
+            layout.commit_log = PathBuf::from("/fast/commitlog");
+            let queues = ["/store/consumequeue/A/0", "/store/consumequeue/B/1"];
+            for directory in queues.map(Path::new).iter().chain([&layout.commit_log.as_path()]) {
+                disk.create_directory(directory).unwrap();
+            }
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            recovery::open(&shared, &layout, aborted, Checkpoint::default()).unwrap();
+            let steps = disk.trace();
+            let is_synced = |path: &str| {
+                let mut steps = steps.iter();
+                steps.any(|step| step.operation == Operation::SyncDirectory && *step.path == *Path::new(path))
+            };
+            assert!(is_synced("/store") && is_synced("/fast"));
+            for above in ["/store/consumequeue", "/store/consumequeue/A", "/store/consumequeue/B"] {
+                assert_eq!(is_synced(above), aborted, "{above}");
+            }
+        }
+    }
+}
