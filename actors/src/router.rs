@@ -231,8 +231,9 @@ impl Router {
 
     /// The answer to a code that is not served.
     fn not_supported(request: &Command) -> Command {
-        let name = RequestCode(request.code).name().unwrap_or("unknown");
+        let name = RequestCode(request.code).name();
+        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
         Command::response_to(request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
-            .with_remark(format!(" request type {} not supported ({name})", request.code))
+            .with_remark(format!(" request type {} not supported{name}", request.code))
     }
 }

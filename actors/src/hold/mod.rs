@@ -34,7 +34,7 @@ pub struct ParkedPull {
     pub topic: Arc<str>,
     /// The queue.
     pub queue_id: u32,
-    /// Where to read from.
+    /// Where to read from, with the bits of Java's `long`; a negative one never waits.
     pub queue_offset: u64,
     /// How many messages are wanted at most.
     pub max_messages: u32,

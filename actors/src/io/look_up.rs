@@ -83,7 +83,7 @@ pub struct Wanted<'a> {
     pub topic: &'a str,
     /// The queue.
     pub queue_id: u32,
-    /// Where to read from.
+    /// Where to read from. The bits are those of Java's `long`: the upper half is negative, before every message.
     pub queue_offset: u64,
     /// How many messages at most.
     pub max_messages: u32,
@@ -142,7 +142,7 @@ impl Wanted<'_> {
         if max == 0 {
             return Found::nothing(Status::NoMessageInQueue, 0, min, max);
         }
-        if wanted < min {
+        if wanted < min || wanted.cast_signed() < 0 {
             return Found::nothing(Status::OffsetTooSmall, min, min, max);
         }
         if wanted == max {

@@ -78,7 +78,7 @@ fn checked(
         Ok(queue_id) if queue_id < config.read_queue_nums => queue_id,
         _ => {
             let remark = format!(
-                "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+                "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[/{}]",
                 header.queue_id, header.topic, config.read_queue_nums, peer.remote
             );
             return refuse(ResponseCode::SYSTEM_ERROR, remark);
@@ -93,7 +93,7 @@ fn checked(
         codec,
         topic: Arc::clone(&topic.name),
         queue_id,
-        queue_offset: u64::try_from(header.queue_offset).unwrap_or(0),
+        queue_offset: header.queue_offset.cast_unsigned(),
         max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
         filter,
         deadline_ms: deadline(io, &header),
@@ -218,7 +218,7 @@ fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// Looks the messages up; answers with them, or leaves the pull with `Hold`.
-fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<ParkedPull>) {
+fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     let wanted = Wanted {
         topic: &pull.topic,
         queue_id: pull.queue_id,
@@ -234,11 +234,7 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<Park
         {
             park(io, broker, peer, pull);
         }
-        // What did not match is behind us: wait for more instead of sending the client around.
-        Status::NoMatchedMessage if waits && found.next_begin == found.max_offset => {
-            pull.queue_offset = found.next_begin;
-            park(io, broker, peer, pull);
-        }
+        // One that matched nothing is answered too, so that the client's offset gets past what it does not want.
         _ => deliver(io, broker, peer, &pull, found),
     }
 }

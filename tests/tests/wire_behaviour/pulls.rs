@@ -67,6 +67,7 @@ fn each_state_of_a_queue_has_its_code_and_all_four_positions() {
         (pull_from("States", 0), success, [0, 3, 0, 3], "found"),
         (pull_from("States", 3), not_found, [0, 3, 0, 3], "just behind the last"),
         (pull_from("States", 9), moved, [0, 0, 0, 3], "far behind the last"),
+        (pull_from("States", -1), moved, [0, 0, 0, 3], "before the first"),
         (empty(0), not_found, [0, 0, 0, 0], "empty"),
         (empty(7), moved, [0, 0, 0, 0], "empty, and asked for more"),
     ] {
@@ -85,8 +86,10 @@ fn no_message_with_the_tag_is_answered_with_20_and_where_to_go_on() {
     arrived(&mut client, "Tags", 3);
     let of_tag = |tag: &str| pull_from("Tags", 0).with_field("subscription", tag);
     assert_eq!(bodies(&client.ask(of_tag("red || blue"))), [b"sky"]);
-    let none = client.ask(of_tag("red"));
-    assert_eq!(positions(&none), (ResponseCode::PULL_RETRY_IMMEDIATELY.0, [0, 3, 0, 3]));
+    for waits in [0, SUSPEND] {
+        let none = client.ask(of_tag("red").with_field("sysFlag", waits | SUBSCRIPTION));
+        assert_eq!(positions(&none), (ResponseCode::PULL_RETRY_IMMEDIATELY.0, [0, 3, 0, 3]));
+    }
 }
 
 #[test]
