@@ -1,0 +1,155 @@
+//! What we answer otherwise than the recorded brokers, each with its reason, and what we do not serve yet.
+//!
+//! A row that no difference needs fails the test as a difference without a row does: neither can go stale. Where a request
+//! comes to be served, its number below goes, and what it stored or changed is no reason any more.
+
+use std::collections::BTreeMap;
+
+use crate::player::Difference;
+
+const V43: &str = "4.3.0";
+const V49: &str = "4.9.8";
+const V53: &str = "5.3.3";
+const ALL: &[&str] = &[V43, V49, V53];
+
+/// One deliberate difference.
+pub(crate) struct Row {
+    releases: &'static [&'static str],
+    /// Groups and scenarios, split by spaces; `group/*` for all of a group, `*` for all.
+    places: &'static str,
+    /// The request codes; none for all.
+    asked: &'static [i32],
+    /// What differs, split by commas.
+    what: &'static str,
+    pub(crate) because: &'static str,
+}
+
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Row] = &[
+    // what we do better, or as another release
+    Row { releases: ALL, places: "binaryclient-codec/*", asked: &[], what: "codec",
+          because: "an answer has its request's encoding; Java's server writes the one that it is set to, and clients read both" },
+    Row { releases: &[V49, V53], places: "*", asked: &[11, 361], what: "broker's properties",
+          because: "brokers from 4.9 on add CLUSTER and leave WAIT out, those of 5.x add more; as in 4.3, what was sent is stored" },
+    Row { releases: &[V49, V53], places: "binary-codec/producer binaryclient-codec/producer send/batch sendlong/batch", asked: &[320], what: "field msgId",
+          because: "the messages of a batch lie farther apart by those properties" },
+    Row { releases: &[V43, V49], places: "admin/runtime-info", asked: &[28], what: "body",
+          because: "what is not measured is left out" },
+    Row { releases: ALL, places: "errors/send-missing-field errors/send-bad-number", asked: &[10], what: "remark,field names",
+          because: "the field is named instead of a line in Java, and the answer is like any other to a send" },
+    Row { releases: ALL, places: "errors/heartbeat-empty-body errors/heartbeat-broken-json", asked: &[34], what: "remark",
+          because: "the byte is named instead of a line in Java" },
+    Row { releases: ALL, places: "errors/send-batch-garbage", asked: &[320], what: "code",
+          because: "13 and what is wrong with the batch, instead of 1 and a line in Java" },
+    Row { releases: &[V49], places: "errors/send-batch-to-retry-topic", asked: &[320], what: "code",
+          because: "4.9 stumbles over the batch before it looks at the topic; 4.3, 5.x and we refuse the topic" },
+    Row { releases: &[V43], places: "errors/send-to-auto-create-key errors/send-topic-too-long errors/send-retry-topic-without-max", asked: &[10], what: "code",
+          because: "as 4.9 does" },
+    Row { releases: &[V43], places: "errors/unknown-code-broker", asked: &[9999], what: "answer",
+          because: "4.3 does not answer, 4.9 does" },
+    Row { releases: &[V49, V53], places: "pull/offset-too-large", asked: &[11], what: "field nextBeginOffset",
+          because: "4.3 sends a consumer that is too far ahead to the beginning, as we do; 4.9 to the end" },
+
+    // what is not served yet
+    Row { releases: ALL, places: "send/delay", asked: &[310], what: "code",
+          because: "delayed messages are refused" },
+    Row { releases: &[V43, V49], places: "orderly/over-the-limit-sent-to-retry-topic", asked: &[310], what: "code",
+          because: "delayed messages are refused" },
+    Row { releases: ALL, places: "transaction/*", asked: &[310], what: "code",
+          because: "half messages are refused" },
+    Row { releases: ALL, places: "filter/sql92-start-check-and-found filter/sql92-wake-up", asked: &[11], what: "code,answer",
+          because: "SQL92 is refused" },
+    Row { releases: ALL, places: "errors/pull-sql-that-does-not-parse", asked: &[11], what: "code",
+          because: "SQL92 is refused" },
+    Row { releases: ALL, places: "errors/broker-write-only-pull errors/pull-unknown-group", asked: &[11], what: "code",
+          because: "the recorded broker's settings had been changed by 25" },
+    Row { releases: ALL, places: "errors/send-retry-topic-unknown-group-strict", asked: &[10], what: "code",
+          because: "the recorded broker's settings had been changed by 25" },
+    Row { releases: &[V53], places: "reset/reset-offset", asked: &[11], what: "code",
+          because: "222 had set a new offset" },
+
+    // what the recording lacks
+    Row { releases: &[V49, V53], places: "reply/request-and-reply", asked: &[11], what: "code,answer",
+          because: "the consumer's heartbeat came before the recording" },
+    Row { releases: &[V53], places: "reset/running-info reset/consume-directly", asked: &[11], what: "code,answer",
+          because: "the last heartbeat before the recording was older than any in it" },
+    Row { releases: &[V53], places: "filter/sql92-bad-expression", asked: &[34], what: "answer",
+          because: "the client left before its answer came" },
+
+    Row { releases: ALL, places: "push/second-consumer-joins", asked: &[11], what: "answer",
+          because: "the client left before its pull found anything" },
+    Row { releases: &[V53], places: "push/shutdown", asked: &[35], what: "answer",
+          because: "the client left before its answer came" },
+
+    // what only brokers of 5.x say
+    Row { releases: &[V53], places: "*", asked: &[34], what: "field names",
+          because: "5.x offers its second kind of heartbeat" },
+    Row { releases: &[V53], places: "*", asked: &[10, 310, 320], what: "field names",
+          because: "5.x repeats the client's own id as transactionId" },
+    Row { releases: &[V53], places: "*", asked: &[11, 361], what: "field names",
+          because: "5.x adds the flags of topic and group, or the kind of what is forbidden" },
+    Row { releases: &[V53], places: "errors/send-illegal-queue errors/send-topic-too-long errors/pull-illegal-queue pull/illegal-queue", asked: &[10, 11], what: "code",
+          because: "5.x has 29 for a wrong parameter, where 4.x has 1" },
+    Row { releases: &[V53], places: "errors/send-no-body", asked: &[10], what: "code",
+          because: "5.x fails at a message without a body, 4.x stores it" },
+    Row { releases: &[V53], places: "errors/pull-ok errors/pull-negative-offset errors/broker-read-only-send", asked: &[10, 11],
+          what: "messages,field maxOffset,field nextBeginOffset,field queueOffset",
+          because: "the message without a body is stored" },
+    Row { releases: &[V53], places: "startup/push-consumer-start errors/query-offset-unknown-topic reset/reset-offset", asked: &[14], what: "code",
+          because: "5.x answers 22 for a queue without a message, 4.x 0" },
+    Row { releases: &[V53], places: "pull/search-offset litepull/seek-and-committed", asked: &[29], what: "field offset",
+          because: "for a time after the last message 5.x answers the end, 4.x the last message" },
+];
+
+/// Requests that are answered with 3, and how often each release's brokers answered them otherwise.
+#[rustfmt::skip]
+const UNSERVED: &[(i32, [usize; 3])] = &[
+    (12, [10, 10, 10]), (17, [3, 3, 2]), (21, [2, 3, 0]), (25, [2, 2, 1]), (26, [1, 1, 0]), (33, [5, 5, 5]),
+    (36, [7, 7, 7]), (37, [2, 2, 2]), (41, [12, 11, 1]), (42, [2, 2, 0]), (43, [1, 1, 0]), (45, [1, 1, 0]),
+    (46, [2, 2, 2]), (200, [1, 1, 0]), (201, [2, 2, 0]), (202, [2, 2, 0]), (203, [2, 2, 0]), (204, [2, 2, 0]),
+    (207, [1, 1, 0]), (208, [3, 3, 0]), (215, [1, 1, 0]), (222, [5, 5, 5]), (223, [2, 2, 2]), (300, [1, 1, 0]),
+    (303, [1, 1, 0]), (305, [1, 1, 0]), (306, [1, 1, 0]), (307, [3, 2, 2]), (308, [1, 1, 0]), (309, [1, 1, 1]),
+    (314, [1, 1, 0]), (315, [2, 2, 0]), (316, [1, 1, 0]), (317, [1, 1, 0]), (321, [1, 1, 0]), (325, [0, 1, 1]),
+];
+/// Requests to clients that are not made yet.
+const UNSENT: &[(i32, [usize; 3])] = &[
+    (39, [2, 2, 4]),
+    (220, [2, 2, 0]),
+    (221, [2, 2, 2]),
+    (307, [2, 1, 1]),
+    (309, [1, 1, 1]),
+    (326, [0, 1, 1]),
+];
+
+/// What is not served in the recordings of a release.
+pub(crate) fn unserved(release: &str) -> BTreeMap<i32, usize> {
+    column(UNSERVED, release)
+}
+
+/// What is not sent in the recordings of a release.
+pub(crate) fn unsent(release: &str) -> BTreeMap<i32, usize> {
+    column(UNSENT, release)
+}
+
+fn column(table: &[(i32, [usize; 3])], release: &str) -> BTreeMap<i32, usize> {
+    let at = ALL.iter().position(|name| *name == release).unwrap();
+    let counted = |(code, counts): &(i32, [usize; 3])| (counts[at] > 0).then_some((*code, counts[at]));
+    table.iter().filter_map(counted).collect()
+}
+
+impl Row {
+    pub(crate) fn speaks_of(&self, release: &str) -> bool {
+        self.releases.contains(&release)
+    }
+
+    pub(crate) fn allows(&self, difference: &Difference) -> bool {
+        let at = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => difference.place.starts_with(start),
+            None => difference.place == pattern,
+        };
+        self.speaks_of(&difference.release)
+            && self.places.split(' ').any(at)
+            && (self.asked.is_empty() || self.asked.contains(&difference.asked))
+            && self.what.split(',').any(|what| what == difference.what)
+    }
+}
