@@ -5,7 +5,9 @@
 //! 3. Open the consume queues and the index. After a crash they keep only what was confirmed before the start.
 //! 4. Walk the log from the start; each valid record is fed to queues and index, which skip what they have. A queue with a
 //!    gap sends the walk back to the log's first record.
-//! 5. After a crash: write the walked region again with the same bytes and sync it, so that what is served is on disk and
+//! 5. Refuse to open when the walk ended below what is known to have been on disk: the log is cut only where a crash can
+//!    have torn it.
+//! 6. After a crash: write the walked region again with the same bytes and sync it, so that what is served is on disk and
 //!    not only in a page cache that lied; zero everything behind the last valid record; delete later files; sync.
 //!
 //! Nothing that follows a cut can come back to life: the bytes are gone before the first append.
@@ -109,7 +111,7 @@ pub struct Report {
     pub cut_bytes: u64,
     /// How many units the consume queues lost, to be fed again.
     pub cut_units: u64,
-    /// How many whole records were cut from what had been on disk.
+    /// How many whole records were cut, where no crash of ours can have torn them.
     pub lost_records: u64,
     /// Where a copy of such bytes is kept.
     pub copy: Option<PathBuf>,
@@ -156,7 +158,8 @@ impl Recovered {
 /// run was `aborted`, and has read RocketMQ's `checkpoint`.
 ///
 /// # Errors
-/// When a file cannot be read or written, or does not fit the layout.
+/// When a file cannot be read or written or does not fit the layout, or the log is damaged below what was on disk; the log
+/// is then as it was.
 pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoint: Checkpoint) -> Result<Recovered> {
     foreign::refuse_files(disk.as_ref(), &layout.root)?;
     directories::sync(disk.as_ref(), layout, aborted)?;
@@ -184,7 +187,8 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         refeed.each_end(|name, end| foreign::refuse_unread(disk.as_ref(), &layout.root, name, end))?;
     }
     rescue::look_behind(disk.as_ref(), &found, &refeed.queues, &mut end)?;
-    let lost = if end.damage.is_some() && (start.clean || end.position.0 < start.durable) {
+    rescue::refuse_hole(&found, start, &end)?;
+    let lost = if end.damage.is_some() && (start.clean || start.foreign) {
         rescue::keep(disk.as_ref(), layout, &found, &end)?
     } else {
         rescue::Rescued::default()

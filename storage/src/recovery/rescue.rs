@@ -1,8 +1,13 @@
-//! What is lost where nothing should be: a store that was stopped in order, or the part of a killed one that was on disk.
+//! What is damaged where nothing should be.
 //!
-//! Recovery has to cut such a log all the same, since what follows a hole cannot be served. It says so as an error, with
-//! counts, and keeps a copy of the bytes in `cuemq/cut-<position>-<checksum>`, from which a person can get messages back.
-//! Copies are bounded in length and number; one that is there already is not made again.
+//! Below the position that our note calls durable no crash can tear a record, so what is damaged there is no tail, and the
+//! log is never cut at it: the store does not open, and says where the damage is and what can be done ([`refuse_hole`]).
+//! Nothing is skipped either, since nobody could tell which messages of which queues the hole has swallowed.
+//!
+//! Where no note of ours tells what was on disk, RocketMQ's rule holds: the log ends at the first record that is not valid.
+//! Then, and behind the end of a store that was stopped in order, what is cut is an error in the log, with counts, and a
+//! copy of the bytes stays in `cuemq/cut-<position>-<checksum>`, from which a person can get messages back. Copies are
+//! bounded in length and number; one that is there already is not made again.
 
 use std::path::PathBuf;
 
@@ -11,6 +16,7 @@ use serde::{Serialize, Serializer};
 
 use super::StoreLayout;
 use super::scan::{FoundLog, ScanEnd};
+use super::start::Start;
 use crate::consume_queue::ConsumeQueue;
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
@@ -68,6 +74,36 @@ pub(super) fn look_behind(disk: &dyn Disk, found: &FoundLog, queues: &[ConsumeQu
     Ok(())
 }
 
+/// Refuses a log whose walk ended below what was on disk. Nothing of the log has changed by then.
+///
+/// # Errors
+/// [`StoreError::Damaged`], which ends with what can be done.
+pub(super) fn refuse_hole(found: &FoundLog, start: Start, end: &ScanEnd) -> Result<()> {
+    let position = end.position.0;
+    if position >= start.durable {
+        return Ok(());
+    }
+    let damage = end.damage.as_deref().unwrap_or("zeros");
+    let durable = start.durable;
+    let file_start = found.file_start(position);
+    // RocketMQ's own rules, which hold without a note, have led to this start.
+    let newer = if start.foreign {
+        ""
+    } else {
+        ", or what is newer by removing cuemq/log"
+    };
+    let reason = format!(
+        "{damage}; the log was on disk up to {durable}, so nothing of it is cut: restore this file from a replica or a \
+         backup, or give up what is older by moving it and all files before it away{newer} (checkCRCOnRecover=false serves \
+         a body as it is)"
+    );
+    Err(StoreError::Damaged {
+        path: found.path(file_start),
+        position: position - file_start,
+        reason,
+    })
+}
+
 /// Copies and counts what follows the end of the walk.
 pub(super) fn keep(disk: &dyn Disk, layout: &StoreLayout, found: &FoundLog, end: &ScanEnd) -> Result<Rescued> {
     let position = end.position.0;
@@ -80,7 +116,7 @@ pub(super) fn keep(disk: &dyn Disk, layout: &StoreLayout, found: &FoundLog, end:
         records,
         bytes = bytes.len(),
         copy = ?copy,
-        "the commit log is damaged where it was on disk; what follows is cut, restore it from a replica or a backup"
+        "the commit log is damaged; what follows is cut, restore it from a replica or a backup"
     );
     Ok(Rescued { records, copy })
 }

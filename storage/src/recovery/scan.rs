@@ -72,6 +72,18 @@ impl FoundLog {
         self.starts.last().map_or(0, |start| start + self.segment_bytes)
     }
 
+    /// The error of a log that lacks files although it was on disk up to `durable`.
+    pub(super) fn ends_early(&self, durable: u64) -> StoreError {
+        StoreError::Damaged {
+            path: self.directory.clone(),
+            position: self.end(),
+            reason: format!(
+                "its files end here, but it was on disk up to {durable}; restore those that are missing, or remove cuemq/log \
+                 to go on without them"
+            ),
+        }
+    }
+
     /// The path of the file that begins at `start`.
     #[must_use]
     pub fn path(&self, start: u64) -> PathBuf {
@@ -142,8 +154,12 @@ impl FoundLog {
                 }
                 Inspection::Incomplete { needed } if needed as u64 <= left && needed > wanted => wanted = needed,
                 Inspection::End => return Ok(false),
-                other => {
-                    end.damage = Some(format!("{other:?}"));
+                Inspection::Damaged(error) => {
+                    end.damage = Some(error.to_string());
+                    return Ok(false);
+                }
+                Inspection::Blank { length: bytes } | Inspection::Incomplete { needed: bytes } => {
+                    end.damage = Some(format!("a record of {bytes} bytes where the file has {left}"));
                     return Ok(false);
                 }
             }

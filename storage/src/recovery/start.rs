@@ -55,7 +55,7 @@ impl Start {
     /// where log and queues are safe, and so loses the older keys of the index file that it was writing.)
     ///
     /// # Errors
-    /// When a file of the log cannot be read.
+    /// When a file of the log cannot be read, or files are missing that held what was on disk.
     pub fn find(
         disk: &dyn Disk,
         found: &FoundLog,
@@ -66,10 +66,13 @@ impl Start {
     ) -> Result<Self> {
         if let Some(note) = note
             && note.checkpoint == times_of(checkpoint)
-            && (found.minimum()..=found.end()).contains(&note.confirmed)
         {
+            if note.durable > found.end() {
+                return Err(found.ends_early(note.durable));
+            }
             return Ok(Self {
-                from: PhysicalOffset(note.confirmed),
+                // Who moves the oldest files away gives up what they hold, and no more.
+                from: PhysicalOffset(note.confirmed.max(found.minimum())),
                 clean: !aborted,
                 durable: note.durable,
                 queue_units: note.queue_units,

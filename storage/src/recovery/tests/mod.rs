@@ -2,5 +2,6 @@
 //! a plain list of what was acknowledged.
 
 mod crash_test;
+mod damage_test;
 mod promise_test;
 mod world;

@@ -139,7 +139,7 @@ fn promise_4_a_full_disk_refuses_new_messages_and_keeps_what_is_stored() {
 }
 
 /// Overwrites bytes of the first file of the log, durably.
-fn overwrite(world: &World, at: u64, bytes: &[u8]) {
+pub(super) fn overwrite(world: &World, at: u64, bytes: &[u8]) {
     let path = super::world::layout().commit_log.join(crate::segment::file_name(0));
     let file = world.disk.open(&path, crate::disk::OpenMode::Write).unwrap();
     file.write_at(&[std::io::IoSlice::new(bytes)], at).unwrap();
@@ -147,7 +147,7 @@ fn overwrite(world: &World, at: u64, bytes: &[u8]) {
 }
 
 /// A store with so many messages of one size, stopped in order.
-fn closed(seed: u64, messages: u32) -> World {
+pub(super) fn closed(seed: u64, messages: u32) -> World {
     let mut world = World::new(seed, FlushMode::Sync);
     let mut open = world.open().unwrap();
     for _ in 0..messages {

@@ -248,7 +248,7 @@ impl World {
     /// All messages that readers see, in the order of the log: number, queue, queue offset, position.
     pub(super) fn visible(open: &Open) -> Vec<(u32, Told)> {
         let mut seen = Vec::new();
-        open.log.view().walk(PhysicalOffset(0), |record| {
+        open.log.view().walk(open.log.view().minimum(), |record| {
             seen.push(message(record));
             true
         });
@@ -379,7 +379,11 @@ impl Open {
         }
         self.index.flush()?;
         self.log.confirmed(Target::Index, self.upto);
-        let confirmed = self.log.view().confirmed();
+        self.note_at(now_ms, self.log.view().confirmed(), queue_units)
+    }
+
+    /// Notes that queues and index have what lies below `confirmed`.
+    pub(super) fn note_at(&mut self, now_ms: u64, confirmed: PhysicalOffset, queue_units: Option<u64>) -> Result<()> {
         let ms = i64::try_from(now_ms).unwrap();
         let checkpoint = Checkpoint {
             commit_log_ms: ms,
