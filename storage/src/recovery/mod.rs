@@ -213,7 +213,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
     let settled = Start {
         from: end.position,
         durable: end.position.0,
-        ours: true,
+        foreign: false,
         queue_units: None,
         ..start
     };
@@ -257,7 +257,7 @@ fn note_start(disk: &dyn Disk, layout: &StoreLayout, start: Start, checkpoint: C
         confirmed: start.from.0,
         queue_units: start.queue_units,
         checkpoint: times_of(checkpoint),
-        foreign: start.foreign && !start.ours,
+        foreign: start.foreign,
     };
     write_note(disk, layout, &note)
 }
@@ -354,7 +354,7 @@ fn walk(
     let mut interrupted = None;
     let checks = Checks {
         body_crc: layout.check_crc,
-        no_zeros: !start.clean && start.ours,
+        torn_from: start.torn_from(),
     };
     let end = found.walk(disk.as_ref(), start.from, checks, |record| {
         refeed.feed(record).map_err(|reason| {

@@ -58,7 +58,8 @@ pub fn resume(
     }
     let checks = Checks {
         body_crc: layout.check_crc,
-        no_zeros: true,
+        // What readers see is whole.
+        torn_from: view.visible(),
     };
     let end = found.walk(disk.as_ref(), from, checks, |record| {
         gathered.take(record, layout);

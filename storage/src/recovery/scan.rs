@@ -2,7 +2,7 @@
 //!
 //! A record is valid only if its stored physical offset is its position: a whole record left behind a cut by an earlier
 //! life, or moved by a lying disk, is not mistaken for a new one. The CRC covers the body alone; what a crash tore of topic
-//! and properties reads as zeros, which neither ever holds (sends with one are refused).
+//! and properties reads as zeros, which neither ever holds when we wrote it (sends with one are refused; Java's are not).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,8 +45,9 @@ pub struct ScanEnd {
 pub struct Checks {
     /// The body has the CRC that was stored with it.
     pub body_crc: bool,
-    /// Topic and properties hold no zero byte: for what this program wrote and a crash may have torn.
-    pub no_zeros: bool,
+    /// From here on lies what this program wrote and a crash may have torn: topic and properties must be text without a
+    /// zero byte. What another program wrote may hold anything.
+    pub torn_from: PhysicalOffset,
 }
 
 /// One file being read in chunks.
@@ -175,8 +176,11 @@ fn check(found: &Record<'_>, position: PhysicalOffset, checks: Checks) -> std::r
     if checks.body_crc {
         found.verify_crc().map_err(|error| error.to_string())?;
     }
+    if position < checks.torn_from {
+        return Ok(());
+    }
     let topic = found.topic().map_err(|error| error.to_string())?;
-    if checks.no_zeros && (topic.as_bytes().contains(&0) || found.properties().contains(&0)) {
+    if topic.as_bytes().contains(&0) || found.properties().contains(&0) {
         return Err(String::from("a record whose topic or properties are torn"));
     }
     Ok(())

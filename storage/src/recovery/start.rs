@@ -43,8 +43,6 @@ pub struct Start {
     pub queue_units: Option<u64>,
     /// Whether another program may have used the store last.
     pub foreign: bool,
-    /// Whether this program has used it before.
-    pub ours: bool,
 }
 
 /// Enough for a record's fixed part.
@@ -77,7 +75,6 @@ impl Start {
                 durable: note.durable,
                 queue_units: note.queue_units,
                 foreign: note.foreign,
-                ours: !note.foreign,
             });
         }
         let from = if !aborted {
@@ -93,8 +90,13 @@ impl Start {
             durable: from,
             queue_units: None,
             foreign: true,
-            ours: note.is_some_and(|note| !note.foreign),
         })
+    }
+
+    /// From where on a crash may have torn what this program wrote.
+    pub(super) fn torn_from(&self) -> PhysicalOffset {
+        let is_torn = !self.clean && !self.foreign;
+        PhysicalOffset(if is_torn { self.durable } else { u64::MAX })
     }
 
     /// The same store, of whose queues and index nothing is believed.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::promise_test::{closed, overwrite};
 use super::world::{World, layout};
+use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::log_state::{Acknowledge, FlushMode};
@@ -113,4 +114,30 @@ fn promise_3_a_log_that_lacks_files_which_were_on_disk_is_refused() {
     world.disk.remove_file(&layout().commit_log.join(last.name)).unwrap();
     let (_, reason) = refusal(&mut world);
     assert!(reason.contains("restore those that are missing"), "{reason}");
+}
+
+#[test]
+fn promise_3_a_zero_byte_in_another_brokers_properties_is_no_torn_record_when_a_queue_is_rebuilt() {
+    let mut world = closed(44, 6);
+    overwrite(&world, world.told[&3].physical_offset - 1, &[0]);
+    lose_the_queue(&world);
+    let mut open = world.open().unwrap();
+    assert_eq!(open.report.damage, None);
+    world.check(&mut open);
+}
+
+#[test]
+fn promise_3_a_zero_byte_is_no_torn_record_after_another_broker_was_killed_on_a_store_of_ours() {
+    let mut world = closed(45, 6);
+    overwrite(&world, world.told[&3].physical_offset - 1, &[0]);
+    let mut checkpoint = CheckpointFile::open(&world.disk, &layout().root).unwrap();
+    let times = Checkpoint {
+        commit_log_ms: 1,
+        ..Checkpoint::default()
+    };
+    checkpoint.write(times).unwrap();
+    marker::mark_in_use(&world.disk, &layout().root).unwrap();
+    let mut open = world.open().unwrap();
+    assert_eq!((open.report.from.0, &open.report.damage), (0, &None));
+    world.check(&mut open);
 }
