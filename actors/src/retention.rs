@@ -14,7 +14,7 @@ use cuemq_storage::commit_log::LogView;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueDirectory;
-use cuemq_storage::recovery::{LogNote, StoreLayout, times_of, write_note};
+use cuemq_storage::recovery::{Progress, StoreLayout, note_progress};
 
 use crate::commit_log::{Poison, SendGate};
 use crate::supervise::Context;
@@ -83,17 +83,13 @@ impl Retention {
             consume_queue_ms: time_ms,
             index_ms: time_ms,
         };
-        self.file.write(checkpoint)?;
-        let durable = self.parts.log.durable().0;
-        let queue_units = last.then(|| self.units());
-        let note = LogNote {
-            durable,
-            confirmed: confirmed.0,
-            queue_units,
-            checkpoint: times_of(checkpoint),
-            foreign: false,
+        let progress = Progress {
+            durable: self.parts.log.durable(),
+            confirmed,
+            queue_units: last.then(|| self.units()),
         };
-        write_note(self.parts.disk.as_ref(), &self.parts.layout, &note)?;
+        let (disk, layout) = (self.parts.disk.as_ref(), &self.parts.layout);
+        note_progress(disk, layout, &mut self.file, checkpoint, progress)?;
         self.noted = confirmed;
         self.noted_ms = time_ms;
         Ok(())

@@ -17,6 +17,7 @@ mod cut;
 mod directories;
 mod find;
 mod foreign;
+mod note;
 mod refeed;
 mod refill;
 mod rescue;
@@ -29,12 +30,14 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use note::{Progress, note_progress};
 pub use refill::refill;
 pub use resume::{Resumed, resume};
 pub use scan::{Checks, FoundLog, ScanEnd};
-pub use start::{LogNote, Start, times_of};
 
+use self::note::{LogNote, times_of};
 use self::refeed::{Interrupted, Refeed};
+use self::start::Start;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, LogFiles, QueueTable};
 use crate::consume_queue::{self, ConsumeQueue, Opening};
@@ -45,15 +48,9 @@ use crate::index::{self, Index};
 use crate::log_state::FlushMode;
 use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset};
-use crate::snapshot::{self, Format};
 
 /// RocketMQ's file length of the commit log (`mappedFileSizeCommitLog`).
 pub const DEFAULT_SEGMENT_BYTES: u64 = 1 << 30;
-/// The format of our note in `cuemq/log`.
-const NOTE: Format = Format {
-    kind: *b"LOG ",
-    version: 1,
-};
 
 /// Where a store lies and how its files are made.
 #[derive(Clone, Debug)]
@@ -164,13 +161,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
     foreign::refuse_files(disk.as_ref(), &layout.root)?;
     directories::sync(disk.as_ref(), layout, aborted)?;
     let found = find::log(disk.as_ref(), layout)?;
-    let note = snapshot::read::<LogNote>(disk.as_ref(), &layout.note_path(), NOTE)?;
-    // A process that was killed may have left the note's name in the page cache alone.
-    if note.is_some() {
-        let directory = layout.root.join("cuemq");
-        let synced = disk.sync_directory(&directory);
-        synced.map_err(|error| StoreError::io("sync", &directory, error))?;
-    }
+    let note = LogNote::read(disk.as_ref(), layout)?;
     let indexed = layout.index.is_some();
     let start = Start::find(disk.as_ref(), &found, note, checkpoint, aborted, indexed)?;
     let start = before_lost_keys(disk, layout, &found, start, checkpoint)?;
@@ -258,8 +249,9 @@ fn note_start(disk: &dyn Disk, layout: &StoreLayout, start: Start, checkpoint: C
         queue_units: start.queue_units,
         checkpoint: times_of(checkpoint),
         foreign: start.foreign,
+        former: None,
     };
-    write_note(disk, layout, &note)
+    note.write(disk, layout)
 }
 
 /// Walks from the start, or from the log's first record when a consume queue lacks something from before.
@@ -309,14 +301,6 @@ fn cut_to(disk: &Arc<dyn Disk>, layout: &StoreLayout, refeed: &mut Refeed, end: 
         refeed.index = Some(open_index(disk, layout, sizes, Opening::AfterCrash(end))?);
     }
     Ok(())
-}
-
-/// Writes our note; the checkpoint that goes with it has been written before.
-///
-/// # Errors
-/// When the note cannot be written or synced.
-pub fn write_note(disk: &dyn Disk, layout: &StoreLayout, note: &LogNote) -> Result<()> {
-    snapshot::write(disk, &layout.note_path(), NOTE, note)
 }
 
 /// Opens queues and index, walks the log and feeds them.

@@ -1,48 +1,30 @@
 //! Where recovery begins to read: as near to the end as what is known about the last run allows.
 //!
-//! Our own note (`cuemq/log`) says up to where everything was on disk. It counts only while nobody else has written to the
-//! store since: RocketMQ's checkpoint must still say what we wrote into it. Otherwise RocketMQ's own rules hold
-//! (`CommitLog.recoverNormally` and `recoverAbnormally`).
+//! Our own note ([`LogNote`]) says up to where everything was on disk, as long as nobody else has written to the store
+//! since. Otherwise RocketMQ's own rules hold (`CommitLog.recoverNormally` and `recoverAbnormally`).
 
 use cuemq_net::message::record::{Inspection, inspect};
-use serde::{Deserialize, Serialize};
 
+use super::note::LogNote;
 use super::scan::FoundLog;
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 
-/// What we note about the log in `cuemq/log`, several times a minute and at a clean stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogNote {
-    /// Everything below is on disk.
-    pub durable: u64,
-    /// The consume queues and the index hold, on disk, everything below.
-    pub confirmed: u64,
-    /// The units of all consume queues together, from a clean stop until the next start has opened them: a queue that lost
-    /// its files meanwhile is noticed.
-    pub queue_units: Option<u64>,
-    /// The checkpoint that was written with it, to notice that another program has used the store since.
-    pub checkpoint: [i64; 3],
-    /// Whether another program wrote the store, and recovery has not yet made it ours.
-    #[serde(default)]
-    pub foreign: bool,
-}
-
 /// Where to begin, and how much to believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
+pub(super) struct Start {
     /// The first record to read.
-    pub from: PhysicalOffset,
+    pub(super) from: PhysicalOffset,
     /// Whether the last run ended in order.
-    pub clean: bool,
+    pub(super) clean: bool,
     /// Everything below is known to have been on disk.
-    pub durable: u64,
+    pub(super) durable: u64,
     /// How many units the consume queues must have together, where our note says so.
-    pub queue_units: Option<u64>,
+    pub(super) queue_units: Option<u64>,
     /// Whether another program may have used the store last.
-    pub foreign: bool,
+    pub(super) foreign: bool,
 }
 
 /// Enough for a record's fixed part.
@@ -54,7 +36,7 @@ impl Start {
     ///
     /// # Errors
     /// When a file of the log cannot be read, or files are missing that held what was on disk.
-    pub fn find(
+    pub(super) fn find(
         disk: &dyn Disk,
         found: &FoundLog,
         note: Option<LogNote>,
@@ -63,7 +45,7 @@ impl Start {
         indexed: bool,
     ) -> Result<Self> {
         if let Some(note) = note
-            && note.checkpoint == times_of(checkpoint)
+            && note.counts_with(checkpoint)
         {
             if note.durable > found.end() {
                 return Err(found.ends_early(note.durable));
@@ -118,16 +100,6 @@ impl Start {
         }
         Ok(found.minimum())
     }
-}
-
-/// A checkpoint's times, as [`LogNote`] keeps them.
-#[must_use]
-pub fn times_of(checkpoint: Checkpoint) -> [i64; 3] {
-    [
-        checkpoint.commit_log_ms,
-        checkpoint.consume_queue_ms,
-        checkpoint.index_ms,
-    ]
 }
 
 fn third_last(found: &FoundLog) -> u64 {

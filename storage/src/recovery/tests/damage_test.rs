@@ -141,3 +141,30 @@ fn promise_3_a_zero_byte_is_no_torn_record_after_another_broker_was_killed_on_a_
     assert_eq!((open.report.from.0, &open.report.damage), (0, &None));
     world.check(&mut open);
 }
+
+#[test]
+fn promise_3_a_crash_amid_a_checkpoint_does_not_make_the_next_start_read_what_was_confirmed_before() {
+    for change in 1.. {
+        let mut world = World::new(46, FlushMode::Sync);
+        let mut open = world.open().unwrap();
+        let send = |world: &mut World, open: &mut _| {
+            let batch = world.batch(0, 1, 50, false);
+            world.send(open, batch, Acknowledge::Flushed).unwrap();
+        };
+        (0..40).for_each(|_| send(&mut world, &mut open));
+        open.checkpoint(world.now_ms).unwrap();
+        let confirmed = open.log.view().confirmed();
+        (0..5).for_each(|_| send(&mut world, &mut open));
+        world.disk.crash_at(change);
+        let ended = open.checkpoint(world.now_ms);
+        drop(open);
+        world.disk.kill();
+        let mut open = world.open().unwrap();
+        world.check(&mut open);
+        assert!(open.report.from >= confirmed, "change {change}: {:?}", open.report);
+        if ended.is_ok() {
+            assert!(change > 5, "a checkpoint changes the disk");
+            return;
+        }
+    }
+}

@@ -19,7 +19,7 @@ use crate::index::{Index, Layout, Question};
 use crate::log_state::{Acknowledge, FlushMode, Outcome, Target};
 use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset, QueueOffset};
-use crate::recovery::{self, LogNote, StoreLayout, times_of, write_note};
+use crate::recovery::{self, Progress, StoreLayout, note_progress};
 use crate::segment::SegmentWriter;
 
 /// What is known of one message by the number in its body.
@@ -390,16 +390,13 @@ impl Open {
             consume_queue_ms: ms,
             index_ms: ms,
         };
-        self.checkpoint.write(checkpoint)?;
-        let durable = self.log.view().durable().0;
-        let note = LogNote {
-            durable,
-            confirmed: confirmed.0,
+        let progress = Progress {
+            durable: self.log.view().durable(),
+            confirmed,
             queue_units,
-            checkpoint: times_of(checkpoint),
-            foreign: false,
         };
-        write_note(self.log_disk().as_ref(), &layout(), &note)
+        let disk = self.log_disk();
+        note_progress(disk.as_ref(), &layout(), &mut self.checkpoint, checkpoint, progress)
     }
 
     /// Stops in order.
