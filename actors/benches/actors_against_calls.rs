@@ -241,7 +241,7 @@ fn start_log(
     let mut first = Some((log, neighbours));
     stage.start("commit log", move |_| {
         let (log, neighbours) = first.take().ok_or("the commit log has failed")?;
-        Ok(CommitLog::new(log, neighbours, clock.clone(), None, Vec::new()))
+        Ok(CommitLog::new(log, neighbours, clock.clone(), None))
     })
 }
 

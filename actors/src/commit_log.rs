@@ -99,21 +99,18 @@ pub struct CommitLog {
     flush_interval: Option<Duration>,
     ticking: bool,
     effects: Effects<SendContext>,
-    /// What a rebuilt log dispatches again.
-    again: Vec<Dispatch>,
     /// Is told when nothing is owed any more.
     settling: Option<oneshot::Sender<()>>,
 }
 
 impl CommitLog {
-    /// Owns a recovered log; `again` is dispatched once more, for queues that may lack it.
+    /// Owns a recovered log.
     #[must_use]
     pub fn new(
         log: Log<SendContext>,
         neighbours: Neighbours,
         clock: Arc<dyn Clock>,
         flush_interval: Option<Duration>,
-        again: Vec<Dispatch>,
     ) -> Self {
         Self {
             log,
@@ -122,7 +119,6 @@ impl CommitLog {
             flush_interval,
             ticking: false,
             effects: Effects::default(),
-            again,
             settling: None,
         }
     }
@@ -242,8 +238,7 @@ impl Actor for CommitLog {
                 actor.carry_out(ctx);
             });
         }
-        let again = std::mem::take(&mut self.again);
-        self.log.redispatch(again, &mut self.effects);
+        self.log.redispatch(&mut self.effects);
         self.log.prepare(&mut self.effects);
         self.carry_out(ctx);
     }

@@ -255,7 +255,15 @@ mod tests {
         feed.feed(PhysicalOffset(200), PhysicalOffset(300), Vec::new());
         let end = PhysicalOffset(0);
         let files = LogFiles::new(4096, VecDeque::new(), Arc::new(LogView::new(Vec::new())), end, 0);
-        let log = Log::new(FlushMode::Sync, FlushEpoch(0), files, QueueTable::default(), end, 0);
+        let log = Log::new(
+            FlushMode::Sync,
+            FlushEpoch(0),
+            files,
+            QueueTable::default(),
+            end,
+            0,
+            Vec::new(),
+        );
         let queues = QueueActors::new(
             Heritage::default(),
             Vec::new(),
@@ -273,7 +281,7 @@ mod tests {
         let (clock, mut first) = (stage.clock.clone(), Some((log, neighbours)));
         stage.start("commit log", move |_| {
             let (log, neighbours) = first.take().ok_or("the commit log has failed")?;
-            Ok(CommitLog::new(log, neighbours, clock.clone(), None, Vec::new()))
+            Ok(CommitLog::new(log, neighbours, clock.clone(), None))
         })
     }
 

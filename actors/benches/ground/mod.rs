@@ -62,7 +62,7 @@ impl Ground {
         for queue_id in 0..QUEUES {
             table.insert(TOPIC, queue_id, QueueOffset(0));
         }
-        CommitLog::new(FlushMode::Async, FlushEpoch(1), files, table, begin, 0)
+        CommitLog::new(FlushMode::Async, FlushEpoch(1), files, table, begin, 0, Vec::new())
     }
 
     pub(crate) fn place(&self, queue_id: u32) -> QueuePlace<'_> {

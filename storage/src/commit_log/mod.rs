@@ -89,6 +89,8 @@ pub struct CommitLog<C> {
     allocating: bool,
     /// Whether somebody takes the keys and will confirm them.
     indexed: bool,
+    /// What the queues and the index may lack that were fed by the log before this one, until it is handed out.
+    again: Vec<Dispatch>,
     outputs: Vec<Output<RecordBatch<C>, Dispatch>>,
     /// Emptied buffers, to be handed out with answers and filled again by their senders.
     spare: Vec<Vec<u8>>,
@@ -100,7 +102,8 @@ const SPARE_BUFFERS: usize = 64;
 const SPARE_BYTES: usize = 1 << 20;
 
 impl<C> CommitLog<C> {
-    /// Takes over a recovered log.
+    /// Takes over a recovered log. `again` is what queues and index may lack: it counts as not confirmed from here on, and
+    /// is handed out by [`CommitLog::redispatch`].
     #[must_use]
     pub fn new(
         mode: FlushMode,
@@ -109,6 +112,7 @@ impl<C> CommitLog<C> {
         queues: QueueTable,
         end: PhysicalOffset,
         last_store_timestamp_ms: i64,
+        again: Vec<Dispatch>,
     ) -> Self {
         let view = Arc::clone(files.view());
         let mut log = Self {
@@ -123,12 +127,18 @@ impl<C> CommitLog<C> {
             backlog: VecDeque::new(),
             allocating: false,
             indexed: true,
+            again: Vec::new(),
             outputs: Vec::new(),
             spare: Vec::new(),
         };
         log.view.stored_at(last_store_timestamp_ms);
         log.files.publish(end);
         log.files.flushed(end);
+        for dispatch in &again {
+            log.note_dispatch(dispatch);
+        }
+        log.again = again;
+        // Once, with all that is owed: whoever looks in between would note too much as confirmed.
         log.view.confirm(log.state.confirmed());
         log
     }
@@ -272,12 +282,8 @@ impl<C> CommitLog<C> {
     }
 
     /// Hands out once more what queues and index may lack that were fed before this value of the log was built.
-    pub fn redispatch(&mut self, dispatches: Vec<Dispatch>, effects: &mut Effects<C>) {
-        for dispatch in dispatches {
-            self.note_dispatch(&dispatch);
-            effects.dispatches.push(dispatch);
-        }
-        self.view.confirm(self.state.confirmed());
+    pub fn redispatch(&mut self, effects: &mut Effects<C>) {
+        effects.dispatches.append(&mut self.again);
     }
 
     fn note_dispatch(&mut self, dispatch: &Dispatch) {

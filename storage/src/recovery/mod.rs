@@ -145,6 +145,7 @@ impl Recovered {
             self.table,
             self.end,
             self.last_store_timestamp_ms,
+            Vec::new(),
         );
         let log = if self.index.is_some() { log } else { log.without_index() };
         (log, self.queues, self.index)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use actix::Addr;
-use cuemq_storage::commit_log::{CommitLog as Log, Dispatch, QueueName};
+use cuemq_storage::commit_log::{CommitLog as Log, QueueName};
 use cuemq_storage::consume_queue::{ConsumeQueue as QueueFiles, QueuePlace, QueueView};
 use cuemq_storage::index::{Index as IndexFiles, Opening};
 use cuemq_storage::log_state::FlushMode;
@@ -23,8 +23,8 @@ use crate::io::send_context::SendContext;
 use crate::placement::Thread;
 use crate::supervise::{Cause, ChildSpec, Context, Policy};
 
-/// A commit log that was built anew, with the queues that are known and what is dispatched once more.
-type ResumedLog = (Log<SendContext>, Vec<(QueueName, Arc<QueueHandle>)>, Vec<Dispatch>);
+/// A commit log that was built anew, with the queues that are known.
+type ResumedLog = (Log<SendContext>, Vec<(QueueName, Arc<QueueHandle>)>);
 
 impl Ground {
     pub(super) fn start_flusher(&self) -> Addr<Flusher> {
@@ -63,8 +63,8 @@ impl Ground {
         let (ground, log_shared, log_waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
         self.start(ChildSpec::new("commit log", Thread::Log), move |_| {
             life += 1;
-            let (log, found, again) = match first.take() {
-                Some((log, found)) => (log, found, Vec::new()),
+            let (log, found) = match first.take() {
+                Some(first) => first,
                 None => ground.resume_log(&log_shared, life)?,
             };
             let interval = (ground.config.flush == FlushMode::Async).then_some(ground.config.flush_interval);
@@ -74,7 +74,6 @@ impl Ground {
                 neighbours,
                 Arc::clone(&ground.seams.clock),
                 interval,
-                again,
             ))
         })
     }
@@ -111,13 +110,14 @@ impl Ground {
             resumed.table,
             end,
             last_ms,
+            resumed.again,
         );
         let log = if shared.layout.index.is_some() {
             log
         } else {
             log.without_index()
         };
-        Ok((log, found, resumed.again))
+        Ok((log, found))
     }
 
     fn neighbours_of_log(

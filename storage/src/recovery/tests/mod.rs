@@ -4,4 +4,5 @@
 mod crash_test;
 mod damage_test;
 mod promise_test;
+mod resume_test;
 mod world;

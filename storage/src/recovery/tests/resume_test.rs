@@ -1,0 +1,62 @@
+//! The commit log's owner built anew within a running process, under the view that readers keep.
+
+use std::sync::Arc;
+
+use super::promise_test::overwrite;
+use super::world::{Open, World, layout};
+use crate::commit_log::{CommitLog, Effects, LogView, QueueName};
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::log_state::{Acknowledge, FlushMode, Target};
+use crate::position::{FlushEpoch, QueueOffset};
+use crate::recovery::{Resumed, resume};
+
+/// A store with so many messages, none of them confirmed by its queue or the index.
+fn with_messages(seed: u64, messages: u32) -> (World, Open) {
+    let mut world = World::new(seed, FlushMode::Sync);
+    let mut open = world.open().unwrap();
+    for _ in 0..messages {
+        let batch = world.batch(0, 1, 50, false);
+        world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+    }
+    (world, open)
+}
+
+/// Ends the log's owner as a panic does, and gives what is left to build another one.
+fn end_the_owner(open: Open) -> (Arc<LogView>, Vec<(QueueName, QueueOffset)>) {
+    let view = Arc::clone(open.log.view());
+    let name = |slot| open.log.queues_ref().name(slot).unwrap().clone();
+    let known = (0..).zip(&open.queues).map(|(slot, queue)| (name(slot), queue.end()));
+    let known = known.collect();
+    (view, known)
+}
+
+fn resumed(world: &World, view: &Arc<LogView>, known: Vec<(QueueName, QueueOffset)>) -> Result<Resumed> {
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.process());
+    resume(&disk, &layout(), view, known)
+}
+
+#[test]
+fn promise_3_a_rebuilt_log_never_shows_as_confirmed_what_its_queues_have_not_synced() {
+    let (world, open) = with_messages(50, 3);
+    let (view, known) = end_the_owner(open);
+    let before = view.confirmed();
+    assert!(before < view.visible());
+    let Resumed {
+        files,
+        table,
+        end,
+        last_store_timestamp_ms,
+        again,
+    } = resumed(&world, &view, known).unwrap();
+    let (mode, epoch) = (FlushMode::Sync, FlushEpoch(9));
+    let mut log = CommitLog::<()>::new(mode, epoch, files, table, end, last_store_timestamp_ms, again);
+    assert_eq!(view.confirmed(), before, "a checkpoint may be written at any time");
+    let mut effects = Effects::default();
+    log.redispatch(&mut effects);
+    assert_eq!(effects.dispatches.len(), 1);
+    log.confirmed(Target::Queue(0), end);
+    assert_eq!(view.confirmed(), before);
+    log.confirmed(Target::Index, end);
+    assert_eq!(view.confirmed(), end);
+}
