@@ -68,7 +68,7 @@ pub fn resume(
     cut::settle(disk.as_ref(), &found, from, end.position)?;
     let again = gathered.finish(from, end.position);
     let files = reopen_files(disk, &found, view, end.position)?;
-    let again = if again.queues.is_empty() {
+    let again = if again.queues.is_empty() && again.keys.is_empty() {
         Vec::new()
     } else {
         vec![again]

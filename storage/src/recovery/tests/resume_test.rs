@@ -60,3 +60,13 @@ fn promise_3_a_rebuilt_log_never_shows_as_confirmed_what_its_queues_have_not_syn
     log.confirmed(Target::Index, end);
     assert_eq!(view.confirmed(), end);
 }
+
+#[test]
+fn promise_3_the_keys_of_a_message_that_no_queue_gets_are_not_lost_when_the_log_is_rebuilt() {
+    let (mut world, mut open) = with_messages(51, 0);
+    let batch = world.prepared(0);
+    world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+    let (view, known) = end_the_owner(open);
+    let resumed = resumed(&world, &view, known).unwrap();
+    assert_eq!(resumed.again.iter().map(|again| again.keys.len()).sum::<usize>(), 1);
+}

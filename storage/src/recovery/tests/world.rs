@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cuemq_net::message::record::{self, Record, RecordFields};
+use cuemq_net::message::sysflag::TransactionType;
 use cuemq_net::message::{properties, tags};
 
 use crate::checkpoint::{Checkpoint, CheckpointFile};
@@ -174,6 +175,15 @@ impl World {
         first.keys.extend(moved);
         first.context.extend(second.context);
         first
+    }
+
+    /// The first half of a transaction: in the log and in the index, and in no queue.
+    pub(super) fn prepared(&mut self, queue_id: u32) -> RecordBatch<Vec<u32>> {
+        let mut batch = self.batch(queue_id, 1, 20, false);
+        let flag = record::position::SYSTEM_FLAG;
+        batch.bytes[flag..flag + 4].copy_from_slice(&TransactionType::Prepared.bits().to_be_bytes());
+        batch.records[0].queued = false;
+        batch
     }
 
     /// Appends one batch and ends the tick; carries everything out, flushes included.
