@@ -12,7 +12,7 @@ use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, 
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
-use crate::hash::Map;
+use crate::hash::{Map, Set};
 use crate::index::{Index, IndexKey};
 use crate::position::{PhysicalOffset, QueueOffset};
 
@@ -31,6 +31,8 @@ pub(super) struct Refeed {
     pub(super) table: QueueTable,
     pub(super) queues: Vec<ConsumeQueue>,
     pub(super) index: Option<Index>,
+    /// The queues that this walk has given something.
+    fed: Set<u32>,
     gathered: Map<u32, (QueueOffset, Vec<Unit>)>,
     keys: Vec<IndexKey>,
     records: usize,
@@ -67,6 +69,7 @@ impl Refeed {
             table: QueueTable::default(),
             queues: Vec::new(),
             index,
+            fed: Set::default(),
             gathered: Map::default(),
             keys: Vec::new(),
             records: 0,
@@ -151,8 +154,16 @@ impl Refeed {
         let Some(queue) = self.queues.get_mut(slot as usize) else {
             return Ok(());
         };
+        let is_first = self.fed.insert(slot);
         match queue.append(first, &units) {
             Ok(_) => Ok(()),
+            // The log itself has a gap, or a record whose queue offset was damaged: the log is what counts, and its next
+            // record comes next, as in Java.
+            Err(AppendError::Gap { expected, found }) if !is_first => {
+                let name = self.table.name(slot);
+                tracing::error!(?name, %expected, %found, "a record claims a later place than the one that it has in its queue");
+                queue.append(expected, &units).map(|_| ()).map_err(interrupted)
+            }
             Err(AppendError::Gap { .. }) if !self.from_the_first => Err(Interrupted::Gap),
             Err(AppendError::Gap { expected, found }) => {
                 let name = self.table.name(slot);
