@@ -17,6 +17,7 @@ mod cut;
 mod directories;
 mod find;
 mod foreign;
+mod head;
 mod note;
 mod refeed;
 mod refill;

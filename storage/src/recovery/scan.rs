@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
+use super::head::{HEAD_BYTES, Head};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
@@ -148,12 +149,20 @@ impl FoundLog {
                     end.position = end.position.advanced(found.total_size() as u64);
                     end.records += 1;
                     end.last_store_timestamp_ms = found.store_timestamp_ms();
-                    wanted = record::FIXED_BYTES;
+                    wanted = HEAD_BYTES;
                 }
                 Inspection::Blank { length } if length as u64 == left => {
                     end.position = PhysicalOffset(file_end);
                 }
-                Inspection::Incomplete { needed } if needed as u64 <= left && needed > wanted => wanted = needed,
+                Inspection::Incomplete { needed } if needed as u64 <= left && needed > wanted => {
+                    // Before so much is allocated and read.
+                    let head = Head::read(bytes);
+                    if head.is_none_or(|head| head.physical_offset != end.position) {
+                        end.damage = Some(format!("what claims to be a record of {needed} bytes and is not"));
+                        return Ok(false);
+                    }
+                    wanted = needed;
+                }
                 Inspection::End => return Ok(false),
                 Inspection::Damaged(error) => {
                     end.damage = Some(error.to_string());
@@ -215,5 +224,55 @@ impl Reader {
         }
         let skip = usize::try_from(at - self.at).unwrap_or(usize::MAX);
         Ok(self.buffer.get(skip..).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn promise_5_no_more_than_a_chunk_is_allocated_for_what_only_claims_to_be_long() {
+        let (size, segment_bytes) = (8i32 << 20, 16u64 << 20);
+        // The lengths agree in the first, which says that it lies elsewhere; in the second they do not.
+        for (physical_offset, body_length) in [(4096u64, size - 100), (0, 5)] {
+            let mut head = [0; 88];
+            head[..4].copy_from_slice(&size.to_be_bytes());
+            head[4..8].copy_from_slice(&record::MAGIC.to_be_bytes());
+            head[28..36].copy_from_slice(&physical_offset.to_be_bytes());
+            head[84..].copy_from_slice(&body_length.to_be_bytes());
+            let disk = MemoryDisk::new(1);
+            let path = Path::new("/file");
+            let file = disk.open(path, OpenMode::CreateNew).unwrap();
+            file.set_length(segment_bytes).unwrap();
+            file.write_at(&[IoSlice::new(&head)], 0).unwrap();
+            let log = FoundLog {
+                directory: PathBuf::from("/"),
+                segment_bytes,
+                starts: vec![0],
+            };
+            let mut end = ScanEnd {
+                position: PhysicalOffset(0),
+                records: 0,
+                last_store_timestamp_ms: 0,
+                damage: None,
+            };
+            let checks = Checks {
+                body_crc: true,
+                torn_from: PhysicalOffset(0),
+            };
+            let mut reader = Reader::open(&disk, path.to_owned(), 0).unwrap();
+            let goes_on = log.walk_file(&mut reader, checks, &mut end, &mut |_| Ok(())).unwrap();
+            assert!(!goes_on && end.damage.is_some(), "{end:?}");
+            assert!(
+                reader.buffer.capacity() <= CHUNK_BYTES,
+                "{} bytes",
+                reader.buffer.capacity()
+            );
+        }
     }
 }

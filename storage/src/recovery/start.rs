@@ -3,8 +3,7 @@
 //! Our own note ([`LogNote`]) says up to where everything was on disk, as long as nobody else has written to the store
 //! since. Otherwise RocketMQ's own rules hold (`CommitLog.recoverNormally` and `recoverAbnormally`).
 
-use cuemq_net::message::record::{Inspection, inspect};
-
+use super::head::{HEAD_BYTES, Head};
 use super::note::LogNote;
 use super::scan::FoundLog;
 use crate::checkpoint::Checkpoint;
@@ -26,9 +25,6 @@ pub(super) struct Start {
     /// Whether another program may have used the store last.
     pub(super) foreign: bool,
 }
-
-/// Enough for a record's fixed part.
-const HEAD_BYTES: usize = 128;
 
 impl Start {
     /// Finds the start. `aborted` says that the `abort` file is there; `indexed`, that there is an index. (Java begins
@@ -112,18 +108,9 @@ pub(super) fn store_time_at(disk: &dyn Disk, found: &FoundLog, start: u64, at: u
     let path = found.path(start);
     let io = |operation| move |error| StoreError::io(operation, &found.path(start), error);
     let file = disk.open(&path, OpenMode::Read).map_err(io("open"))?;
-    let mut head = vec![0; HEAD_BYTES];
-    let read = file.read_at(&mut head, at).map_err(io("read"))?;
-    head.truncate(read);
-    let needed = match inspect(&head) {
-        Inspection::Record(record) => return Ok(Some(record.store_timestamp_ms())),
-        Inspection::Incomplete { needed } if needed as u64 <= found.segment_bytes => needed,
-        _ => return Ok(None),
-    };
-    head.resize(needed, 0);
-    let read = file.read_at(&mut head, at).map_err(io("read"))?;
-    match inspect(head.get(..read).unwrap_or_default()) {
-        Inspection::Record(record) => Ok(Some(record.store_timestamp_ms())),
-        _ => Ok(None),
-    }
+    let mut bytes = [0; HEAD_BYTES];
+    let read = file.read_at(&mut bytes, at).map_err(io("read"))?;
+    let head = Head::read(bytes.get(..read).unwrap_or_default());
+    let fits = |head: &Head| head.physical_offset.0 == start + at && head.total_size as u64 <= found.segment_bytes;
+    Ok(head.filter(fits).map(|head| head.store_timestamp_ms))
 }
