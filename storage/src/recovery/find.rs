@@ -27,9 +27,16 @@ pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
         .map(|(_, entry)| entry.length)
         .filter(|length| *length > 0);
     let expected = layout.segment_bytes.or(first_length).unwrap_or(DEFAULT_SEGMENT_BYTES);
+    // The very first file, without a record, may have any length yet: it does not say what files are like here.
+    let says_nothing = match files.as_slice() {
+        [(0, first)] if layout.segment_bytes.is_none() && first.length != DEFAULT_SEGMENT_BYTES => {
+            is_unwritten(disk, layout, first)?
+        }
+        _ => false,
+    };
+    let expected = if says_nothing { DEFAULT_SEGMENT_BYTES } else { expected };
     if let Some((_, last)) = files.last()
-        && last.length < expected
-        && is_unfinished(disk, layout, last)?
+        && (says_nothing || last.length < expected && is_unwritten(disk, layout, last)?)
     {
         let path = directory.join(&last.name);
         tracing::warn!(file = %path.display(), length = last.length, "a file that was still being made; removed");
@@ -78,8 +85,8 @@ fn follow(pair: &[u64], segment_bytes: u64) -> bool {
     matches!(pair, [first, second] if first.checked_add(segment_bytes) == Some(*second))
 }
 
-/// Whether a file that is too short has never been written to: it gets its length before its first record.
-fn is_unfinished(disk: &dyn Disk, layout: &StoreLayout, entry: &Entry) -> Result<bool> {
+/// Whether a file has never been written to: it gets its length before its first record.
+fn is_unwritten(disk: &dyn Disk, layout: &StoreLayout, entry: &Entry) -> Result<bool> {
     let path = layout.commit_log.join(&entry.name);
     let io = |operation| move |error| StoreError::io(operation, &layout.commit_log.join(&entry.name), error);
     let file = disk.open(&path, OpenMode::Read).map_err(io("open"))?;
@@ -94,5 +101,46 @@ fn is_unfinished(disk: &dyn Disk, layout: &StoreLayout, entry: &Entry) -> Result
             return Ok(true);
         }
         at += read as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::segment::file_name;
+
+    fn found(start: u64, bytes: &[u8]) -> (MemoryDisk, FoundLog) {
+        let disk = MemoryDisk::new(1);
+        let layout = StoreLayout::at(Path::new("/store"));
+        disk.create_directory(&layout.commit_log).unwrap();
+        let path = layout.commit_log.join(file_name(start));
+        let file = disk.open(&path, OpenMode::CreateNew).unwrap();
+        file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
+        let found = log(&disk, &layout).unwrap();
+        (disk, found)
+    }
+
+    #[test]
+    fn promise_3_a_first_file_that_was_still_being_made_does_not_say_how_long_files_are() {
+        let (disk, log) = found(0, &[0; 4096]);
+        assert_eq!((log.segment_bytes, log.starts.len()), (DEFAULT_SEGMENT_BYTES, 0));
+        assert!(disk.list(&log.directory).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_lone_file_with_records_says_how_long_files_are() {
+        let mut bytes = [0; 4096];
+        bytes[4000] = 1;
+        assert_eq!(found(0, &bytes).1.segment_bytes, 4096);
+    }
+
+    #[test]
+    fn a_lone_file_behind_others_that_were_deleted_keeps_the_place_where_the_log_goes_on() {
+        let (_, log) = found(8192, &[0; 4096]);
+        assert_eq!((log.segment_bytes, log.starts), (4096, vec![8192]));
     }
 }
