@@ -79,29 +79,22 @@ pub(super) fn look_behind(disk: &dyn Disk, found: &FoundLog, queues: &[ConsumeQu
 /// # Errors
 /// [`StoreError::Damaged`], which ends with what can be done.
 pub(super) fn refuse_hole(found: &FoundLog, start: Start, end: &ScanEnd) -> Result<()> {
-    let position = end.position.0;
-    if position >= start.durable {
+    let durable = start.durable;
+    if end.position.0 >= durable {
         return Ok(());
     }
-    let damage = end.damage.as_deref().unwrap_or("zeros");
-    let durable = start.durable;
-    let file_start = found.file_start(position);
     // RocketMQ's own rules, which hold without a note, have led to this start.
     let newer = if start.foreign {
         ""
     } else {
         ", or what is newer by removing cuemq/log"
     };
-    let reason = format!(
-        "{damage}; the log was on disk up to {durable}, so nothing of it is cut: restore this file from a replica or a \
+    let rest = format!(
+        "the log was on disk up to {durable}, so nothing of it is cut: restore this file from a replica or a \
          backup, or give up what is older by moving it and all files before it away{newer} (checkCRCOnRecover=false serves \
          a body as it is)"
     );
-    Err(StoreError::Damaged {
-        path: found.path(file_start),
-        position: position - file_start,
-        reason,
-    })
+    Err(found.damaged(end, &rest))
 }
 
 /// Copies and counts what follows the end of the walk.

@@ -37,7 +37,7 @@ pub struct Resumed {
 /// order of their slots.
 ///
 /// # Errors
-/// When a file cannot be read, written or synced.
+/// When a file cannot be read, written or synced, or the log ends below what readers see: nothing is written then.
 pub fn resume(
     disk: &Arc<dyn Disk>,
     layout: &StoreLayout,
@@ -65,6 +65,12 @@ pub fn resume(
         gathered.take(record, layout);
         Ok(())
     })?;
+    if end.position < view.visible() {
+        return Err(found.damaged(
+            &end,
+            "readers hold what lies there; restart the broker, which then says what can be done",
+        ));
+    }
     cut::settle(disk.as_ref(), &found, from, end.position)?;
     let again = gathered.finish(from, end.position);
     let files = reopen_files(disk, &found, view, end.position)?;

@@ -86,6 +86,16 @@ impl FoundLog {
         }
     }
 
+    /// The error of a log that is damaged at the end of a walk; `rest` says what that means and what to do.
+    pub(super) fn damaged(&self, end: &ScanEnd, rest: &str) -> StoreError {
+        let start = self.file_start(end.position.0);
+        StoreError::Damaged {
+            path: self.path(start),
+            position: end.position.0 - start,
+            reason: format!("{}; {rest}", end.damage.as_deref().unwrap_or("zeros")),
+        }
+    }
+
     /// The path of the file that begins at `start`.
     #[must_use]
     pub fn path(&self, start: u64) -> PathBuf {

@@ -13,13 +13,13 @@ use crate::position::{PhysicalOffset, QueueOffset};
 use crate::segment::file_name;
 
 /// Where the body of a record begins.
-const BODY_AT: u64 = 88;
+pub(super) const BODY_AT: u64 = 88;
 
 /// Where its queue offset is.
 const QUEUE_OFFSET_AT: u64 = 20;
 
 /// The whole log, byte for byte.
-fn log_bytes(world: &World) -> Vec<u8> {
+pub(super) fn log_bytes(world: &World) -> Vec<u8> {
     let directory = layout().commit_log;
     let files = world.disk.list(&directory).unwrap().into_iter();
     files.fold(Vec::new(), |mut bytes, file| {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::damage_test::{BODY_AT, log_bytes};
 use super::promise_test::overwrite;
 use super::world::{Open, World, layout};
 use crate::commit_log::{CommitLog, Effects, LogView, QueueName};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode, Target};
 use crate::position::{FlushEpoch, QueueOffset};
 use crate::recovery::{Resumed, resume};
@@ -69,4 +70,19 @@ fn promise_3_the_keys_of_a_message_that_no_queue_gets_are_not_lost_when_the_log_
     let (view, known) = end_the_owner(open);
     let resumed = resumed(&world, &view, known).unwrap();
     assert_eq!(resumed.again.iter().map(|again| again.keys.len()).sum::<usize>(), 1);
+}
+
+#[test]
+fn a_rebuilt_log_leaves_every_byte_that_readers_see() {
+    let (world, open) = with_messages(52, 6);
+    let third = world.told[&2].physical_offset;
+    let (view, known) = end_the_owner(open);
+    overwrite(&world, third + BODY_AT, &[0xFF]);
+    let before = log_bytes(&world);
+    let Err(StoreError::Damaged { position, reason, .. }) = resumed(&world, &view, known) else {
+        panic!("a log that lacks what is visible was rebuilt");
+    };
+    assert_eq!(position, third);
+    assert!(reason.contains("restart the broker"), "{reason}");
+    assert!(log_bytes(&world) == before, "not a byte has changed");
 }
