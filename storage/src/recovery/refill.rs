@@ -1,5 +1,7 @@
 //! Gives one consume queue what the log has and it lacks, while the broker runs.
 
+use std::path::Path;
+
 use cuemq_net::message::properties;
 use cuemq_net::message::record::Record;
 
@@ -7,12 +9,13 @@ use crate::commit_log::derive::{is_queued, queue_tags_code};
 use crate::commit_log::{LogView, QueueName};
 use crate::consume_queue::{AppendError, ConsumeQueue, Unit};
 use crate::delay_level::DelayLevels;
+use crate::error::StoreError;
 use crate::position::{PhysicalOffset, QueueOffset};
 
 /// Reads the log from the position that every queue has confirmed, and appends this queue's records.
 ///
 /// # Errors
-/// When the queue cannot be written, or lacks something from before that position.
+/// When the queue cannot be written or lacks something from before that position, or the log cannot be read to its end.
 pub fn refill(
     queue: &mut ConsumeQueue,
     name: &QueueName,
@@ -20,7 +23,8 @@ pub fn refill(
     levels: &DelayLevels,
 ) -> std::result::Result<(), AppendError> {
     let mut failure = None;
-    log.walk(log.confirmed(), |record| {
+    let visible = log.visible();
+    let end = log.walk(log.confirmed(), |record| {
         match refill_one(queue, name, record, levels) {
             Ok(()) => true,
             Err(error) => {
@@ -29,7 +33,27 @@ pub fn refill(
             }
         }
     });
-    failure.map_or(Ok(()), Err)
+    match failure {
+        Some(failure) => Err(failure),
+        None if end < visible => Err(unreadable(log, end).into()),
+        None => Ok(()),
+    }
+}
+
+/// Why the log cannot be read on.
+fn unreadable(log: &LogView, at: PhysicalOffset) -> StoreError {
+    let damaged = |path: &Path, position| StoreError::Damaged {
+        path: path.to_owned(),
+        position,
+        reason: String::from("no record can be read there, so a consume queue lacks what follows; restart the broker"),
+    };
+    match log.segments().find(at.0) {
+        Some(segment) => match segment.map() {
+            Ok(()) => damaged(segment.path(), at.0 - segment.start()),
+            Err(error) => error,
+        },
+        None => damaged(Path::new("commitlog"), at.0),
+    }
 }
 
 fn refill_one(

@@ -6,11 +6,13 @@ use super::damage_test::{BODY_AT, log_bytes};
 use super::promise_test::overwrite;
 use super::world::{Open, World, layout};
 use crate::commit_log::{CommitLog, Effects, LogView, QueueName};
+use crate::consume_queue::AppendError;
+use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode, Target};
 use crate::position::{FlushEpoch, QueueOffset};
-use crate::recovery::{Resumed, resume};
+use crate::recovery::{Resumed, refill, resume};
 
 /// A store with so many messages, none of them confirmed by its queue or the index.
 fn with_messages(seed: u64, messages: u32) -> (World, Open) {
@@ -85,4 +87,19 @@ fn a_rebuilt_log_leaves_every_byte_that_readers_see() {
     assert_eq!(position, third);
     assert!(reason.contains("restart the broker"), "{reason}");
     assert!(log_bytes(&world) == before, "not a byte has changed");
+}
+
+#[test]
+fn promise_3_a_queue_that_the_log_cannot_fill_again_says_where_the_log_ends() {
+    let (world, mut open) = with_messages(53, 6);
+    let name = open.log.queues_ref().name(0).unwrap().clone();
+    let view = Arc::clone(open.log.view());
+    refill(&mut open.queues[0], &name, &view, &DelayLevels::none()).unwrap();
+    let third = world.told[&2].physical_offset;
+    overwrite(&world, third + 4, &[0xFF]);
+    let error = refill(&mut open.queues[0], &name, &view, &DelayLevels::none()).unwrap_err();
+    let AppendError::Store(StoreError::Damaged { position, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(position, third);
 }
