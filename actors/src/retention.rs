@@ -87,6 +87,7 @@ impl Retention {
             durable: self.parts.log.durable(),
             confirmed,
             queue_units: last.then(|| self.units()),
+            stored_ms: last_store_ms,
         };
         let (disk, layout) = (self.parts.disk.as_ref(), &self.parts.layout);
         note_progress(disk, layout, &mut self.file, checkpoint, progress)?;

@@ -17,12 +17,13 @@ use crate::error::Result;
 use crate::position::QueueOffset;
 use crate::segment::{Segment, SegmentWriter};
 
-/// Opens the log's files for their owner and their readers.
+/// Opens the log's files for their owner and their readers. `stored_ms` is a store time that the log has reached.
 pub(super) fn assemble(
     disk: &Arc<dyn Disk>,
     found: &FoundLog,
     refeed: Refeed,
     end: &ScanEnd,
+    stored_ms: i64,
     report: Report,
 ) -> Result<Recovered> {
     let mut segments: Vec<Arc<Segment>> = Vec::new();
@@ -54,7 +55,8 @@ pub(super) fn assemble(
     let view = Arc::new(LogView::new(segments));
     let files = LogFiles::new(found.segment_bytes, open, view, end.position, next_start);
     let last_store_timestamp_ms = match end.records {
-        0 => last_stored(disk.as_ref(), found, &refeed.queues)?,
+        // Not every record is in a queue.
+        0 => last_stored(disk.as_ref(), found, &refeed.queues)?.max(stored_ms),
         _ => end.last_store_timestamp_ms,
     };
     let (table, queues, index) = refeed.into_parts();

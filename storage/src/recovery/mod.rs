@@ -208,6 +208,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         durable: end.position.0,
         foreign: false,
         queue_units: None,
+        stored_ms: start.stored_ms.max(end.last_store_timestamp_ms),
         ..start
     };
     note_start(disk.as_ref(), layout, settled, checkpoint)?;
@@ -222,7 +223,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         lost_records: lost.records,
         copy: lost.copy,
     };
-    assemble::assemble(disk, &found, refeed, &end, report)
+    assemble::assemble(disk, &found, refeed, &end, start.stored_ms, report)
 }
 
 /// Begins at the log's first record when an index file of another program that may have lost keys begins before the start.
@@ -252,6 +253,7 @@ fn note_start(disk: &dyn Disk, layout: &StoreLayout, start: Start, checkpoint: C
         checkpoint: times_of(checkpoint),
         foreign: start.foreign,
         former: None,
+        stored_ms: start.stored_ms,
     };
     note.write(disk, layout)
 }

@@ -28,6 +28,8 @@ pub struct Progress {
     pub confirmed: PhysicalOffset,
     /// The units of all consume queues together, at a clean stop.
     pub queue_units: Option<u64>,
+    /// The store time of the last record, in milliseconds since 1970.
+    pub stored_ms: i64,
 }
 
 /// What the file holds.
@@ -48,6 +50,9 @@ pub(super) struct LogNote {
     /// The times of the checkpoint that was there before.
     #[serde(default)]
     pub(super) former: Option<[i64; 3]>,
+    /// A store time that the log has reached, in milliseconds since 1970.
+    #[serde(default)]
+    pub(super) stored_ms: i64,
 }
 
 impl LogNote {
@@ -112,6 +117,7 @@ pub fn note_progress(
         checkpoint: times_of(checkpoint),
         foreign: false,
         former: Some(times_of(file.read())),
+        stored_ms: progress.stored_ms,
     };
     note.write(disk, layout)?;
     file.write(checkpoint)
@@ -131,6 +137,7 @@ mod tests {
             checkpoint: after,
             foreign: false,
             former: Some(before),
+            stored_ms: 0,
         };
         let counts = |note: &LogNote, times: [i64; 3]| {
             note.counts_with(Checkpoint {

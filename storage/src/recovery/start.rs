@@ -22,6 +22,8 @@ pub(super) struct Start {
     pub(super) durable: u64,
     /// How many units the consume queues must have together, where our note says so.
     pub(super) queue_units: Option<u64>,
+    /// A store time that the log has reached, in milliseconds since 1970; 0 where our note does not say.
+    pub(super) stored_ms: i64,
     /// Whether another program may have used the store last.
     pub(super) foreign: bool,
 }
@@ -52,6 +54,7 @@ impl Start {
                 clean: !aborted,
                 durable: note.durable,
                 queue_units: note.queue_units,
+                stored_ms: note.stored_ms,
                 foreign: note.foreign,
             });
         }
@@ -67,6 +70,7 @@ impl Start {
             clean: !aborted,
             durable: from,
             queue_units: None,
+            stored_ms: 0,
             foreign: true,
         })
     }

@@ -1,6 +1,6 @@
 //! The promises of the store, each by its own test.
 
-use super::world::World;
+use super::world::{World, check_store_times};
 use crate::disk::Disk;
 use crate::disk::memory::{Fault, Operation, Survival};
 use crate::entropy::{Entropy, SeededEntropy};
@@ -287,6 +287,23 @@ fn promise_3_store_times_do_not_decrease_over_a_clean_stop_and_a_clock_that_is_s
     let batch = world.batch(1, 1, 50, false);
     world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
     world.check(&mut open);
+}
+
+#[test]
+fn promise_3_store_times_do_not_decrease_behind_a_record_that_no_queue_knows() {
+    let mut world = closed(47, 1);
+    let mut open = world.open().unwrap();
+    world.now_ms += 120_000;
+    let batch = world.prepared(1);
+    world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+    open.close(world.now_ms).unwrap();
+    world.disk.kill();
+    world.now_ms -= 60_000;
+    let mut open = world.open().unwrap();
+    assert_eq!(open.report.records, 0, "nothing was read that could tell the last time");
+    let batch = world.batch(0, 1, 50, false);
+    world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
+    check_store_times(&open);
 }
 
 #[test]

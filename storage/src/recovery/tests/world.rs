@@ -326,7 +326,7 @@ fn allocate(disk: &dyn Disk, start: u64) -> Result<SegmentWriter> {
     SegmentWriter::create(disk, &directory, start, 2048)
 }
 
-fn check_store_times(open: &Open) {
+pub(super) fn check_store_times(open: &Open) {
     let mut last_ms = 0;
     open.log.view().walk(PhysicalOffset(0), |record| {
         assert!(record.store_timestamp_ms() >= last_ms, "store times never decrease");
@@ -404,6 +404,7 @@ impl Open {
             durable: self.log.view().durable(),
             confirmed,
             queue_units,
+            stored_ms: self.log.view().last_store_ms(),
         };
         let disk = self.log_disk();
         note_progress(disk.as_ref(), &layout(), &mut self.checkpoint, checkpoint, progress)
