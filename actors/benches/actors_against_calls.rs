@@ -12,7 +12,9 @@ use actix::{Actor, Addr, Handler, Recipient};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use cuemq_actors::allocator::Allocate;
 use cuemq_actors::commit_log::{AppendBatch, CommitLog, Confirmed, Neighbours, Poison, QueueIdle};
-use cuemq_actors::consume_queue::{AddUnits, ConsumeQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue};
+use cuemq_actors::consume_queue::{
+    AddUnits, ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue,
+};
 use cuemq_actors::flusher::Flush;
 use cuemq_actors::io::egress::{Completed, Lost};
 use cuemq_actors::io::send_context::{SendBatch, SendContext};
@@ -229,7 +231,8 @@ fn start_log(
         .map(|queue_id| start_queue(stage, ground, queue_id, &neighbours))
         .unzip();
     let directory = Arc::new(QueueDirectory::default());
-    let running = Box::new(move |_: QueueName, handle: Arc<QueueHandle>| queues[handle.slot() as usize].clone());
+    let running =
+        Box::new(move |_: QueueName, handle: Arc<QueueHandle>, _: Option<_>| queues[handle.slot() as usize].clone());
     let none_is_new = Box::new(|_: u32, name: &QueueName| panic!("{name:?} is not among the queues"));
     let neighbours = Neighbours {
         flusher: Probe::<Flush>::new().recipient(),
@@ -246,7 +249,7 @@ fn start_log(
 }
 
 /// A queue as the commit log knows it, and its actor.
-type Queue = ((QueueName, Arc<QueueHandle>), Recipient<AddUnits>);
+type Queue = (FoundQueue, Recipient<AddUnits>);
 
 fn start_queue(stage: &mut Stage, ground: &Ground, queue_id: u32, neighbours: &Arc<QueueNeighbours>) -> Queue {
     let queue = ground.queue(queue_id);
@@ -255,7 +258,7 @@ fn start_queue(stage: &mut Stage, ground: &Ground, queue_id: u32, neighbours: &A
         topic: TOPIC.into(),
         queue_id,
     };
-    let known = (name.clone(), Arc::clone(&handle));
+    let known = (name.clone(), Arc::clone(&handle), None);
     let neighbours = Arc::clone(neighbours);
     let mut first = Some(queue);
     let actor = stage.start(&format!("consume queue {queue_id}"), move |_| {

@@ -56,8 +56,8 @@ pub struct Poison(pub StoreError);
 pub struct QueueIdle {
     /// Its slot.
     pub slot: u32,
-    /// How many messages it has handled.
-    pub handled: u64,
+    /// The end of the last tick of which it has what is its own.
+    pub upto: PhysicalOffset,
 }
 
 /// Flush what is appended, and tell when nothing is owed any more. From `BrokerSystem`, when it stops.
@@ -300,7 +300,7 @@ impl Handler<QueueIdle> for CommitLog {
     type Result = ();
 
     fn handle(&mut self, idle: QueueIdle, _: &mut Self::Context) {
-        self.neighbours.queues.let_go(idle.slot, idle.handled);
+        self.neighbours.queues.let_go(idle.slot, idle.upto);
     }
 }
 

@@ -1,8 +1,9 @@
 //! One for each topic and queue: the only writer of that queue's files below `consumequeue/`. Dispatch, step 6 of 7: adds
 //! the units of new messages, shows them to readers, wakes the pulls that wait for them.
 //!
-//! Built anew after a failure, it opens its files, reads the log from the position that everybody has confirmed, and adds
-//! what it lacks; what waits in its mailbox is skipped when it is there already.
+//! On its first start, and after it was let go, it lacks nothing but what it is about to be handed: it opens its files, or
+//! takes those that recovery has opened, and reads nothing. Built anew after a failure, it reads the log from the position
+//! that everybody has confirmed, and adds what it lacks; what waits in its mailbox is skipped when it is there already.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +26,10 @@ use crate::hold::actor::Arrived;
 use crate::supervise::{Cause, Context};
 
 mod actors;
+#[cfg(test)]
+mod life_test;
 
-pub use actors::{Heritage, NewHandle, QueueActors, QueueStart};
+pub use actors::{FoundQueue, Heritage, NewHandle, QueueActors, QueueStart};
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
@@ -89,53 +92,53 @@ pub struct ConsumeQueue {
     /// Whether a sync is under way.
     syncing: bool,
     sync_asked: bool,
-    handled: u64,
-    handled_at_last_look: u64,
+    /// As `upto`, when idleness was looked for last.
+    upto_at_last_look: PhysicalOffset,
     announced: bool,
     /// Whether a look for idleness is due.
     looks: bool,
 }
 
 impl ConsumeQueue {
-    /// Owns a queue that is in order.
+    /// Owns a queue that lacks nothing but what it will be handed.
     #[must_use]
     pub fn new(queue: Queue, name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Self {
         handle.replace(queue.view());
-        let upto = PhysicalOffset(0);
-        let (syncing, sync_asked, announced, handled, handled_at_last_look) = (false, false, false, 0, 0);
+        let (syncing, sync_asked, announced) = (false, false, false);
         Self {
             queue,
             name,
             handle,
             neighbours,
-            upto,
+            upto: PhysicalOffset(0),
             syncing,
             sync_asked,
-            handled,
-            handled_at_last_look,
+            upto_at_last_look: PhysicalOffset(0),
             announced,
             looks: false,
         }
     }
 
-    /// Opens the queue's files within the same process, and adds what the log has and they lack.
+    /// Opens the files of a queue that is new, or that was let go in order.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn open(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
+        let queue = open_files(&name, &neighbours)?;
+        Ok(Self::new(queue, name, handle, neighbours))
+    }
+
+    /// Opens the queue's files after a failure, and adds what the log has and they lack.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
-        let place = QueuePlace {
-            root: &neighbours.root,
-            topic: &name.topic,
-            queue_id: name.queue_id,
-        };
-        let (mut queue, _) = Queue::open(
-            &neighbours.disk,
-            place,
-            neighbours.file_bytes,
-            Opening::Again(neighbours.log.confirmed()),
-        )?;
+    fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
+        let mut queue = open_files(&name, &neighbours)?;
+        let upto = neighbours.log.visible();
         refill(&mut queue, &name, &neighbours.log, &neighbours.levels)?;
-        Ok(Self::new(queue, name, handle, neighbours))
+        let reopened = Self::new(queue, name, handle, neighbours);
+        // What it has taken from the log is to be confirmed as well.
+        Ok(Self { upto, ..reopened })
     }
 
     #[expect(
@@ -215,13 +218,13 @@ impl ConsumeQueue {
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
         self.looks = false;
-        let idle = self.handled == self.handled_at_last_look && !self.syncing && self.queue.dirty().is_none();
-        self.handled_at_last_look = self.handled;
+        let idle = self.upto == self.upto_at_last_look && !self.syncing && self.queue.dirty().is_none();
+        self.upto_at_last_look = self.upto;
         if idle {
             self.queue.release();
             self.neighbours.idle.do_send(QueueIdle {
                 slot: self.handle.slot(),
-                handled: self.handled,
+                upto: self.upto,
             });
         } else {
             self.look_later(ctx);
@@ -229,13 +232,41 @@ impl ConsumeQueue {
     }
 }
 
+/// The factory of a queue's actor: the first value gets the files that are open, or opens them; each later one follows on a
+/// failure.
+pub fn build(
+    name: QueueName,
+    handle: Arc<QueueHandle>,
+    files: Option<Queue>,
+    neighbours: Arc<QueueNeighbours>,
+) -> impl FnMut(&mut Context<ConsumeQueue>) -> Result<ConsumeQueue, Cause> {
+    let mut first = Some(files);
+    move |_| {
+        let (name, handle, neighbours) = (name.clone(), Arc::clone(&handle), Arc::clone(&neighbours));
+        match first.take() {
+            Some(Some(files)) => Ok(ConsumeQueue::new(files, name, handle, neighbours)),
+            Some(None) => ConsumeQueue::open(name, handle, neighbours),
+            None => ConsumeQueue::reopen(name, handle, neighbours),
+        }
+    }
+}
+
+/// Opens a queue's files within the same process.
+fn open_files(name: &QueueName, neighbours: &QueueNeighbours) -> Result<Queue, StoreError> {
+    let place = QueuePlace {
+        root: &neighbours.root,
+        topic: &name.topic,
+        queue_id: name.queue_id,
+    };
+    let opening = Opening::Again(neighbours.log.confirmed());
+    Ok(Queue::open(&neighbours.disk, place, neighbours.file_bytes, opening)?.0)
+}
+
 impl Actor for ConsumeQueue {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look_later(ctx);
-        // What a rebuilt queue has taken from the log is to be confirmed as well.
-        self.upto = self.neighbours.log.visible();
         self.sync_later(ctx);
     }
 
@@ -259,7 +290,6 @@ impl Handler<AddUnits> for ConsumeQueue {
 
     #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
     fn handle(&mut self, add: AddUnits, ctx: &mut Self::Context) {
-        self.handled += 1;
         self.look_later(ctx);
         match self.queue.append(add.units.first, &add.units.units) {
             Ok(_) => {

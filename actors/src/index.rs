@@ -268,7 +268,7 @@ mod tests {
             Heritage::default(),
             Vec::new(),
             Arc::default(),
-            Box::new(|name, _| panic!("{name:?} gets no message")),
+            Box::new(|name, _, _| panic!("{name:?} gets no message")),
             Box::new(|_, name| panic!("{name:?} gets no message")),
         );
         let neighbours = Neighbours {

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Recipient;
 use cuemq_storage::commit_log::{QueueName, QueueUnits};
+use cuemq_storage::consume_queue::ConsumeQueue as Queue;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 
 use super::AddUnits;
 
-/// Starts the actor of a queue.
-pub type QueueStart = Box<dyn FnMut(QueueName, Arc<QueueHandle>) -> Recipient<AddUnits> + Send>;
+/// A queue as recovery found it, with its files if it has opened them.
+pub type FoundQueue = (QueueName, Arc<QueueHandle>, Option<Queue>);
+/// Starts the actor of a queue, with its files if they are open.
+pub type QueueStart = Box<dyn FnMut(QueueName, Arc<QueueHandle>, Option<Queue>) -> Recipient<AddUnits> + Send>;
 /// Makes the handle of a queue that is new.
 pub type NewHandle = Box<dyn FnMut(u32, &QueueName) -> Arc<QueueHandle> + Send>;
 
@@ -18,9 +21,24 @@ pub type NewHandle = Box<dyn FnMut(u32, &QueueName) -> Arc<QueueHandle> + Send>;
 struct Entry {
     name: QueueName,
     handle: Arc<QueueHandle>,
+    /// Its files as recovery left them, until its actor is first started.
+    files: Option<Queue>,
     actor: Option<Recipient<AddUnits>>,
-    /// How many messages its actor was sent.
-    sent: u64,
+    /// The end of the last tick that its actor was sent.
+    sent: PhysicalOffset,
+}
+
+impl Entry {
+    fn new(name: QueueName, handle: Arc<QueueHandle>, files: Option<Queue>) -> Self {
+        let (actor, sent) = (None, PhysicalOffset(0));
+        Self {
+            name,
+            handle,
+            files,
+            actor,
+            sent,
+        }
+    }
 }
 
 /// What one value of the commit log leaves to the next: the queues' actors, which go on meanwhile. Were they started again,
@@ -49,17 +67,12 @@ impl QueueActors {
     #[must_use]
     pub fn new(
         heritage: Heritage,
-        found: Vec<(QueueName, Arc<QueueHandle>)>,
+        found: Vec<FoundQueue>,
         directory: Arc<QueueDirectory>,
         start: QueueStart,
         new_handle: NewHandle,
     ) -> Self {
-        let entry = |(name, handle)| Entry {
-            name,
-            handle,
-            actor: None,
-            sent: 0,
-        };
+        let entry = |(name, handle, files)| Entry::new(name, handle, files);
         let mut entries = heritage.exchange(Vec::new());
         let known = entries.len();
         entries.extend(found.into_iter().skip(known).map(entry));
@@ -79,12 +92,7 @@ impl QueueActors {
         }
         let handle = (self.new_handle)(slot, &name);
         self.directory.insert(&name.topic, name.queue_id, Arc::clone(&handle));
-        self.entries.push(Entry {
-            name,
-            handle,
-            actor: None,
-            sent: 0,
-        });
+        self.entries.push(Entry::new(name, handle, None));
     }
 
     /// Hands units to their queue, whose actor is started when it does not run.
@@ -99,20 +107,18 @@ impl QueueActors {
         let actor = match &entry.actor {
             Some(actor) => actor,
             None => {
-                entry.sent = 0;
-                entry
-                    .actor
-                    .insert((self.start)(entry.name.clone(), Arc::clone(&entry.handle)))
+                let (name, handle, files) = (entry.name.clone(), Arc::clone(&entry.handle), entry.files.take());
+                entry.actor.insert((self.start)(name, handle, files))
             }
         };
-        entry.sent += 1;
+        entry.sent = upto;
         actor.do_send(AddUnits { units, upto });
     }
 
     /// Lets an idle actor go, unless it was sent something that it had not seen when it said so.
-    pub fn let_go(&mut self, slot: u32, handled: u64) {
+    pub fn let_go(&mut self, slot: u32, upto: PhysicalOffset) {
         if let Some(entry) = self.entries.get_mut(slot as usize)
-            && entry.sent == handled
+            && entry.sent <= upto
         {
             entry.actor = None;
         }

@@ -16,15 +16,15 @@ use super::{Ground, Shared};
 use crate::allocator::Allocator;
 use crate::cold_reads::QueueFlusher;
 use crate::commit_log::{CommitLog, Neighbours};
-use crate::consume_queue::{ConsumeQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
+use crate::consume_queue::{self, FoundQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
 use crate::flusher::Flusher;
 use crate::index::{Index, IndexFeed, IndexParts};
 use crate::io::send_context::SendContext;
 use crate::placement::Thread;
-use crate::supervise::{Cause, ChildSpec, Context, Policy};
+use crate::supervise::{Cause, ChildSpec, Policy};
 
 /// A commit log that was built anew, with the queues that are known.
-type ResumedLog = (Log<SendContext>, Vec<(QueueName, Arc<QueueHandle>)>);
+type ResumedLog = (Log<SendContext>, Vec<FoundQueue>);
 
 impl Ground {
     pub(super) fn start_flusher(&self) -> Addr<Flusher> {
@@ -56,7 +56,8 @@ impl Ground {
         shared: &Shared,
         waiting: &Arc<AtomicUsize>,
     ) -> Addr<CommitLog> {
-        let found: Vec<_> = queues.into_iter().map(|(name, handle, _)| (name, handle)).collect();
+        let found = queues.into_iter();
+        let found = found.map(|(name, handle, files)| (name, handle, Some(files))).collect();
         let mut first = Some((log, found));
         let mut life = 0;
         let heritage = Heritage::default();
@@ -83,7 +84,7 @@ impl Ground {
         if shared.view.is_poisoned() {
             return Err("the store has failed before: only a restart of the process can open it again".into());
         }
-        let mut found: Vec<(QueueName, Arc<QueueHandle>)> = Vec::new();
+        let mut found: Vec<FoundQueue> = Vec::new();
         shared.directory.for_each(|topic, queue_id, handle| {
             found.push((
                 QueueName {
@@ -91,12 +92,13 @@ impl Ground {
                     queue_id,
                 },
                 Arc::clone(handle),
+                None,
             ));
         });
-        found.sort_unstable_by_key(|(_, handle)| handle.slot());
+        found.sort_unstable_by_key(|(_, handle, _)| handle.slot());
         let known = found
             .iter()
-            .map(|(name, handle)| (name.clone(), handle.view().max_offset()))
+            .map(|(name, handle, _)| (name.clone(), handle.view().max_offset()))
             .collect();
         let resumed = recovery::resume(&self.seams.disk, &shared.layout, &shared.view, known)?;
         let (end, last_ms) = (
@@ -125,7 +127,7 @@ impl Ground {
         shared: &Shared,
         waiting: &Arc<AtomicUsize>,
         heritage: Heritage,
-        found: Vec<(QueueName, Arc<QueueHandle>)>,
+        found: Vec<FoundQueue>,
     ) -> Neighbours {
         let wiring = self.wiring.wait();
         let broker = self.wiring.broker();
@@ -143,15 +145,16 @@ impl Ground {
             sync_interval: self.config.checkpoint_interval,
         });
         let ground = self.clone();
-        let start = Box::new(move |name: QueueName, handle: Arc<QueueHandle>| {
-            let neighbours = Arc::clone(&queue_neighbours);
-            let spec = ChildSpec::new(format!("consume queue {}/{}", name.topic, name.queue_id), Thread::Log);
-            let spec = spec.under("commit log").on_demand();
-            let reopen = move |_: &mut Context<ConsumeQueue>| {
-                ConsumeQueue::reopen(name.clone(), Arc::clone(&handle), Arc::clone(&neighbours))
-            };
-            ground.start(spec, reopen).recipient()
-        });
+        let start = Box::new(
+            move |name: QueueName, handle: Arc<QueueHandle>, files: Option<QueueFiles>| {
+                let neighbours = Arc::clone(&queue_neighbours);
+                let spec = ChildSpec::new(format!("consume queue {}/{}", name.topic, name.queue_id), Thread::Log);
+                let spec = spec.under("commit log").on_demand();
+                ground
+                    .start(spec, consume_queue::build(name, handle, files, neighbours))
+                    .recipient()
+            },
+        );
         let index = broker
             .index
             .as_ref()
