@@ -1,167 +1,177 @@
-//! Makes old records present in memory before a connection sends them, so that no I/O thread ever waits for the disk in a
-//! page fault; and syncs the consume queues' files one after the other.
+//! Reads what may not be in memory: looks up pulls of old messages, and answers requests about the beginnings of queues and
+//! about times. It waits for the disk, so that no I/O thread does, and takes what the disk says as an error: touching a
+//! mapping whose page cannot be read would kill the process.
+
+use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
+use cuemq_storage::commit_log::LogView;
+use cuemq_storage::consume_queue::{Unit, offset_by_time};
+use cuemq_storage::position::QueueOffset;
+use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 
-use crate::consume_queue::SyncQueue;
-use crate::io::egress::DeliverRecords;
-use crate::io::outbox::Slices;
+use crate::hold::ParkedPull;
+use crate::io::egress::LookedUp;
+use crate::io::look_up::{Found, Limits, Wanted};
 use crate::peer::PeerKey;
 use crate::supervise::Context;
 
-/// Make these records present and deliver them. From connections, bounded by the requests that each may have under way.
+/// Look this pull up. From connections, bounded by the requests that each may have under way.
 ///
-/// It answers its pull in any case: dropped before it is delivered, as by a panic on its way, it tells the client that the
-/// records cannot be read.
+/// It answers its pull in any case: dropped before that, as by a panic on its way, it says that the messages cannot be read.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Warm {
+pub struct LookUp {
     peer: PeerKey,
-    head: Vec<u8>,
-    records: Slices,
-    unread: Vec<u8>,
-    /// Takes the one answer.
-    egress: Option<Recipient<DeliverRecords>>,
+    /// Gone with the one answer.
+    pull: Option<Box<ParkedPull>>,
+    egress: Recipient<LookedUp>,
 }
 
-impl Warm {
-    /// Records for a connection, with the answer up to its body, and the whole answer for the case that they cannot be read.
+impl LookUp {
+    /// A pull of a connection, whose thread is told what was found.
     #[must_use]
-    pub fn new(
-        peer: PeerKey,
-        head: Vec<u8>,
-        records: Slices,
-        unread: Vec<u8>,
-        egress: Recipient<DeliverRecords>,
-    ) -> Self {
-        Self {
-            peer,
-            head,
-            records,
-            unread,
-            egress: Some(egress),
-        }
-    }
-
-    fn deliver(mut self) {
-        let (head, records) = (std::mem::take(&mut self.head), std::mem::take(&mut self.records));
-        self.answer(head, records);
+    pub fn new(peer: PeerKey, pull: Box<ParkedPull>, egress: Recipient<LookedUp>) -> Self {
+        let pull = Some(pull);
+        Self { peer, pull, egress }
     }
 
     #[expect(clippy::disallowed_methods, reason = "one for each request")]
-    fn answer(&mut self, head: Vec<u8>, records: Slices) {
-        if let Some(egress) = self.egress.take() {
+    fn answer(&mut self, find: impl FnOnce(&ParkedPull) -> Found) {
+        // Taken only when there is an answer: a panic on the way to it leaves the pull to the drop.
+        let Some(found) = self.pull.as_deref().map(find) else {
+            return;
+        };
+        if let Some(pull) = self.pull.take() {
             let peer = self.peer;
-            egress.do_send(DeliverRecords { peer, head, records });
+            self.egress.do_send(LookedUp { peer, pull, found });
         }
     }
 }
 
-impl Drop for Warm {
+impl Drop for LookUp {
     fn drop(&mut self) {
-        let unread = std::mem::take(&mut self.unread);
-        self.answer(unread, Slices::new());
+        self.answer(|pull| Found::unreadable(pull.queue_offset));
     }
 }
 
+/// Say which queue offset a time leads to (code 29). From connections, bounded by their requests.
+#[derive(Message)]
+#[rtype(result = "Result<QueueOffset, StoreError>")]
+pub struct FindByTime {
+    /// The queue.
+    pub queue: Arc<QueueHandle>,
+    /// The time, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+}
+
+/// Say when the oldest message was stored, in milliseconds since 1970: of a queue (code 32), or of the log (code 28).
+/// From connections, bounded by their requests.
+#[derive(Message)]
+#[rtype(result = "Result<Option<i64>, StoreError>")]
+pub struct FindEarliest {
+    /// The queue; `None` for the log.
+    pub queue: Option<Arc<QueueHandle>>,
+}
+
 /// The actor that reads.
-#[derive(Debug, Default)]
-pub struct ColdReads;
+pub struct ColdReads {
+    log: Arc<LogView>,
+    queues: Arc<QueueDirectory>,
+}
+
+impl ColdReads {
+    /// A reader of this store.
+    #[must_use]
+    pub fn new(log: Arc<LogView>, queues: Arc<QueueDirectory>) -> Self {
+        Self { log, queues }
+    }
+}
 
 impl Actor for ColdReads {
     type Context = Context<Self>;
 }
 
-impl Handler<Warm> for ColdReads {
+impl Handler<LookUp> for ColdReads {
     type Result = ();
 
-    fn handle(&mut self, warm: Warm, _: &mut Self::Context) {
-        match warm.records.iter().try_for_each(|record| record.populate()) {
-            Ok(()) => warm.deliver(),
-            // Its drop answers: sending the records would fault on the I/O thread.
-            Err(error) => tracing::error!(%error, "old records cannot be read"),
-        }
+    fn handle(&mut self, mut look_up: LookUp, _: &mut Self::Context) {
+        look_up.answer(|pull| Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, Limits::of_memory()));
     }
 }
 
-/// The actor that syncs the consume queues' files: one at a time, so that ten thousand queues are no storm.
-#[derive(Debug, Default)]
-pub struct QueueFlusher;
+impl Handler<FindByTime> for ColdReads {
+    type Result = Result<QueueOffset, StoreError>;
 
-impl Actor for QueueFlusher {
-    type Context = Context<Self>;
+    fn handle(&mut self, find: FindByTime, _: &mut Self::Context) -> Self::Result {
+        let store_time = |at| self.log.store_time(at);
+        offset_by_time(&find.queue.view(), find.timestamp_ms, self.log.minimum(), store_time)
+    }
 }
 
-impl Handler<SyncQueue> for QueueFlusher {
-    type Result = ();
+impl Handler<FindEarliest> for ColdReads {
+    type Result = Result<Option<i64>, StoreError>;
 
-    fn handle(&mut self, sync: SyncQueue, _: &mut Self::Context) {
-        // The queue may have been built anew; it asks for its own syncs.
-        let _ = sync.answer.send(sync.job.run());
+    fn handle(&mut self, find: FindEarliest, _: &mut Self::Context) -> Self::Result {
+        let Some(queue) = find.queue else {
+            return self.log.store_time(self.log.minimum());
+        };
+        let unit = unit(&queue, queue.view().min_offset())?;
+        unit.map_or(Ok(None), |unit| self.log.store_time(unit.physical_offset))
     }
+}
+
+fn unit(queue: &QueueHandle, queue_offset: QueueOffset) -> Result<Option<Unit>, StoreError> {
+    Ok(queue.view().copy(queue_offset, 1)?.first().copied())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use cuemq_storage::disk::memory::{Fault, MemoryDisk, Operation};
-    use cuemq_storage::disk::{Disk, OpenMode};
-    use cuemq_storage::segment::Segment;
+    use cuemq_net::frame::HeaderCodec;
 
     use super::*;
+    use crate::io::look_up::Status;
+    use crate::rebalance::TagFilter;
     use crate::testing::{Probe, Stage};
 
-    const LENGTH: u64 = 4096;
-
-    /// A pull of ten old bytes on a disk.
-    fn pull(disk: &MemoryDisk, egress: &Probe<DeliverRecords>) -> Warm {
-        let directory = Path::new("/store/commitlog");
-        disk.create_directory(directory).unwrap();
-        let segment = Segment::open_lazy(Arc::new(disk.clone()), directory, 0, LENGTH, LENGTH);
-        let file = disk.open(segment.path(), OpenMode::CreateNew).unwrap();
-        file.set_length(LENGTH).unwrap();
-        segment.map().unwrap();
-        let records = Slices::from_iter([Arc::new(segment).share(0..10).unwrap()]);
+    fn look_up(egress: &Probe<LookedUp>) -> LookUp {
         let peer = PeerKey {
             thread: 0,
             slot: 3,
             generation: 1,
         };
-        Warm::new(peer, b"found".to_vec(), records, b"unread".to_vec(), egress.recipient())
+        let pull = ParkedPull {
+            opaque: 5,
+            codec: HeaderCodec::Json,
+            topic: Arc::from("Old"),
+            queue_id: 0,
+            queue_offset: 7,
+            max_messages: 32,
+            filter: Arc::new(TagFilter::parse("*").unwrap()),
+            deadline_ms: 0,
+        };
+        LookUp::new(peer, Box::new(pull), egress.recipient())
     }
 
     #[actix::test]
-    async fn a_pull_of_old_records_is_answered_with_them() {
+    async fn a_pull_is_answered_once() {
         let (mut stage, mut egress) = (Stage::new(), Probe::new());
-        let reads = stage.start("cold reads", |_| Ok(ColdReads));
-        reads.send(pull(&MemoryDisk::new(1), &egress)).await.unwrap();
+        let reads = stage.start("cold reads", |_| {
+            Ok(ColdReads::new(Arc::new(LogView::new(Vec::new())), Arc::default()))
+        });
+        reads.send(look_up(&egress)).await.unwrap();
         let answer = egress.next().await;
-        assert_eq!((answer.head.as_slice(), answer.records.len()), (b"found".as_slice(), 1));
+        assert_eq!((answer.pull.opaque, answer.found.status), (5, Status::NoMessageInQueue));
         egress.expect_none().await;
     }
 
     #[actix::test]
-    async fn a_pull_whose_old_records_cannot_be_read_is_answered() {
-        let (mut stage, mut egress) = (Stage::new(), Probe::new());
-        let reads = stage.start("cold reads", |_| Ok(ColdReads));
-        let disk = MemoryDisk::new(1);
-        let pull = pull(&disk, &egress);
-        disk.inject(Fault::new(Operation::Read));
-        reads.send(pull).await.unwrap();
-        let answer = egress.next().await;
-        assert_eq!(
-            (answer.head.as_slice(), answer.records.len()),
-            (b"unread".as_slice(), 0)
-        );
-        egress.expect_none().await;
-    }
-
-    #[actix::test]
-    async fn a_pull_that_is_lost_on_its_way_to_the_disk_is_answered() {
+    async fn a_pull_that_is_lost_on_its_way_to_the_disk_is_answered_and_passes_nothing_over() {
         let mut egress = Probe::new();
-        drop(pull(&MemoryDisk::new(1), &egress));
-        assert_eq!(egress.next().await.head, b"unread");
+        drop(look_up(&egress));
+        let answer = egress.next().await;
+        assert_eq!((answer.found.status, answer.found.next_begin), (Status::Unreadable, 7));
+        egress.expect_none().await;
     }
 }

@@ -61,8 +61,9 @@
 //! | `Park` | connections | `Hold` | a connection's requests under way |
 //! | `Forget` | connections | `Hold` | once for each connection |
 //! | `Resume` | `Hold` | `Egress` | what is parked |
-//! | `Warm` | connections | `ColdReads` | a connection's requests under way |
-//! | `DeliverRecords` | `ColdReads` | `Egress` | pulls under way |
+//! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
+//! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
+//! | `FindByTime`, `FindEarliest` | connections | `ColdReads` | a connection's requests under way |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
@@ -119,6 +120,7 @@ pub mod rebalance;
 pub mod registrar;
 pub mod retention;
 pub mod router;
+pub mod queue_flusher;
 pub mod send_gate;
 pub mod supervise;
 pub mod table_file;

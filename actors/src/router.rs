@@ -5,7 +5,7 @@ mod broker_requests;
 mod runtime_info;
 mod wanted;
 
-use actix::Recipient;
+use actix::{Addr, Recipient};
 use bytes::Bytes;
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
@@ -16,6 +16,7 @@ use cuemq_storage::clock::Clock;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::cold_reads::ColdReads;
 use crate::group::actor::FindOrCreateGroup;
 use crate::hold::actor::Forget;
 use crate::io::connection::send_command;
@@ -56,6 +57,8 @@ pub struct BrokerActors {
     pub gone: Recipient<MemberClosed>,
     /// This thread's hold.
     pub forget: Recipient<Forget>,
+    /// Answers what the disk may have to be asked for.
+    pub cold: Addr<ColdReads>,
 }
 
 /// One I/O thread's way to the other actors.

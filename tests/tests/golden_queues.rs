@@ -83,7 +83,7 @@ fn a_time_leads_to_the_offset_that_4_x_answers_or_to_a_nearer_one() {
             .iter()
             .map(|message| (message.physical_offset, message.store_timestamp_ms))
             .collect();
-        let store_time_of = |physical: PhysicalOffset, _| times.get(&physical.0).copied();
+        let store_time_of = |physical: PhysicalOffset| Ok(times.get(&physical.0).copied());
         for &(time, expected) in &queue.queue_offset_by_time {
             let log_min = PhysicalOffset(store.manifest.min_physical_offset);
             let found = consume_queue::offset_by_time(&opened.view(), time, log_min, store_time_of)?.0;

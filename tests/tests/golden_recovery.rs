@@ -158,14 +158,8 @@ fn check_queue(log: &LogView, opened: &mut ConsumeQueue, queue: &Queue, manifest
         return Ok(());
     }
     let log_min = PhysicalOffset(manifest.min_physical_offset);
-    let time_of = |at, length| {
-        let time = log.read(at, length, |bytes| {
-            Record::parse(bytes).map(|record| record.store_timestamp_ms())
-        });
-        time.and_then(std::result::Result::ok)
-    };
     for &(time, expected) in &queue.queue_offset_by_time {
-        let found = consume_queue::offset_by_time(&view, time, log_min, time_of)?.0;
+        let found = consume_queue::offset_by_time(&view, time, log_min, |at| log.store_time(at))?.0;
         // Java chooses the file by its modification time, which its mapped writes leave behind; 4.9.7 was misled by that
         // in one store.
         let distance = |offset: u64| queue.messages[offset as usize].store_timestamp_ms.abs_diff(time);

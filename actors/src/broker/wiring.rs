@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use actix::Addr;
 
 use crate::allocator::Allocator;
-use crate::cold_reads::{ColdReads, QueueFlusher};
+use crate::cold_reads::ColdReads;
 use crate::commit_log::CommitLog;
 use crate::flusher::Flusher;
 use crate::group::actor::Groups;
@@ -16,6 +16,7 @@ use crate::index::Index;
 use crate::io::egress::Egress;
 use crate::namesrv::NameServer;
 use crate::offset::actor::Offsets;
+use crate::queue_flusher::QueueFlusher;
 use crate::rebalance::actor::Rebalance;
 use crate::registrar::Registrar;
 use crate::topic::actor::Topics;

@@ -13,11 +13,13 @@ use cuemq_storage::commit_log::Answer;
 use cuemq_storage::log_state::Outcome;
 
 use super::connection;
-use super::outbox::Slices;
+use super::look_up::Found;
 use super::peer_table::{Again, Peer};
+use super::pull;
 use super::send_answer;
 use super::send_context::{SendContext, SendReply};
 use super::state::IoState;
+use crate::hold::ParkedPull;
 use crate::hold::actor::Resume;
 use crate::net::Accepted;
 use crate::peer::{ClosePeer, PeerKey};
@@ -74,16 +76,16 @@ pub struct Lost {
     pub outcome: Outcome,
 }
 
-/// Records that were made present for a pull. From `ColdReads`, bounded by pulls under way.
+/// What was found for a pull of old messages. From `ColdReads`, bounded by pulls under way.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct DeliverRecords {
+pub struct LookedUp {
     /// The connection.
     pub peer: PeerKey,
-    /// The frame up to its body.
-    pub head: Vec<u8>,
-    /// The body.
-    pub records: Slices,
+    /// The pull.
+    pub pull: Box<ParkedPull>,
+    /// What there is for it.
+    pub found: Found,
 }
 
 /// Close all connections once their outboxes are empty. From `BrokerSystem`, once.
@@ -185,16 +187,14 @@ impl Handler<Resume> for Egress {
     }
 }
 
-impl Handler<DeliverRecords> for Egress {
+impl Handler<LookedUp> for Egress {
     type Result = ();
 
-    fn handle(&mut self, deliver: DeliverRecords, _: &mut Self::Context) {
-        if let Some(peer) = self.peer(deliver.peer) {
+    fn handle(&mut self, looked_up: LookedUp, _: &mut Self::Context) {
+        let LookedUp { peer, pull, found } = looked_up;
+        if let (Some(peer), Some(broker)) = (self.peer(peer), &self.io.broker) {
             peer.controls.set(peer.controls.get().saturating_sub(1));
-            let mut outbox = peer.outbox.borrow_mut();
-            outbox.append(|out| out.extend_from_slice(&deliver.head));
-            outbox.append_records(deliver.records);
-            drop(outbox);
+            pull::conclude(&self.io, broker, &peer, pull, found);
             peer.wake();
         }
     }

@@ -1,18 +1,26 @@
-//! Finds the messages for a pull in the consume queue and the commit log, without asking anybody
-//! (`DefaultMessageStore.getMessage` in Java).
+//! Finds the messages for a pull in the consume queue and the commit log (`DefaultMessageStore.getMessage` in Java): young
+//! ones in memory, on the connection's own thread, and older ones on the disk, where its errors are errors.
+//!
+//! A message that cannot be read is never passed over: only what lies before the log's beginning was deleted.
 
 use cuemq_storage::commit_log::LogView;
-use cuemq_storage::consume_queue::Unit;
+use cuemq_storage::consume_queue::{QueueView, Unit};
+use cuemq_storage::error::Result;
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::QueueDirectory;
+use cuemq_storage::segment::{LoadedSegments, SegmentBytes};
 
 use super::outbox::Slices;
+use crate::hold::ParkedPull;
 use crate::rebalance::TagFilter;
 
-/// How many bytes of the consume queue are looked at for one pull at least (`maxFilterMessageCount`).
+/// How many units of the consume queue are looked at for one pull at least (`maxFilterMessageCount`).
 const UNITS_PER_PULL: usize = 800;
 /// The newest part of the log, in bytes, which is taken to be in memory.
 const HOT_BYTES: u64 = 512 << 20;
+/// What a pull is told whose messages the disk does not give.
+const UNREADABLE: &str =
+    "the messages cannot be read from the disk; the broker's log says why, pull again once it is mended";
 
 /// How a look-up went (`GetMessageStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +31,9 @@ pub enum Status {
     NoMatchedMessage,
     /// The messages were deleted meanwhile.
     MessageWasRemoving,
-    /// The consume queue cannot be read there.
-    OffsetFoundNull,
+    /// The consume queue or the message cannot be read. (Java answers OFFSET_FOUND_NULL or MESSAGE_WAS_REMOVING, and its
+    /// clients wait for good or pass over what is there.)
+    Unreadable,
     /// Beyond the end of the queue by more than one.
     OffsetOverflowBadly,
     /// Just behind the last message.
@@ -38,14 +47,14 @@ pub enum Status {
 }
 
 impl Status {
-    /// Its name in Java, which is the remark of a pull answer.
+    /// The remark of a pull answer: its name in Java.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Found => "FOUND",
             Self::NoMatchedMessage => "NO_MATCHED_MESSAGE",
             Self::MessageWasRemoving => "MESSAGE_WAS_REMOVING",
-            Self::OffsetFoundNull => "OFFSET_FOUND_NULL",
+            Self::Unreadable => UNREADABLE,
             Self::OffsetOverflowBadly => "OFFSET_OVERFLOW_BADLY",
             Self::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
             Self::OffsetTooSmall => "OFFSET_TOO_SMALL",
@@ -108,8 +117,6 @@ pub struct Found {
     pub bytes: usize,
     /// How many they are.
     pub messages: u32,
-    /// Whether some of them may not be in memory.
-    pub is_cold: bool,
 }
 
 impl Found {
@@ -123,52 +130,105 @@ impl Found {
             records,
             bytes,
             messages,
-            is_cold: false,
         }
+    }
+
+    /// Java makes a queue when it looks for it, so one that was never written is empty, not missing.
+    fn never_written() -> Self {
+        Self::nothing(Status::NoMessageInQueue, 0, 0, 0)
+    }
+
+    /// Of a look-up that was lost on its way.
+    #[must_use]
+    pub fn unreadable(queue_offset: u64) -> Self {
+        Self::nothing(Status::Unreadable, queue_offset, 0, 0)
     }
 }
 
-impl Wanted<'_> {
-    /// Looks up.
+impl<'a> Wanted<'a> {
+    /// What this pull asks for.
     #[must_use]
-    pub fn look_up(&self, log: &LogView, queues: &QueueDirectory, limits: Limits) -> Found {
-        let Some(handle) = queues.find(self.topic, self.queue_id) else {
-            // Java makes a queue when it looks for it, so one that was never written is empty, not missing.
-            return Found::nothing(Status::NoMessageInQueue, 0, 0, 0);
-        };
-        let queue = handle.view();
-        let (min, max) = (queue.min_offset().0, queue.max_offset().0);
-        let wanted = self.queue_offset;
-        if max == 0 {
-            return Found::nothing(Status::NoMessageInQueue, 0, min, max);
-        }
-        if wanted < min || wanted.cast_signed() < 0 {
-            return Found::nothing(Status::OffsetTooSmall, min, min, max);
-        }
-        if wanted == max {
-            return Found::nothing(Status::OffsetOverflowOne, wanted, min, max);
-        }
-        if wanted > max {
-            let next = if min == 0 { min } else { max };
-            return Found::nothing(Status::OffsetOverflowBadly, next, min, max);
-        }
-        let units = UNITS_PER_PULL.max(self.max_messages.min(limits.messages) as usize);
-        match queue.read(QueueOffset(wanted), units) {
-            Ok(units) => self.collect(
-                log,
-                units.map(|(_, unit)| unit),
-                Found::nothing(Status::NoMatchedMessage, wanted, min, max),
-                limits,
-            ),
-            Err(error) => {
-                tracing::warn!(topic = self.topic, queue_id = self.queue_id, %error, "a consume queue cannot be read");
-                Found::nothing(Status::OffsetFoundNull, wanted, min, max)
-            }
+    pub fn by(pull: &'a ParkedPull) -> Self {
+        Self {
+            topic: &pull.topic,
+            queue_id: pull.queue_id,
+            queue_offset: pull.queue_offset,
+            max_messages: pull.max_messages,
+            filter: &pull.filter,
         }
     }
 
-    fn collect(&self, log: &LogView, units: impl Iterator<Item = Unit>, mut found: Found, limits: Limits) -> Found {
-        let hot_from = log.visible().0.saturating_sub(HOT_BYTES);
+    /// Looks up what is young, without waiting for anything; `None` when what is wanted is old: see
+    /// [`Wanted::look_up_on_disk`].
+    #[must_use]
+    pub fn look_up(&self, log: &LogView, queues: &QueueDirectory, limits: Limits) -> Option<Found> {
+        let Some(handle) = queues.find(self.topic, self.queue_id) else {
+            return Some(Found::never_written());
+        };
+        let queue = handle.view();
+        let found = self.between_ends(&queue);
+        if found.status != Status::NoMatchedMessage {
+            return Some(found);
+        }
+        let first = QueueOffset(self.queue_offset);
+        let hot_from = PhysicalOffset(log.visible().0.saturating_sub(HOT_BYTES));
+        queue.is_young(first, hot_from).then(|| {
+            let units = queue.read(first, self.units(limits));
+            let units = units.map(|units| units.map(|(_, unit)| unit));
+            self.collect(log, units, found, limits, |_| Ok(()))
+        })
+    }
+
+    /// Looks up whatever its age is; waits for the disk. The records that it gives are in memory then.
+    #[must_use]
+    pub fn look_up_on_disk(&self, log: &LogView, queues: &QueueDirectory, limits: Limits) -> Found {
+        let Some(handle) = queues.find(self.topic, self.queue_id) else {
+            return Found::never_written();
+        };
+        let queue = handle.view();
+        let found = self.between_ends(&queue);
+        if found.status != Status::NoMatchedMessage {
+            return found;
+        }
+        let units = queue.copy(QueueOffset(self.queue_offset), self.units(limits));
+        self.collect(log, units.map(Vec::into_iter), found, limits, SegmentBytes::populate)
+    }
+
+    fn units(&self, limits: Limits) -> usize {
+        UNITS_PER_PULL.max(self.max_messages.min(limits.messages) as usize)
+    }
+
+    /// What the queue's ends tell: `NoMatchedMessage`, so far, when what is wanted lies between them.
+    fn between_ends(&self, queue: &QueueView) -> Found {
+        let (min, max) = (queue.min_offset().0, queue.max_offset().0);
+        let wanted = self.queue_offset;
+        let (status, next) = if max == 0 {
+            (Status::NoMessageInQueue, 0)
+        } else if wanted < min || wanted.cast_signed() < 0 {
+            (Status::OffsetTooSmall, min)
+        } else if wanted == max {
+            (Status::OffsetOverflowOne, wanted)
+        } else if wanted > max {
+            (Status::OffsetOverflowBadly, if min == 0 { min } else { max })
+        } else {
+            (Status::NoMatchedMessage, wanted)
+        };
+        Found::nothing(status, next, min, max)
+    }
+
+    /// Takes the records of the units that match; `ready` is asked of each before it is taken.
+    fn collect(
+        &self,
+        log: &LogView,
+        units: Result<impl Iterator<Item = Unit>>,
+        mut found: Found,
+        limits: Limits,
+        ready: impl Fn(&SegmentBytes) -> Result<()>,
+    ) -> Found {
+        let units = match units {
+            Ok(units) => units,
+            Err(error) => return self.unreadable(&error.to_string(), found),
+        };
         let most = self.max_messages.min(limits.messages);
         let segments = log.segments().load();
         for unit in units {
@@ -177,33 +237,48 @@ impl Wanted<'_> {
             if found.messages > 0 && full {
                 break;
             }
+            if self.filter.matches(unit.tags_code) {
+                match record(&segments, unit)
+                    .and_then(|record| ready(&record).map(|()| record).map_err(|error| error.to_string()))
+                {
+                    Ok(record) => {
+                        found.bytes += size;
+                        found.messages += 1;
+                        found.records.push(record);
+                        found.status = Status::Found;
+                    }
+                    Err(_) if unit.physical_offset < log.minimum() && found.messages == 0 => {
+                        found.status = Status::MessageWasRemoving;
+                    }
+                    // What stands before it is answered first; then it is the next to be looked for.
+                    Err(_) if found.next_begin > self.queue_offset => break,
+                    Err(error) => return self.unreadable(&error, found),
+                }
+            }
             found.next_begin += 1;
-            if !self.filter.matches(unit.tags_code) {
-                continue;
-            }
-            let PhysicalOffset(position) = unit.physical_offset;
-            let record = segments
-                .find(position)
-                .filter(|segment| segment.map().is_ok())
-                .and_then(|segment| {
-                    let start = position - segment.start();
-                    segment.share(start..start + u64::from(unit.size))
-                });
-            match record {
-                Some(record) => {
-                    found.is_cold |= position < hot_from;
-                    found.bytes += size;
-                    found.messages += 1;
-                    found.records.push(record);
-                    found.status = Status::Found;
-                }
-                None if found.messages == 0 => found.status = Status::MessageWasRemoving,
-                None => {
-                    found.next_begin -= 1;
-                    break;
-                }
-            }
+        }
+        if found.next_begin == self.queue_offset {
+            return self.unreadable("the file of its consume queue is gone", found);
         }
         found
     }
+
+    fn unreadable(&self, error: &str, found: Found) -> Found {
+        let (topic, queue_id, queue_offset) = (self.topic, self.queue_id, self.queue_offset);
+        tracing::error!(topic, queue_id, queue_offset, error, "a message cannot be read");
+        Found {
+            status: Status::Unreadable,
+            ..found
+        }
+    }
+}
+
+/// The record that a unit points at.
+fn record(segments: &LoadedSegments, unit: Unit) -> std::result::Result<SegmentBytes, String> {
+    let position = unit.physical_offset.0;
+    let nowhere = || format!("its consume queue points at {position}, where no message of its length is");
+    let segment = segments.find(position).ok_or_else(nowhere)?;
+    segment.map().map_err(|error| error.to_string())?;
+    let start = position - segment.start();
+    segment.share(start..start + u64::from(unit.size)).ok_or_else(nowhere)
 }

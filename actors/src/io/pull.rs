@@ -15,7 +15,7 @@ use cuemq_net::response::{self, PullResponse, ResponseHead};
 use super::look_up::{Found, Limits, Status, Wanted};
 use super::peer_table::Peer;
 use super::state::{BrokerSide, IoState};
-use crate::cold_reads::Warm;
+use crate::cold_reads::LookUp;
 use crate::group::SubscriptionGroup;
 use crate::hold::ParkedPull;
 use crate::hold::actor::Park;
@@ -27,10 +27,6 @@ use crate::topic::{Permission, Topic};
 const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
-
-/// What a pull is told whose messages the disk does not give.
-const UNREAD: &str =
-    "the messages cannot be read from the disk; the broker's log says why, pull again once it is mended";
 
 /// Why a pull is answered with an error.
 type Refusal = (ResponseCode, Cow<'static, str>);
@@ -217,16 +213,25 @@ fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// Looks the messages up; answers with them, or leaves the pull with `Hold`.
+/// Looks the messages up; old ones are looked up where the disk may be waited for.
 fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
-    let wanted = Wanted {
-        topic: &pull.topic,
-        queue_id: pull.queue_id,
-        queue_offset: pull.queue_offset,
-        max_messages: pull.max_messages,
-        filter: &pull.filter,
-    };
-    let found = wanted.look_up(&broker.log, &broker.queues, Limits::of_memory());
+    match Wanted::by(&pull).look_up(&broker.log, &broker.queues, Limits::of_memory()) {
+        Some(found) => conclude(io, broker, peer, pull, found),
+        None => look_up_on_disk(io, broker, peer, pull),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounded by the requests that a connection may have under way"
+)]
+fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
+    peer.controls.set(peer.controls.get() + 1);
+    broker.cold.do_send(LookUp::new(peer.key, pull, io.looked_up.clone()));
+}
+
+/// Answers with what was found, or leaves the pull with `Hold`.
+pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>, found: Found) {
     let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref());
     match found.status {
         Status::OffsetOverflowOne | Status::NoMessageInQueue | Status::NoMatchedLogicQueue
@@ -235,7 +240,7 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPu
             park(io, broker, peer, pull);
         }
         // One that matched nothing is answered too, so that the client's offset gets past what it does not want.
-        _ => deliver(io, broker, peer, &pull, found),
+        _ => deliver(io, peer, &pull, found),
     }
 }
 
@@ -256,15 +261,15 @@ fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
         Status::NoMatchedLogicQueue | Status::NoMessageInQueue if pull.queue_offset != 0 => {
             ResponseCode::PULL_OFFSET_MOVED
         }
-        Status::NoMatchedLogicQueue
-        | Status::NoMessageInQueue
-        | Status::OffsetFoundNull
-        | Status::OffsetOverflowOne => ResponseCode::PULL_NOT_FOUND,
+        Status::NoMatchedLogicQueue | Status::NoMessageInQueue | Status::OffsetOverflowOne => {
+            ResponseCode::PULL_NOT_FOUND
+        }
+        Status::Unreadable => ResponseCode::SYSTEM_ERROR,
         Status::OffsetOverflowBadly | Status::OffsetTooSmall => ResponseCode::PULL_OFFSET_MOVED,
     }
 }
 
-fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
+fn deliver(io: &IoState, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let fields = PullResponse {
         suggest_which_broker_id: 0,
@@ -275,29 +280,6 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     let head = ResponseHead::new(code(&found, pull), pull.opaque);
     let remark = found.status.name();
     io.metrics.messages_out.add(u64::from(found.messages));
-    if found.is_cold {
-        let mut head_bytes = Vec::new();
-        let mut unread = Vec::new();
-        let lost = ResponseHead::new(ResponseCode::SYSTEM_ERROR, pull.opaque);
-        let written = response::write(
-            &mut head_bytes,
-            pull.codec,
-            head,
-            Some(remark),
-            |to| fields.write(to),
-            found.bytes,
-        )
-        .and_then(|()| response::write(&mut unread, pull.codec, lost, Some(UNREAD), |to| to.present(), 0));
-        match written {
-            Ok(()) => {
-                peer.controls.set(peer.controls.get() + 1);
-                let egress = io.deliver.clone();
-                warm(broker, Warm::new(peer.key, head_bytes, found.records, unread, egress));
-            }
-            Err(error) => tracing::error!(%error, "a pull answer does not fit a frame"),
-        }
-        return;
-    }
     let mut outbox = peer.outbox.borrow_mut();
     let written =
         outbox.append(|out| response::write(out, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes));
@@ -307,14 +289,6 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     }
     drop(outbox);
     peer.wake();
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "bounded by the requests that a connection may have under way"
-)]
-fn warm(broker: &BrokerSide, warm: Warm) {
-    broker.cold.do_send(warm);
 }
 
 fn write(

@@ -14,12 +14,12 @@ use cuemq_storage::entropy::Entropy;
 use cuemq_storage::queue_directory::QueueDirectory;
 
 use super::budget::Budget;
-use super::egress::{DeliverRecords, Lost};
+use super::egress::{LookedUp, Lost};
 use super::identity::Identity;
 use super::peer_table::PeerTable;
 use super::send::Batches;
 use super::send_context::SendBatch;
-use crate::cold_reads::Warm;
+use crate::cold_reads::LookUp;
 use crate::commit_log::{AppendBatch, SendGate};
 use crate::group::GroupView;
 use crate::hold::actor::Park;
@@ -52,8 +52,8 @@ pub struct BrokerSide {
     pub append: Recipient<AppendBatch>,
     /// Takes pulls that wait for a message.
     pub hold: Recipient<Park>,
-    /// Makes records present that are not in memory.
-    pub cold: Recipient<Warm>,
+    /// Looks up what may not be in memory.
+    pub cold: Recipient<LookUp>,
 }
 
 /// The shared state of one I/O thread.
@@ -74,8 +74,8 @@ pub struct IoState {
     pub metrics: Arc<Metrics>,
     /// Hears of batches that were dropped without an outcome.
     pub lost: Recipient<Lost>,
-    /// Takes the records that were made present.
-    pub deliver: Recipient<DeliverRecords>,
+    /// Takes what was looked up on the disk.
+    pub looked_up: Recipient<LookedUp>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
     /// The bytes of sends that may be under way in the whole process.
@@ -112,8 +112,8 @@ pub struct IoParts {
     pub metrics: Arc<Metrics>,
     /// Hears of batches that were dropped.
     pub lost: Recipient<Lost>,
-    /// Takes the records that were made present.
-    pub deliver: Recipient<DeliverRecords>,
+    /// Takes what was looked up on the disk.
+    pub looked_up: Recipient<LookedUp>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
     /// The process's budget.
@@ -133,7 +133,7 @@ impl IoState {
             router: parts.router,
             metrics: parts.metrics,
             lost: parts.lost,
-            deliver: parts.deliver,
+            looked_up: parts.looked_up,
             idle_limit: parts.idle_limit,
             budget: parts.budget,
             stopping: Cell::new(false),

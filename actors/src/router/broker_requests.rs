@@ -9,13 +9,13 @@ use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
 use cuemq_net::language::Language;
-use cuemq_net::message::record::Record;
 use cuemq_net::request;
-use cuemq_storage::consume_queue::offset_by_time;
-use cuemq_storage::position::{PhysicalOffset, QueueOffset};
+use cuemq_storage::StoreError;
+use cuemq_storage::position::QueueOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 
 use super::{BrokerActors, Router, runtime_info};
+use crate::cold_reads::{FindByTime, FindEarliest};
 use crate::io::egress::Door;
 use crate::io::peer_table::Peer;
 use crate::io::state::{BrokerSide, IoState};
@@ -55,9 +55,9 @@ pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, reques
         RequestCode::QUERY_CONSUMER_OFFSET => asked.query_offset().await,
         RequestCode::GET_MAX_OFFSET => asked.max_offset(),
         RequestCode::GET_MIN_OFFSET => asked.min_offset(),
-        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => asked.search_offset(),
-        RequestCode::GET_EARLIEST_MSG_STORETIME => asked.earliest_store_time(),
-        RequestCode::GET_BROKER_RUNTIME_INFO => Ok(asked.success().with_body(runtime_info::body(io, side))),
+        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => asked.search_offset().await,
+        RequestCode::GET_EARLIEST_MSG_STORETIME => asked.earliest_store_time().await,
+        RequestCode::GET_BROKER_RUNTIME_INFO => asked.runtime_info(io).await,
         RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if door == Door::Fast => Err((
             ResponseCode::SYSTEM_ERROR,
             "pulls are served on the broker's own port, not on the fast one".to_owned(),
@@ -76,6 +76,13 @@ fn again(error: actix::MailboxError) -> Refusal {
         ResponseCode::SYSTEM_ERROR,
         format!("the owner of this is starting anew, ask again: {error}"),
     )
+}
+
+/// What the disk does not give.
+fn unread(error: StoreError) -> Refusal {
+    tracing::error!(%error, "the store cannot be read");
+    let remark = format!("{error}; the broker's disk has a fault, ask again once it is mended");
+    (ResponseCode::SYSTEM_ERROR, remark)
 }
 
 impl Asked<'_> {
@@ -191,36 +198,36 @@ impl Asked<'_> {
         Ok(self.with_offset(queue.map_or(0, |queue| signed(queue.view().min_offset()))))
     }
 
-    fn search_offset(&self) -> Result<Command, Refusal> {
+    async fn search_offset(&self) -> Result<Command, Refusal> {
         let header = read(request::SearchOffset::read(&self.request.view()))?;
         let Some(queue) = self.queue(header.topic, header.queue_id) else {
             return Ok(self.with_offset(0));
         };
-        let minimum = self.side.log.minimum();
-        let found = offset_by_time(&queue.view(), header.timestamp, minimum, |at, size| {
-            self.store_time(at, size)
-        });
-        match found {
-            Ok(queue_offset) => Ok(self.with_offset(signed(queue_offset))),
-            Err(error) => Err((ResponseCode::SYSTEM_ERROR, error.to_string())),
-        }
+        let timestamp_ms = header.timestamp;
+        let find = self.actors.cold.send(FindByTime { queue, timestamp_ms });
+        let found = find.await.map_err(again)?.map_err(unread)?;
+        Ok(self.with_offset(signed(found)))
     }
 
-    fn earliest_store_time(&self) -> Result<Command, Refusal> {
+    async fn earliest_store_time(&self) -> Result<Command, Refusal> {
         let header = read(request::EarliestStoreTime::read(&self.request.view()))?;
-        let first = self.queue(header.topic, header.queue_id).and_then(|queue| {
-            let view = queue.view();
-            view.unit(view.min_offset()).ok().flatten()
-        });
-        let timestamp = first
-            .and_then(|unit| self.store_time(unit.physical_offset, unit.size))
-            .unwrap_or(-1);
-        Ok(self.success().with_field("timestamp", timestamp))
+        let earliest = match self.queue(header.topic, header.queue_id) {
+            Some(queue) => self.earliest(Some(queue)).await?,
+            None => None,
+        };
+        Ok(self.success().with_field("timestamp", earliest.unwrap_or(-1)))
     }
 
-    fn store_time(&self, at: PhysicalOffset, size: u32) -> Option<i64> {
-        let stored = |bytes: &[u8]| Record::parse(bytes).ok().map(|record| record.store_timestamp_ms());
-        self.side.log.read(at, size, stored).flatten()
+    async fn runtime_info(&self, io: &IoState) -> Result<Command, Refusal> {
+        // What is said about the broker does not depend on one bad sector, whose read has its line in the log.
+        let earliest = self.earliest(None).await.ok().flatten();
+        Ok(self.success().with_body(runtime_info::body(io, self.side, earliest)))
+    }
+
+    /// When the oldest message of a queue, or of the log, was stored.
+    async fn earliest(&self, queue: Option<Arc<QueueHandle>>) -> Result<Option<i64>, Refusal> {
+        let find = self.actors.cold.send(FindEarliest { queue });
+        find.await.map_err(again)?.map_err(unread)
     }
 }
 

@@ -8,8 +8,8 @@ use crate::io::state::{BrokerSide, IoState};
 /// The release that this broker stands for, and its number, as tools print them.
 const VERSION_NAME: &str = "V4_9_8";
 
-/// The body of the answer.
-pub(super) fn body(io: &IoState, side: &BrokerSide) -> Vec<u8> {
+/// The body of the answer; `earliest` is when the oldest message was stored.
+pub(super) fn body(io: &IoState, side: &BrokerSide, earliest: Option<i64>) -> Vec<u8> {
     let mut table = KvTable::default();
     let mut put = |key: &str, value: String| drop(table.table.insert(key.to_owned(), value));
     let uptime_s = io.clock.monotonic().as_secs();
@@ -50,8 +50,7 @@ pub(super) fn body(io: &IoState, side: &BrokerSide) -> Vec<u8> {
     }
     put("getMissTps", per_second(0));
     put("putMessageTimesTotal", received.max(1).to_string());
-    let earliest = earliest_store_time(side).unwrap_or(0);
-    put("earliestMessageTimeStamp", earliest.to_string());
+    put("earliestMessageTimeStamp", earliest.unwrap_or(0).to_string());
     put("startAcceptSendRequestTimeStamp", "0".to_owned());
     put("pageCacheLockTimeMills", "0".to_owned());
     for pool in ["send", "pull", "query"] {
@@ -66,13 +65,4 @@ pub(super) fn body(io: &IoState, side: &BrokerSide) -> Vec<u8> {
 
 fn disk_ratio(side: &BrokerSide) -> String {
     format!("{:.4}", side.gate.used_ratio())
-}
-
-fn earliest_store_time(side: &BrokerSide) -> Option<i64> {
-    let mut first = None;
-    side.log.walk(side.log.minimum(), |record| {
-        first = Some(record.store_timestamp_ms());
-        false
-    });
-    first
 }

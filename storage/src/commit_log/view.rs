@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
+use crate::error::Result;
 use crate::position::PhysicalOffset;
 use crate::segment::{Segment, SegmentList};
 
@@ -80,6 +81,23 @@ impl LogView {
         let segment = self.mapped(position)?;
         let start = position.0 - segment.start();
         segment.read(start..start + u64::from(length)).map(with)
+    }
+
+    /// The store time of the record at a position, in milliseconds since 1970, by pread: for whoever may wait for the disk.
+    /// `None` when no visible record begins there, or it was deleted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn store_time(&self, position: PhysicalOffset) -> Result<Option<i64>> {
+        let Some(segment) = self.segments.find(position.0) else {
+            return Ok(None);
+        };
+        let mut head = [0; record::TIMES_BYTES];
+        match segment.copy(position.0 - segment.start(), &mut head) {
+            Ok(copied) => Ok(record::store_timestamp(&head).filter(|_| copied)),
+            Err(_) if position < self.minimum() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The file that holds a position, mapped; an older one is mapped on its first use.

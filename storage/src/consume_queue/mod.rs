@@ -15,6 +15,7 @@ mod by_time;
 mod discover;
 mod files;
 mod queue;
+mod recency;
 mod recover;
 mod retention;
 mod sync;

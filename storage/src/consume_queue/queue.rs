@@ -152,6 +152,9 @@ impl ConsumeQueue {
             .unwrap_or(usize::MAX)
             .min(units.len());
         let mut rest = units.get(skipped..).unwrap_or_default();
+        if let Some(next) = rest.first() {
+            self.view.recency.note(self.end, next.physical_offset);
+        }
         while !rest.is_empty() {
             let room = self.view.units_per_file - self.end % self.view.units_per_file;
             let (run, behind) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
@@ -171,6 +174,7 @@ impl ConsumeQueue {
     /// When the old files cannot be removed or the new one cannot be written.
     pub fn restart(&mut self, first: QueueOffset, units: &[Unit]) -> std::result::Result<Appended, AppendError> {
         self.tail = None;
+        self.view.recency.clear();
         let mut old = self.view.retain_files(0..0);
         old.reverse();
         self.remove(old)?;

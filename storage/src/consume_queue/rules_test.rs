@@ -463,16 +463,15 @@ fn the_offset_of_a_time_is_javas() {
     let store = Store::new();
     let mut queue = store.filled(25);
     // Ten milliseconds between records, but 4, 5 and 6 are of one millisecond.
-    let time_of = |physical: PhysicalOffset, _| {
+    let time_of = |physical: PhysicalOffset| {
         let queue_offset = (physical.0 as i64 - 100) / 100;
-        Some(
-            1000 + 10
-                * if (4..=6).contains(&queue_offset) {
-                    4
-                } else {
-                    queue_offset
-                },
-        )
+        let millis = 10
+            * if (4..=6).contains(&queue_offset) {
+                4
+            } else {
+                queue_offset
+            };
+        Ok(Some(1000 + millis))
     };
     let at = |queue: &ConsumeQueue, time| {
         offset_by_time(&queue.view(), time, PhysicalOffset(0), time_of)
@@ -496,7 +495,7 @@ fn the_offset_of_a_time_is_javas() {
         [at(&queue, 1091), at(&queue, 1096), at(&queue, 1199), at(&queue, 9999)],
         [10, 10, 20, 24]
     );
-    let unreadable = offset_by_time(&queue.view(), 1010, PhysicalOffset(0), |_, _| None);
+    let unreadable = offset_by_time(&queue.view(), 1010, PhysicalOffset(0), |_| Ok(None));
     assert_eq!(unreadable.unwrap(), QueueOffset(0));
     queue.delete_before(unit(12).physical_offset).unwrap();
     let log_min = unit(12).physical_offset;
@@ -509,6 +508,19 @@ fn the_offset_of_a_time_is_javas() {
         offset_by_time(&empty, 5, PhysicalOffset(0), time_of).unwrap(),
         QueueOffset(0)
     );
+}
+
+#[test]
+fn units_read_from_the_disk_are_those_of_the_mapping_and_need_none() {
+    let store = Store::new();
+    let view = store.filled(25).view();
+    view.unmap();
+    let copied = |first, most| view.copy(QueueOffset(first), most).unwrap();
+    assert_eq!(copied(7, 100), units(7..10), "they end with the file");
+    assert_eq!(copied(10, 4), units(10..14));
+    assert_eq!(copied(24, 1), units(24..25));
+    assert_eq!(copied(25, 1), []);
+    assert_eq!(view.mapped(), 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The read side of a consume queue: shared by all readers, written to by the queue's owner alone.
 //!
-//! A reader loads `max_offset` (Acquire), finds the file in the published list and takes a slice of its mapping: no lock,
-//! no system call but for the first read of a file, which maps it. The owner publishes a file before it raises
+//! A reader of young units loads `max_offset` (Acquire), finds the file in the published list and takes a slice of its
+//! mapping: no lock, no system call but for the first read of a file, which maps it. Old ones are read by pread, where the
+//! disk may be waited for and its errors are errors. The owner publishes a file before it raises
 //! `max_offset` (Release) past its beginning. Bytes below `max_offset` are never written again while a reader can see
 //! them (a cut asks for exclusive access). Files keep their length; a mapping outlives the deletion of its file.
 
@@ -14,10 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::queue::QueuePlace;
+use super::recency::Recency;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
-use crate::disk::{Disk, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
-use crate::position::QueueOffset;
+use crate::position::{PhysicalOffset, QueueOffset};
 use crate::read_view::ReadView;
 
 /// What readers see of a queue.
@@ -28,6 +30,7 @@ pub struct QueueView {
     min_offset: AtomicU64,
     max_offset: AtomicU64,
     files: ArcSwap<Vec<Arc<QueueFile>>>,
+    pub(super) recency: Recency,
 }
 
 /// One file of a queue, mapped on its first read.
@@ -63,6 +66,7 @@ impl QueueView {
             min_offset: AtomicU64::new(0),
             max_offset: AtomicU64::new(0),
             files: ArcSwap::from_pointee(Vec::new()),
+            recency: Recency::new(),
         }
     }
 
@@ -78,8 +82,16 @@ impl QueueView {
         QueueOffset(self.max_offset.load(Ordering::Acquire))
     }
 
-    /// Up to `max_units` units from `first` on, straight from the mapping. They end with the file at the latest (ask
-    /// again behind them); there are none when nothing is stored at `first`.
+    /// Whether the unit at `queue_offset` and all behind it may be taken to be in memory, as far as records from `from`
+    /// on are.
+    #[must_use]
+    pub fn is_young(&self, queue_offset: QueueOffset, from: PhysicalOffset) -> bool {
+        self.recency.is_young(queue_offset.0, from)
+    }
+
+    /// Up to `max_units` units from `first` on, straight from the mapping: for young ones, since touching others may wait
+    /// for the disk and dies of its errors. They end with the file at the latest (ask again behind them); there are none
+    /// when nothing is stored at `first`.
     ///
     /// # Errors
     /// When the file cannot be mapped.
@@ -90,28 +102,40 @@ impl QueueView {
             end: 0,
             next: first,
         };
-        let max_offset = self.max_offset();
-        if first >= max_offset {
-            return Ok(none);
-        }
         let files = self.files.load();
-        let Some(file) = self.locate(&files, first.0) else {
+        let Some((file, bytes)) = self.run(&files, first, max_units) else {
             return Ok(none);
         };
         let Some(mapping) = self.map(file)? else {
             return Ok(none);
         };
-        let until = max_offset
-            .0
-            .min(file.start + self.units_per_file)
-            .min(first.0.saturating_add(max_units as u64));
-        let byte = |unit: u64| (unit - file.start) * UNIT_BYTES;
         Ok(Units {
-            at: byte(first.0),
-            end: byte(until),
+            at: bytes.start,
+            end: bytes.end,
             mapping: Some(mapping),
             next: first,
         })
+    }
+
+    /// As [`QueueView::read`], but by pread and without a mapping: for whoever may wait for the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or read.
+    pub fn copy(&self, first: QueueOffset, max_units: usize) -> Result<Vec<Unit>> {
+        let files = self.files.load();
+        let Some((file, range)) = self.run(&files, first, max_units) else {
+            return Ok(Vec::new());
+        };
+        let Some(opened) = self.open(file)? else {
+            return Ok(Vec::new());
+        };
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
+        let read = opened
+            .read_at(&mut bytes, range.start)
+            .map_err(|error| StoreError::io("read", &super::file_path(&self.directory, file.start), error))?;
+        bytes.truncate(read);
+        let (units, _) = bytes.as_chunks();
+        Ok(units.iter().map_while(Unit::decode).collect())
     }
 
     /// The unit at `queue_offset`, if one is stored there.
@@ -181,6 +205,26 @@ impl QueueView {
         synced.map_err(|error| StoreError::io("sync", &self.directory, error))
     }
 
+    /// Where up to `max_units` units from `first` on lie: the file, and their bytes in it.
+    fn run<'a>(
+        &self,
+        files: &'a [Arc<QueueFile>],
+        first: QueueOffset,
+        max_units: usize,
+    ) -> Option<(&'a QueueFile, Range<u64>)> {
+        let max_offset = self.max_offset();
+        if first >= max_offset {
+            return None;
+        }
+        let file = self.locate(files, first.0)?;
+        let until = max_offset
+            .0
+            .min(file.start + self.units_per_file)
+            .min(first.0.saturating_add(max_units as u64));
+        let byte = |unit: u64| (unit - file.start) * UNIT_BYTES;
+        Some((file, byte(first.0)..byte(until)))
+    }
+
     fn locate<'a>(&self, files: &'a [Arc<QueueFile>], unit: u64) -> Option<&'a Arc<QueueFile>> {
         let index = unit.checked_sub(files.first()?.start)? / self.units_per_file;
         files.get(usize::try_from(index).ok()?)
@@ -191,17 +235,24 @@ impl QueueView {
         if let Some(mapping) = file.mapping.load().as_deref() {
             return Ok(Some(mapping.clone()));
         }
-        let path = super::file_path(&self.directory, file.start);
-        let opened = match self.disk.open(&path, OpenMode::Read) {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("open", &path, error)),
+        let Some(opened) = self.open(file)? else {
+            return Ok(None);
         };
         let mapping = opened
             .view(self.units_per_file * UNIT_BYTES)
-            .map_err(|error| StoreError::io("map", &path, error))?;
+            .map_err(|error| StoreError::io("map", &super::file_path(&self.directory, file.start), error))?;
         file.mapping.store(Some(Arc::new(mapping.clone())));
         Ok(Some(mapping))
+    }
+
+    /// Opens a file; `None` when it is gone by now.
+    fn open(&self, file: &QueueFile) -> Result<Option<Arc<dyn DiskFile>>> {
+        let path = super::file_path(&self.directory, file.start);
+        match self.disk.open(&path, OpenMode::Read) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("open", &path, error)),
+        }
     }
 }
 

@@ -159,7 +159,7 @@ fn the_ends_of_a_queue_and_times_in_it_are_told() {
 }
 
 #[test]
-fn runtime_information_has_javas_keys() {
+fn a_queue_that_was_never_written_begins_and_ends_at_0() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());
     number(&client.ask(send_to("Info")), "queueOffset");
@@ -181,3 +181,4 @@ fn runtime_information_has_javas_keys() {
     }
     assert_eq!(table["msgPutTotalTodayNow"], "1");
 }
+/// As the recordings of 4.3.0 and 4.9.7 have it, also for a number that no queue of the topic has.

@@ -1,8 +1,8 @@
 //! What clients of the protocol meet, frame by frame: a whole broker on real sockets, and tests that speak to it without
 //! any client library, so that they can ask what no library asks.
 //!
-//! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `groups`,
-//! `connections`.
+//! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
+//! `groups`, `connections`.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -11,6 +11,7 @@
 
 mod connections;
 mod groups;
+mod old_messages;
 mod pulls;
 mod sends;
 

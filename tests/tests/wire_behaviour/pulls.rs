@@ -17,7 +17,7 @@ pub(crate) const SUSPEND: i32 = 2;
 pub(crate) const SUBSCRIPTION: i32 = 4;
 
 /// The four positions that every pull answer from 0 on carries.
-fn positions(answer: &Command) -> (i32, [i64; 4]) {
+pub(crate) fn positions(answer: &Command) -> (i32, [i64; 4]) {
     let field = |name| answer.fields.get(name).expect(name).parse().unwrap();
     let names = ["suggestWhichBrokerId", "nextBeginOffset", "minOffset", "maxOffset"];
     (answer.code, names.map(field))
@@ -33,7 +33,7 @@ fn sent(broker: &TestBroker, topic: &str, count: i64) -> Connection {
 }
 
 /// The bodies of the records in an answer.
-fn bodies(answer: &Command) -> Vec<Vec<u8>> {
+pub(crate) fn bodies(answer: &Command) -> Vec<Vec<u8>> {
     let (mut rest, mut found) = (&answer.body[..], Vec::new());
     while !rest.is_empty() {
         let record = Record::parse(rest).unwrap();

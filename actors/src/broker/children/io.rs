@@ -16,8 +16,11 @@ use crate::router::{BrokerActors, Router};
 use crate::supervise::ChildSpec;
 
 impl Ground {
-    pub(super) fn start_cold_reads(&self) -> Addr<ColdReads> {
-        self.start(ChildSpec::new("cold reads", Thread::ColdReads), |_| Ok(ColdReads))
+    pub(super) fn start_cold_reads(&self, shared: &Shared) -> Addr<ColdReads> {
+        let (log, queues) = (Arc::clone(&shared.view), Arc::clone(&shared.directory));
+        self.start(ChildSpec::new("cold reads", Thread::ColdReads), move |_| {
+            Ok(ColdReads::new(Arc::clone(&log), Arc::clone(&queues)))
+        })
     }
 
     pub(super) fn start_hold(&self, thread: u16, shared: &Shared) -> Addr<Hold> {
@@ -66,7 +69,7 @@ impl Ground {
                     router,
                     metrics: Arc::clone(&ground.metrics),
                     lost: ctx.address().recipient(),
-                    deliver: ctx.address().recipient(),
+                    looked_up: ctx.address().recipient(),
                     idle_limit: ground.config.idle_limit,
                     budget: Arc::clone(&ground.budget),
                 };
@@ -102,6 +105,7 @@ impl Ground {
             heartbeat: children.rebalance.clone().recipient(),
             leave: children.rebalance.clone().recipient(),
             gone: children.rebalance.clone().recipient(),
+            cold: children.cold_reads.clone(),
             forget: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
         }
     }

@@ -14,13 +14,13 @@ use cuemq_storage::recovery;
 
 use super::{Ground, Shared};
 use crate::allocator::Allocator;
-use crate::cold_reads::QueueFlusher;
 use crate::commit_log::{CommitLog, Neighbours};
 use crate::consume_queue::{self, FoundQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
 use crate::flusher::Flusher;
 use crate::index::{Index, IndexFeed, IndexParts};
 use crate::io::send_context::SendContext;
 use crate::placement::Thread;
+use crate::queue_flusher::QueueFlusher;
 use crate::supervise::{Cause, ChildSpec, Policy};
 
 /// A commit log that was built anew, with the queues that are known.

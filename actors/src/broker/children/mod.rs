@@ -114,7 +114,7 @@ impl Ground {
         let offsets = self.start_offsets(shared);
         self.start_retention(shared);
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
-        let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads());
+        let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads(shared));
         // The log before the index, so that it is there to hear what the index makes durable at the end.
         let waiting = Arc::new(AtomicUsize::new(0));
         let log = self.start_log(store.log, store.queues, shared, &waiting);
