@@ -8,7 +8,7 @@ use actix::{Actor, Handler, Message, Recipient};
 use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::LogView;
 use cuemq_storage::consume_queue::{Unit, offset_by_time};
-use cuemq_storage::position::QueueOffset;
+use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 
 use crate::hold::ParkedPull;
@@ -75,6 +75,12 @@ pub struct FindEarliest {
     pub queue: Option<Arc<QueueHandle>>,
 }
 
+/// Say where in the log a queue's first message of all lies, as long as its unit is there (code 14). From connections,
+/// bounded by their requests.
+#[derive(Message)]
+#[rtype(result = "Result<Option<PhysicalOffset>, StoreError>")]
+pub struct FindFirst(pub Arc<QueueHandle>);
+
 /// The actor that reads.
 pub struct ColdReads {
     log: Arc<LogView>,
@@ -119,6 +125,14 @@ impl Handler<FindEarliest> for ColdReads {
         };
         let unit = unit(&queue, queue.view().min_offset())?;
         unit.map_or(Ok(None), |unit| self.log.store_time(unit.physical_offset))
+    }
+}
+
+impl Handler<FindFirst> for ColdReads {
+    type Result = Result<Option<PhysicalOffset>, StoreError>;
+
+    fn handle(&mut self, FindFirst(queue): FindFirst, _: &mut Self::Context) -> Self::Result {
+        Ok(unit(&queue, QueueOffset(0))?.map(|unit| unit.physical_offset))
     }
 }
 

@@ -63,7 +63,7 @@
 //! | `Resume` | `Hold` | `Egress` | what is parked |
 //! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
-//! | `FindByTime`, `FindEarliest` | connections | `ColdReads` | a connection's requests under way |
+//! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |

@@ -32,6 +32,9 @@ use cuemq_storage::recovery::StoreLayout;
 pub use error::{ConfigError, Place};
 pub use validate::Invalid;
 
+/// The part of the machine's memory that the newest messages are taken to fill, in percent.
+const IN_MEMORY_PERCENT: u64 = 40;
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
@@ -107,6 +110,8 @@ pub struct BrokerConfig {
     pub connections_max: usize,
     /// Bytes of messages that may be under way before their answers, over all connections.
     pub in_flight_bytes: usize,
+    /// The machine's memory in bytes; `None` asks the machine.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Default for BrokerConfig {
@@ -148,6 +153,7 @@ impl Default for BrokerConfig {
             idle_limit: Duration::from_secs(120),
             connections_max: 20_000,
             in_flight_bytes: 256 << 20,
+            memory_bytes: None,
         }
     }
 }
@@ -166,6 +172,17 @@ impl BrokerConfig {
             checkpoint_interval: Duration::from_millis(200),
             ..Self::default()
         }
+    }
+
+    /// How many bytes of the log's newest part RocketMQ takes to be in memory: a new group starts at the beginning of a
+    /// queue that lies in them, and asks its own settings else (`accessMessageInMemoryMaxRatio`, of which the default holds).
+    #[must_use]
+    pub fn in_memory_bytes(&self) -> u64 {
+        let machine = || {
+            let found = rustix::system::sysinfo();
+            (found.totalram as u64).saturating_mul(u64::from(found.mem_unit))
+        };
+        self.memory_bytes.unwrap_or_else(machine) / 100 * IN_MEMORY_PERCENT
     }
 
     /// The file of the name server's keys and values.

@@ -54,6 +54,8 @@ pub struct BrokerSide {
     pub hold: Recipient<Park>,
     /// Looks up what may not be in memory.
     pub cold: Recipient<LookUp>,
+    /// The newest part of the log, in bytes, of which a new group is taken to want the beginning.
+    pub in_memory_bytes: u64,
 }
 
 /// The shared state of one I/O thread.

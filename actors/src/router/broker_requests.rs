@@ -11,11 +11,11 @@ use cuemq_net::dialect::Style;
 use cuemq_net::language::Language;
 use cuemq_net::request;
 use cuemq_storage::StoreError;
-use cuemq_storage::position::QueueOffset;
+use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::QueueHandle;
 
 use super::{BrokerActors, Router, runtime_info};
-use crate::cold_reads::{FindByTime, FindEarliest};
+use crate::cold_reads::{FindByTime, FindEarliest, FindFirst};
 use crate::io::egress::Door;
 use crate::io::peer_table::Peer;
 use crate::io::state::{BrokerSide, IoState};
@@ -173,13 +173,28 @@ impl Asked<'_> {
             queue_id: header.queue_id,
         };
         let stored = self.actors.offsets.send(query).await.map_err(again)?;
-        let queue_min_offset = self
-            .queue(header.topic, header.queue_id)
-            .map_or(0, |queue| signed(queue.view().min_offset()));
-        match StartingPoint::decide(stored, queue_min_offset, false) {
+        let queue = self.queue(header.topic, header.queue_id);
+        let queue_min_offset = queue.as_ref().map_or(-1, |queue| signed(queue.view().min_offset()));
+        let zero_in_disk = match queue {
+            Some(queue) if stored.is_none() && queue_min_offset <= 0 => self.is_first_on_disk(queue).await?,
+            _ => false,
+        };
+        match StartingPoint::decide(stored, queue_min_offset, zero_in_disk) {
             StartingPoint::Found(offset) => Ok(self.with_offset(offset)),
             StartingPoint::NotFound => Err((ResponseCode::QUERY_NOT_FOUND, StartingPoint::NOT_FOUND.to_owned())),
         }
+    }
+
+    /// Whether the first message of a queue lies so far back in the log that it is taken to be on disk alone.
+    async fn is_first_on_disk(&self, queue: Arc<QueueHandle>) -> Result<bool, Refusal> {
+        let log = &self.side.log;
+        let is_far_back = |at: PhysicalOffset| log.visible().0.saturating_sub(at.0) > self.side.in_memory_bytes;
+        // Nothing lies before the log's beginning, so that most logs need no look at the disk.
+        if !is_far_back(log.minimum()) {
+            return Ok(false);
+        }
+        let first = self.actors.cold.send(FindFirst(queue)).await.map_err(again)?;
+        Ok(first.map_err(unread)?.is_some_and(is_far_back))
     }
 
     fn queue(&self, topic: &str, queue_id: i32) -> Option<Arc<QueueHandle>> {

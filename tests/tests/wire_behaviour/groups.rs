@@ -129,6 +129,34 @@ fn offsets_are_there_after_a_restart() {
     let start = || TestBroker::builder().data(home.path()).start().unwrap();
     let broker = start();
     let mut client = Connection::to(broker.broker());
+#[test]
+fn a_new_group_asks_its_own_settings_once_the_first_message_has_left_the_memory() {
+    let memory = |bytes| TestBroker::builder().config(move |config| config.memory_bytes = Some(bytes));
+    let query = || of_queue(RequestCode::QUERY_CONSUMER_OFFSET, "Left");
+    // 40 of 100 bytes hold no message; 40 MiB hold it.
+    for (bytes, starts_at_0) in [(100, false), (100 << 20, true)] {
+        let broker = memory(bytes).start().unwrap();
+        let mut client = Connection::to(broker.broker());
+        assert_eq!(number(&client.ask(query()), "offset"), 0, "there is no queue yet");
+        number(&client.ask(send_to("Left")), "queueOffset");
+        arrived(&mut client, "Left", 1);
+        let answer = client.ask(query());
+        if starts_at_0 {
+            assert_eq!(number(&answer, "offset"), 0);
+        } else {
+            let remark = refused(&answer, ResponseCode::QUERY_NOT_FOUND);
+            assert_eq!(
+                remark,
+                "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
+            );
+        }
+        let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Left").with_field("commitOffset", 1);
+        assert_eq!(client.ask(commit).code, 0);
+        assert_eq!(number(&client.ask(query()), "offset"), 1, "what is committed is told");
+        broker.stop().unwrap();
+    }
+}
+
     number(&client.ask(send_to("Kept")), "queueOffset");
     let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Kept").with_field("commitOffset", 1);
     assert_eq!(client.ask(commit).code, 0);

@@ -90,6 +90,7 @@ impl Ground {
             append: children.log.clone().recipient(),
             hold: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
             cold: children.cold_reads.clone().recipient(),
+            in_memory_bytes: self.config.in_memory_bytes(),
         }
     }
 
