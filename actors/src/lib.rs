@@ -15,13 +15,13 @@
 //! |- topics                      files          restart 3 in 60 s  running
 //! |- groups                      files          restart 3 in 60 s  running
 //! |- offsets                     files          restart 3 in 60 s  running
-//! |- retention                   files          restart 3 in 60 s  running
+//! |- retention                   upkeep         restart 3 in 60 s  running
 //! |- flusher                     flusher        fail-stop          running
-//! |- allocator                   files          fail-stop          running
-//! |- queue flusher               files          restart 3 in 60 s  running
+//! |- allocator                   upkeep         fail-stop          running
+//! |- queue flusher               upkeep         restart 3 in 60 s  running
 //! |- cold reads                  cold-reads     restart 3 in 60 s  running
 //! |- commit log                  log            restart 3 in 60 s  running
-//! |- index                       files          restart 3 in 60 s  running
+//! |- index                       upkeep         restart 3 in 60 s  running
 //! |- rebalance                   io-0           restart 3 in 60 s  running
 //! |- registrar                   io-0           restart 3 in 60 s  running
 //! |- hold 0                      io-0           restart 3 in 60 s  running

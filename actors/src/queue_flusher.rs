@@ -1,6 +1,7 @@
-//! Syncs the consume queues' files one after the other, so that ten thousand queues are no storm.
+//! Syncs the consume queues' files one after the other, so that ten thousand queues are no storm, and lets the others of its
+//! thread have their turn between two of them.
 
-use actix::{Actor, Handler};
+use actix::{Actor, AsyncContext, Handler, WrapFuture};
 
 use crate::consume_queue::SyncQueue;
 use crate::supervise::Context;
@@ -16,8 +17,60 @@ impl Actor for QueueFlusher {
 impl Handler<SyncQueue> for QueueFlusher {
     type Result = ();
 
-    fn handle(&mut self, sync: SyncQueue, _: &mut Self::Context) {
+    fn handle(&mut self, sync: SyncQueue, ctx: &mut Self::Context) {
         // The queue may have been built anew; it asks for its own syncs.
         let _ = sync.answer.send(sync.job.run());
+        ctx.wait(tokio::task::yield_now().into_actor(self));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use cuemq_storage::consume_queue::{ConsumeQueue, Opening, QueuePlace, Unit};
+    use cuemq_storage::disk::{Disk, MemoryDisk};
+    use cuemq_storage::position::{PhysicalOffset, QueueOffset};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::testing::Stage;
+
+    /// A queue with one unit that is not synced.
+    fn queue(disk: &Arc<dyn Disk>, queue_id: u32) -> ConsumeQueue {
+        let place = QueuePlace {
+            root: Path::new("/store"),
+            topic: "topic",
+            queue_id,
+        };
+        let (mut queue, _) = ConsumeQueue::open(disk, place, 6000, Opening::Clean).unwrap();
+        let unit = Unit {
+            physical_offset: PhysicalOffset(0),
+            size: 100,
+            tags_code: 0,
+        };
+        queue.append(QueueOffset(0), &[unit]).unwrap();
+        queue
+    }
+
+    #[actix::test]
+    async fn others_of_the_thread_have_their_turn_between_two_syncs() {
+        let mut stage = Stage::new();
+        let flusher = stage.start("queue flusher", |_| Ok(QueueFlusher));
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1));
+        let mut answers = Vec::new();
+        for queue_id in 0..3 {
+            let (answer, answered) = oneshot::channel();
+            let job = queue(&disk, queue_id).dirty().unwrap();
+            flusher.try_send(SyncQueue { job, answer }).unwrap();
+            answers.push(answered);
+        }
+        while let Some(mut answered) = (!answers.is_empty()).then(|| answers.remove(0)) {
+            (&mut answered).await.unwrap().unwrap();
+            for later in &mut answers {
+                assert!(later.try_recv().is_err(), "this task has its turn before the next sync");
+            }
+        }
     }
 }

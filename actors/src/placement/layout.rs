@@ -11,8 +11,11 @@ pub enum Thread {
     Log,
     /// Blocks in fdatasync.
     Flusher,
-    /// Blocks in everything else that files need: allocation, deletion, the checkpoint, the index, recovery.
+    /// Blocks in the writing of tables that requests are answered from: each write is short.
     Files,
+    /// Blocks in what no request waits for: syncs of the consume queues, the index, the checkpoint, deletion, and the
+    /// allocation of files ahead of their use.
+    Upkeep,
     /// Blocks in reads of data that is not in memory.
     ColdReads,
     /// Replication, which reads old data for slaves.
@@ -26,11 +29,21 @@ impl fmt::Display for Thread {
             Self::Log => f.write_str("log"),
             Self::Flusher => f.write_str("flusher"),
             Self::Files => f.write_str("files"),
+            Self::Upkeep => f.write_str("upkeep"),
             Self::ColdReads => f.write_str("cold-reads"),
             Self::Replication => f.write_str("replication"),
         }
     }
 }
+
+/// The roles that block: each has a thread of its own, whatever the machine.
+const BLOCKING: [Thread; 5] = [
+    Thread::Flusher,
+    Thread::Files,
+    Thread::Upkeep,
+    Thread::ColdReads,
+    Thread::Replication,
+];
 
 /// The table: the threads there are, and the one that each role lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +75,7 @@ impl Layout {
         let io = io.max(1);
         let mut threads: Vec<_> = (0..io).map(Thread::Io).collect();
         threads.extend(log_alone.then_some(Thread::Log));
-        threads.extend([Thread::Flusher, Thread::Files, Thread::ColdReads, Thread::Replication]);
+        threads.extend(BLOCKING);
         Self { io, threads }
     }
 
@@ -120,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn what_blocks_never_shares_an_io_thread() {
+    fn what_blocks_shares_no_thread() {
         for cores in 0..70 {
             let layout = Layout::for_cores(cores);
-            for role in [Thread::Flusher, Thread::Files, Thread::ColdReads, Thread::Replication] {
+            for role in BLOCKING {
                 assert_eq!(layout.threads()[layout.place_of(role)], role, "{cores} cores");
             }
         }

@@ -39,14 +39,14 @@ impl Ground {
     pub(super) fn start_allocator(&self, shared: &Shared) -> Addr<Allocator> {
         let (disk, directory) = (Arc::clone(&self.seams.disk), shared.layout.commit_log.clone());
         let segment_bytes = shared.segment_bytes;
-        let spec = ChildSpec::new("allocator", Thread::Files).policy(Policy::FailStop);
+        let spec = ChildSpec::new("allocator", Thread::Upkeep).policy(Policy::FailStop);
         self.start(spec, move |_| {
             Ok(Allocator::new(Arc::clone(&disk), directory.clone(), segment_bytes))
         })
     }
 
     pub(super) fn start_queue_flusher(&self) -> Addr<QueueFlusher> {
-        self.start(ChildSpec::new("queue flusher", Thread::Files), |_| Ok(QueueFlusher))
+        self.start(ChildSpec::new("queue flusher", Thread::Upkeep), |_| Ok(QueueFlusher))
     }
 
     pub(super) fn start_log(
@@ -192,7 +192,7 @@ impl Ground {
     pub(super) fn start_index(&self, files: IndexFiles, shared: &Shared, waiting: &Arc<AtomicUsize>) -> Addr<Index> {
         let (ground, shared, waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
         let mut first = Some(files);
-        self.start(ChildSpec::new("index", Thread::Files), move |_| {
+        self.start(ChildSpec::new("index", Thread::Upkeep), move |_| {
             let files = match (first.take(), shared.layout.index) {
                 (Some(files), _) => files,
                 (None, Some(sizes)) => {

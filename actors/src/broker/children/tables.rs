@@ -77,7 +77,7 @@ impl Ground {
         } else {
             2 * shared.segment_bytes
         });
-        self.start(ChildSpec::new("retention", Thread::Files), move |_| {
+        self.start(ChildSpec::new("retention", Thread::Upkeep), move |_| {
             Ok(Retention::open(RetentionParts {
                 disk: Arc::clone(&ground.seams.disk),
                 layout: shared.layout.clone(),
