@@ -85,12 +85,13 @@
 //! | `CloseAll` | the stop | `Egress` | once |
 //!
 //! Answered already, and sent as soon as the requests of administrators that need them are served:
+//! | `SaveOffsets` | the stop | `Offsets` | once |
 //!
 //! | message | to |
 //! |---|---|
 //! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic`, `MarkOrderTopics` | `Topics` |
 //! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | `Groups` |
-//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets`, `SaveOffsets` | `Offsets` |
+//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets` | `Offsets` |
 //! | `Query` | `Index` |
 //!
 //! [`testing`] has a message of its own: the `Settle` of a probe.

@@ -24,6 +24,7 @@ use crate::io::identity::Identity;
 use crate::listener::ConnectionLimit;
 use crate::metrics::Metrics;
 use crate::namesrv::Settings;
+use crate::offset::actor::{Offsets, SaveOffsets};
 use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
 use crate::supervise::{Health, Nursery};
@@ -257,6 +258,10 @@ impl Running {
         for limit in &self.limits {
             let _ = tokio::time::timeout(DRAIN, limit.drained()).await;
         }
+        let offsets_saved = match &self.wiring.broker {
+            Some(broker) => save_offsets(&broker.offsets).await,
+            None => Ok(()),
+        };
         drop(self.wiring);
         let stopping = with_nursery(&self.nursery, |nursery| nursery.stop_all(STOP));
         if let Some(stopping) = stopping {
@@ -270,6 +275,19 @@ impl Running {
             return Err(SystemError::NotClosed);
         }
         marker::mark_clean(closing.seams.disk.as_ref(), &closing.shared.layout.root)?;
-        Ok(())
+        // The store is in order all the same.
+        offsets_saved
     }
+}
+
+/// Saves what was committed up to now: no connection commits any more.
+async fn save_offsets(offsets: &Addr<Offsets>) -> Result<(), SystemError> {
+    let reason = match tokio::time::timeout(STOP, offsets.send(SaveOffsets)).await {
+        Ok(Ok(Ok(()))) => return Ok(()),
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(error)) => format!("their owner has failed: {error}"),
+        Err(_) => format!("the disk has taken longer than {} s", STOP.as_secs()),
+    };
+    tracing::error!(reason, "the consumer offsets are not saved");
+    Err(SystemError::OffsetsNotSaved(reason))
 }

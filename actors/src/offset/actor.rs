@@ -84,7 +84,7 @@ pub enum ForgetOffsets {
 #[rtype(result = "ConsumerOffsetTable")]
 pub struct ExportOffsets;
 
-/// Write the file now, if anything changed. From the broker system at an orderly stop.
+/// Write the file now, if anything changed. From an orderly stop, once.
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct SaveOffsets;

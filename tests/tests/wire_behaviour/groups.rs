@@ -1,10 +1,16 @@
 //! Groups: who is online and who hears of it, consumer offsets, positions in queues, and what a tool asks of the broker.
 
+use std::path::Path;
+
+use cuemq_actors::broker::SystemError;
 use cuemq_actors::testing::TestBroker;
 use cuemq_net::body::{Body, ConsumerData, ConsumerList, HeartbeatData, KvTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
+use cuemq_storage::disk::MemoryDisk;
+use cuemq_storage::disk::memory::{Fault, Operation};
+use cuemq_storage::marker;
 
 use crate::{Connection, arrived, number, refused, send_to};
 
@@ -166,6 +172,24 @@ fn a_new_group_asks_its_own_settings_once_the_first_message_has_left_the_memory(
     let query = of_queue(RequestCode::QUERY_CONSUMER_OFFSET, "Kept");
     assert_eq!(number(&client.ask(query), "offset"), 1);
     broker.stop().unwrap();
+}
+
+#[test]
+fn a_stop_that_cannot_save_the_offsets_fails_and_leaves_the_store_in_order() {
+    let disk = MemoryDisk::new(1);
+    let start = || TestBroker::builder().memory_disk(&disk).start().unwrap();
+    let broker = start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Unsaved")), "queueOffset");
+    disk.inject(Fault::new(Operation::Write).on("consumerOffset.json"));
+    let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Unsaved").with_field("commitOffset", 1);
+    assert_eq!(client.ask(commit).code, 0);
+    let stopped = broker.stop();
+    assert!(matches!(stopped, Err(SystemError::OffsetsNotSaved(_))), "{stopped:?}");
+    let is_left_in_order = !marker::was_aborted(&disk, Path::new("/data")).unwrap();
+    assert!(is_left_in_order);
+    disk.clear_faults();
+    start().stop().unwrap();
 }
 
 #[test]
