@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::io::identity::Identity;
 use crate::net::Net;
 use crate::supervise::Context;
+use crate::topic::Permission;
 use crate::topic::actor::{ExportTopics, TopicsChanged};
 
 /// How long one name server may take (`registerBrokerTimeoutMills`).
@@ -115,7 +116,16 @@ impl Registrar {
 }
 
 impl RegistrarParts {
-    async fn register(&self, links: &Links, topics: TopicConfigTable) -> usize {
+    /// Registers with these topics. A broker that may not be read or written limits the permission of each, so that clients
+    /// hear from the name servers what it refuses.
+    async fn register(&self, links: &Links, mut topics: TopicConfigTable) -> usize {
+        let own = Permission(self.identity.permission);
+        if !own.is_readable() || !own.is_writeable() {
+            topics
+                .topic_config_table
+                .values_mut()
+                .for_each(|topic| topic.perm &= own.0);
+        }
         let body = RegisterBrokerBody {
             filter_server_list: Some(Vec::new()),
             topics,

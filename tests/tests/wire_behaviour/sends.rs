@@ -4,6 +4,7 @@ use std::fs;
 
 use cuemq_actors::supervise::Health;
 use cuemq_actors::testing::{Site, TestBroker};
+use cuemq_net::body::{Body, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
@@ -208,6 +209,24 @@ fn nothing_is_accepted_before_the_time_that_is_set() {
         format!("broker unable to service, until {opens}"),
         "before all other checks"
     );
+}
+
+#[test]
+fn name_servers_hear_that_a_broker_may_not_be_written() {
+    for (own, routed) in [(4, 4), (6, 6)] {
+        let broker = TestBroker::builder()
+            .config(move |config| config.permission = own)
+            .start()
+            .unwrap();
+        number(&Connection::to(broker.broker()).ask(send_to("Routed")), "queueOffset");
+        let route = Command::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_field("topic", "Routed");
+        let answer = Connection::to(broker.name_server()).ask(route);
+        assert_eq!(ResponseCode(answer.code), ResponseCode::SUCCESS, "{answer:?}");
+        let route = TopicRouteData::decode(&answer.body).unwrap();
+        let permissions: Vec<u32> = route.queue_datas.iter().map(|queues| queues.perm).collect();
+        assert_eq!(permissions, [routed]);
+        broker.stop().unwrap();
+    }
 }
 
 #[test]
