@@ -14,7 +14,7 @@ use cuemq_net::dialect::Style;
 use cuemq_net::transport::call::{Caller, Settings, over};
 use cuemq_storage::hash::Map;
 use futures_util::FutureExt;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::io::identity::Identity;
 use crate::net::Net;
@@ -66,7 +66,7 @@ pub struct Registrar {
 #[derive(Default)]
 struct LinkTable {
     /// By their names.
-    callers: RefCell<Map<String, Caller>>,
+    links: RefCell<Map<String, Rc<Link>>>,
     /// One of them has ended; its name server may have forgotten the broker with it.
     lost: Notify,
     /// The broker goes: what is lost now is meant to be.
@@ -76,6 +76,16 @@ struct LinkTable {
 type Links = Rc<LinkTable>;
 
 impl Registrar {
+/// The connection to one name server. Its lock is held while it is made, so that registrations that come together share it:
+/// of two, the one that ends first could take the broker with it.
+type Link = Mutex<Option<Caller>>;
+
+impl LinkTable {
+    fn of(&self, server: &str) -> Rc<Link> {
+        Rc::clone(self.links.borrow_mut().entry(server.to_owned()).or_default())
+    }
+}
+
     /// A registrar without connections.
     #[must_use]
     pub fn new(parts: RegistrarParts) -> Self {
@@ -156,10 +166,14 @@ impl RegistrarParts {
 
     async fn tell(&self, links: &Links, server: &str, request: &Command) -> bool {
         let answer = match self.link(links, server).await {
-            Ok(caller) => caller
-                .request(request, TIMEOUT)
-                .await
-                .map_err(|error| error.to_string()),
+            // The name server has been told, or is about to be, that the broker goes.
+            Ok(_) if links.leaving.get() && request.code != RequestCode::UNREGISTER_BROKER.0 => return false,
+            Ok(caller) => {
+                let answer = caller.request(request, TIMEOUT).await;
+                answer
+                    .inspect_err(|_| caller.close())
+                    .map_err(|error| error.to_string())
+            }
             Err(error) => Err(error),
         };
         match answer {
@@ -169,7 +183,6 @@ impl RegistrarParts {
                 false
             }
             Err(error) => {
-                links.callers.borrow_mut().remove(server);
                 tracing::warn!(
                     server,
                     error,
@@ -181,7 +194,9 @@ impl RegistrarParts {
     }
 
     async fn link(&self, links: &Links, server: &str) -> Result<Caller, String> {
-        if let Some(caller) = links.callers.borrow().get(server).filter(|caller| !caller.is_closed()) {
+        let link = links.of(server);
+        let mut kept = link.lock().await;
+        if let Some(caller) = kept.as_ref().filter(|caller| !caller.is_closed()) {
             return Ok(caller.clone());
         }
         let connecting = async {
@@ -203,8 +218,7 @@ impl RegistrarParts {
                 links.lost.notify_one();
             }
         }));
-        links.callers.borrow_mut().insert(server.to_owned(), caller.clone());
-        Ok(caller)
+        Ok(kept.insert(caller).clone())
     }
 }
 
@@ -252,5 +266,90 @@ impl Handler<Unregister> for Registrar {
             let request = parts.about_us(RequestCode::UNREGISTER_BROKER);
             parts.tell_all(&links, &request).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::Addr;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::config::BrokerConfig;
+    use crate::net::{Accepted, TcpNet};
+    use crate::testing::{PATIENCE, Probe, Stage};
+
+    /// A name server that takes everything and tells what came: the number of the connection and the code.
+    struct Server {
+        address: String,
+        heard: UnboundedReceiver<(usize, RequestCode)>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let mut listener = TcpNet.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let (tell, heard) = unbounded_channel();
+            drop(actix_rt::spawn(async move {
+                for number in 1.. {
+                    let accepted = listener.accept().await.unwrap();
+                    drop(actix_rt::spawn(serve(accepted, number, tell.clone())));
+                }
+            }));
+            Self { address, heard }
+        }
+
+        async fn next(&mut self) -> (usize, RequestCode) {
+            tokio::time::timeout(PATIENCE, self.heard.recv())
+                .await
+                .unwrap()
+                .unwrap()
+        }
+    }
+
+    async fn serve(accepted: Box<dyn Accepted>, number: usize, tell: UnboundedSender<(usize, RequestCode)>) {
+        let (caller, mut requests, driver) = over(accepted.into_stream().unwrap(), Settings::default());
+        drop(actix_rt::spawn(driver.run()));
+        while let Some(request) = requests.recv().await {
+            tell.send((number, RequestCode(request.code))).unwrap();
+            let answer = Command::response_to(&request, ResponseCode::SUCCESS);
+            caller.respond(&request, &answer).await.unwrap();
+        }
+    }
+
+    fn start(stage: &mut Stage, server: &Server, interval: Duration) -> Addr<Registrar> {
+        let topics = Probe::<ExportTopics>::new().recipient();
+        let parts = RegistrarParts {
+            net: Arc::new(TcpNet),
+            name_servers: vec![server.address.clone()],
+            identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10_911, 1 << 20)),
+            topics,
+            interval,
+        };
+        stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())))
+    }
+
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    #[actix::test]
+    async fn registrations_that_come_together_share_a_connection() {
+        let (mut stage, mut server) = (Stage::new(), Server::start().await);
+        let registrar = start(&mut stage, &server, NEVER);
+        let changed = TopicsChanged { table: Arc::default() };
+        let (known, told) = futures_util::future::join(registrar.send(RegisterNow), registrar.send(changed)).await;
+        assert_eq!((known.unwrap(), told.unwrap()), (1, ()));
+        for _ in 0..2 {
+            assert_eq!(server.next().await, (1, RequestCode::REGISTER_BROKER));
+        }
+    }
+
+    #[actix::test]
+    async fn a_broker_that_goes_does_not_register_once_more() {
+        let (mut stage, mut server) = (Stage::new(), Server::start().await);
+        let registrar = start(&mut stage, &server, NEVER);
+        registrar.send(Unregister).await.unwrap();
+        assert_eq!(registrar.send(RegisterNow).await.unwrap(), 0);
+        assert_eq!(server.next().await.1, RequestCode::UNREGISTER_BROKER);
+        assert!(server.heard.try_recv().is_err());
     }
 }
