@@ -36,6 +36,12 @@ impl SendGate {
         }
     }
 
+    /// When it opens, in milliseconds since 1970; 0 for at once.
+    #[must_use]
+    pub fn opens_at_ms(&self) -> u64 {
+        self.from_ms
+    }
+
     /// Why a send is refused at `now_ms`; `None` when it is not.
     #[must_use]
     pub fn refusal(&self, now_ms: u64) -> Option<(ResponseCode, Cow<'static, str>)> {

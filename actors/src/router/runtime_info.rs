@@ -51,7 +51,7 @@ pub(super) fn body(io: &IoState, side: &BrokerSide, earliest: Option<i64>) -> Ve
     put("getMissTps", per_second(0));
     put("putMessageTimesTotal", received.max(1).to_string());
     put("earliestMessageTimeStamp", earliest.unwrap_or(0).to_string());
-    put("startAcceptSendRequestTimeStamp", "0".to_owned());
+    put("startAcceptSendRequestTimeStamp", side.gate.opens_at_ms().to_string());
     put("pageCacheLockTimeMills", "0".to_owned());
     for pool in ["send", "pull", "query"] {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".to_owned());

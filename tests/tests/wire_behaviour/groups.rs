@@ -215,6 +215,20 @@ fn a_queue_that_was_never_written_begins_and_ends_at_0() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());
     number(&client.ask(send_to("Info")), "queueOffset");
+    number(&client.ask(send_to("Short")), "queueOffset");
+    for code in [RequestCode::GET_MIN_OFFSET, RequestCode::GET_MAX_OFFSET] {
+        let of_none = of_queue(code, "Short").with_field("queueId", 9);
+        assert_eq!(number(&client.ask(of_none), "offset"), 0);
+    }
+}
+
+#[test]
+fn runtime_information_has_javas_keys() {
+    let broker = TestBroker::builder()
+        .config(|config| config.accept_sends_from_ms = 1_700_000_000_000)
+        .start()
+        .unwrap();
+    let mut client = Connection::to(broker.broker());
     let answer = client.ask(Command::request(RequestCode::GET_BROKER_RUNTIME_INFO));
     let table = KvTable::decode(&answer.body).unwrap().table;
     for key in [
@@ -233,4 +247,5 @@ fn a_queue_that_was_never_written_begins_and_ends_at_0() {
     }
     assert_eq!(table["msgPutTotalTodayNow"], "1");
 }
+    assert_eq!(table["startAcceptSendRequestTimeStamp"], "1700000000000");
 /// As the recordings of 4.3.0 and 4.9.7 have it, also for a number that no queue of the topic has.
