@@ -27,8 +27,6 @@ pub struct Metrics {
     pub messages_in: Counter,
     /// Messages in pull answers.
     pub messages_out: Counter,
-    /// Bytes of records handed to the commit log.
-    pub bytes_in: Counter,
     /// Pulls that had to wait for a message.
     pub pulls_parked: Counter,
     /// Connections that were accepted.

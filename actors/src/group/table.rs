@@ -132,18 +132,6 @@ impl GroupTable {
             .put(&name, SubscriptionGroupConfig { extra, ..config }, now_ms))
     }
 
-    /// Stages the change of one group's configuration (`None` where there is no such group).
-    pub fn change(
-        &mut self,
-        name: &str,
-        change: impl FnOnce(&mut SubscriptionGroupConfig),
-        now_ms: u64,
-    ) -> Option<Arc<SubscriptionGroup>> {
-        let mut config = self.table.get(name)?.config.clone();
-        change(&mut config);
-        Some(self.table.put(name, config, now_ms))
-    }
-
     /// Stages the removal of a group; gives what it was, `None` where there was none.
     pub fn delete(&mut self, name: &str, now_ms: u64) -> Option<Arc<SubscriptionGroup>> {
         self.table.remove(name, now_ms)
@@ -270,13 +258,7 @@ mod tests {
             .update(with_extra(16, &[("attributes", "a"), ("new", "1")]), 1_001)
             .unwrap();
         table.update(with_extra(3, &[("new", "2")]), 1_002).unwrap();
-        table
-            .change("g", |config| config.consume_enable = false, 1_003)
-            .unwrap();
-        let expected = SubscriptionGroupConfig {
-            consume_enable: false,
-            ..with_extra(3, &[("attributes", "a"), ("new", "2")])
-        };
+        let expected = with_extra(3, &[("attributes", "a"), ("new", "2")]);
         assert_eq!(table.export().subscription_group_table["g"], expected);
         assert!(table.update(defaults(""), 1_004).is_err());
         assert!(table.delete("g", 1_005).is_some() && table.delete("g", 1_006).is_none());

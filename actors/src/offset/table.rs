@@ -127,11 +127,6 @@ impl OffsetTable {
         self.dirty = false;
     }
 
-    /// Notes that the file could not be written.
-    pub fn mark_dirty(&mut self) {
-        self.dirty = true;
-    }
-
     /// Sets an offset. Answers the offset that stood there when the commit goes backwards, for a warning.
     ///
     /// # Errors
