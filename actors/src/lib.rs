@@ -36,7 +36,8 @@
 //! # The messages
 //!
 //! "Bounded by" is what keeps a mailbox short: actix ignores the mailbox's own bound in `do_send`. A connection has a bounded
-//! number of requests under way, and all connections together a bounded number of bytes of sends.
+//! number of requests under way (pulls that are answered at once are not counted), and all connections together a bounded
+//! number of bytes of sends.
 //!
 //! | message | from | to | bounded by |
 //! |---|---|---|---|
@@ -70,22 +71,24 @@
 //! | `NotifyMembers` | `Rebalance` | `Egress` | one for each changed group and turn |
 //! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
 //! | `Notify` | `Rebalance` | itself | one under way |
-//! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way |
+//! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one for each pull that commits |
 //! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
 //! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
-//! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way |
+//! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; one for each pull of a new group |
 //! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
 //! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
 //! | `ExportTopics` | `Registrar` | `Topics` | registrations under way |
-//! | `RegisterNow`, `Unregister` (of the broker) | the start and the stop | `Registrar` | once |
+//! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
+//! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | a connection's requests under way |
 //! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection |
 //! | `ClosePeer` | `NameServer` | `Egress` | the number of connections, by `try_send` |
 //! | `Settle` | the stop | `CommitLog` | once |
 //! | `CloseAll` | the stop | `Egress` | once |
-//!
-//! Answered already, and sent as soon as the requests of administrators that need them are served:
 //! | `SaveOffsets` | the stop | `Offsets` | once |
+//!
+//! Answered already, and sent as soon as the requests that need them are served, of administrators and, for
+//! `MarkOrderTopics`, of the registration:
 //!
 //! | message | to |
 //! |---|---|
@@ -117,11 +120,11 @@ pub mod net;
 pub mod offset;
 pub mod peer;
 pub mod placement;
+pub mod queue_flusher;
 pub mod rebalance;
 pub mod registrar;
 pub mod retention;
 pub mod router;
-pub mod queue_flusher;
 pub mod send_gate;
 pub mod supervise;
 pub mod table_file;

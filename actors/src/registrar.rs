@@ -31,12 +31,13 @@ const AFTER_LOSS: Duration = Duration::from_millis(500);
 /// How long a name server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Register now; how many name servers know the broker then. From `BrokerSystem`, once.
+/// Register now; how many name servers know the broker then. From the start, once, and from each new life of a name server
+/// in this process or of the registrar.
 #[derive(Message, Debug)]
 #[rtype(result = "usize")]
 pub struct RegisterNow;
 
-/// Tell every name server that the broker goes. From `BrokerSystem`, once.
+/// Tell every name server that the broker goes. From the stop, once.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Unregister;
@@ -75,7 +76,6 @@ struct LinkTable {
 
 type Links = Rc<LinkTable>;
 
-impl Registrar {
 /// The connection to one name server. Its lock is held while it is made, so that registrations that come together share it:
 /// of two, the one that ends first could take the broker with it.
 type Link = Mutex<Option<Caller>>;
@@ -86,6 +86,7 @@ impl LinkTable {
     }
 }
 
+impl Registrar {
     /// A registrar without connections.
     #[must_use]
     pub fn new(parts: RegistrarParts) -> Self {

@@ -221,8 +221,8 @@ impl Running {
         self.standing.clone()
     }
 
-    /// Waits until a child has failed for good, and tells which and why. The store refuses sends then and reads go on;
-    /// only a restart of the process helps.
+    /// Waits until a child has failed for good, and tells which and why. The store refuses sends from then on; only a
+    /// restart of the process helps, which the program `cuemq` therefore ends.
     pub async fn failed(&self) -> String {
         let mut standing = self.standing.clone();
         match standing.wait_for(|standing| standing.failed.is_some()).await {

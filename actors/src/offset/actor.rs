@@ -15,8 +15,8 @@ use super::{BadCommit, Commit, OffsetTable};
 use crate::supervise::{Cause, Context};
 use crate::table_file::TableFile;
 
-/// Set these offsets; the good ones are set, and the first bad one is the answer. From connections, a batch for each turn,
-/// bounded by their requests.
+/// Set these offsets; the good ones are set, and the first bad one is the answer. From connections, one for each of their
+/// commits, by request or with a pull.
 #[derive(Message, Clone, Debug)]
 #[rtype(result = "Result<(), BadCommit>")]
 pub struct CommitOffsets {
