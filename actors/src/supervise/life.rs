@@ -42,7 +42,8 @@ pub(super) struct Birth<A: Actor> {
 
 /// The child's ends of the channels that tie it to its supervisor.
 pub(super) struct Cord {
-    /// Answered once: running, or why it never ran.
+    /// Answered once: running, or why it never ran. Absent where nobody waits for that: a child that is started on demand
+    /// follows its policy from the first build on.
     pub(super) up: Option<oneshot::Sender<Result<(), Failure>>>,
     /// The supervisor asks for the end.
     pub(super) stop: Option<oneshot::Receiver<()>>,

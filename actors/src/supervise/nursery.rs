@@ -115,7 +115,7 @@ impl Nursery {
         let (stop, stop_receiver) = oneshot::channel();
         let (gone_sender, gone) = oneshot::channel();
         // Nobody waits for those that come and go.
-        let up = (!spec.on_demand).then_some(up);
+        let (up, up_sender) = (!spec.on_demand).then_some((up, up_sender)).unzip();
         let (thread, budget) = (spec.thread, RestartBudget::new(spec.policy));
         let child = self.tree.adopt(spec);
         self.ties.push(Tie {
@@ -135,7 +135,7 @@ impl Nursery {
             clock: self.clock.clone(),
             reports: self.reports.clone(),
             cord: Cord {
-                up: Some(up_sender),
+                up: up_sender,
                 stop: Some(stop_receiver),
                 gone: Some(gone_sender),
             },

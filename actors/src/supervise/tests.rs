@@ -323,6 +323,25 @@ async fn a_child_that_never_ran_is_an_error_of_starting_up() {
 }
 
 #[actix::test]
+async fn the_first_build_of_a_child_started_on_demand_follows_its_policy() {
+    let mut stage = Stage::new();
+    stage.faults.arm("notebook", Site::Factory, 1);
+    let spec = ChildSpec::new("notebook", Thread::Files).policy(ONCE).on_demand();
+    let notebook = stage
+        .nursery
+        .start(spec, |_: &mut Context<Notebook>| Ok(Notebook::default()));
+    let queued = notebook.send(Note(1));
+    assert_eq!(stage.failure().await.1, AT_ONCE);
+    assert_eq!(queued.await, Ok(1), "what it was started for is done");
+    notebook.try_send(Break::Handler).unwrap();
+    assert_eq!(
+        stage.failure().await.1,
+        Verdict::Escalate,
+        "the budget counts the first build"
+    );
+}
+
+#[actix::test]
 async fn what_a_child_waits_for_from_the_start_belongs_to_its_starting_up() {
     for goes_well in [true, false] {
         let mut stage = Stage::new();
