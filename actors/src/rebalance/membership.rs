@@ -23,14 +23,27 @@ pub const SILENT_MS: u64 = 120_000;
 pub const MAX_GROUPS: usize = 4096;
 /// The most topics that one connection may subscribe to for one group.
 pub const MAX_SUBSCRIPTIONS: usize = 4096;
+/// The most bytes that are kept of what one connection has said: about 7,000 subscriptions.
+pub const MAX_RECORD_BYTES: usize = 2 << 20;
+/// The most bytes that are kept of what all connections have said.
+pub const MAX_BYTES: usize = 256 << 20;
 
-/// A heartbeat that names more than a broker keeps for one connection.
+/// A heartbeat that says more than a broker keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a connection may be in at most {MAX_GROUPS} groups and subscribe to at most {MAX_SUBSCRIPTIONS} topics for each: \
-     use more clients"
-)]
-pub struct TooMuch;
+pub enum TooMuch {
+    /// It names too many groups or topics for one connection.
+    #[error(
+        "a connection may be in at most {MAX_GROUPS} groups and subscribe to at most {MAX_SUBSCRIPTIONS} topics for \
+         each: use more clients"
+    )]
+    Names,
+    /// With what the connection said before it is too long for one connection.
+    #[error("the groups and subscriptions of a connection may take at most {MAX_RECORD_BYTES} bytes: use more clients")]
+    OfConnection,
+    /// All connections together have said too much.
+    #[error("the groups and subscriptions of all connections take {MAX_BYTES} bytes already: use fewer clients")]
+    OfAll,
+}
 
 /// What a heartbeat led to.
 #[derive(Debug)]
@@ -60,6 +73,8 @@ pub struct Membership {
     clients: BTreeMap<Arc<str>, BTreeSet<(u64, PeerKey)>>,
     /// How many heartbeats there were.
     heartbeats: u64,
+    /// Bytes of all records.
+    bytes: usize,
     broker_notifies: bool,
     view: MembershipView,
 }
@@ -92,6 +107,7 @@ impl Membership {
             producers: BTreeMap::new(),
             clients: BTreeMap::new(),
             heartbeats: 0,
+            bytes: 0,
             broker_notifies,
             view,
         };
@@ -161,7 +177,14 @@ impl Membership {
             }
         }
         if record.consumers.len().max(record.producers.len()) > MAX_GROUPS {
-            return Err(TooMuch);
+            return Err(TooMuch::Names);
+        }
+        let (bytes, known) = (record.bytes(), before.as_ref().map_or(0, |before| before.bytes()));
+        if bytes > MAX_RECORD_BYTES {
+            return Err(TooMuch::OfConnection);
+        }
+        if bytes > known && self.bytes - known + bytes > MAX_BYTES {
+            return Err(TooMuch::OfAll);
         }
         if other_client {
             touched.extend(record.consumers.keys().cloned());
@@ -176,7 +199,7 @@ impl Membership {
             });
         }
         self.note_client(peer, before.as_deref(), Some(&kept));
-        self.peers.insert(peer, Arc::clone(&kept));
+        self.insert(peer, Arc::clone(&kept));
         for group in &joined {
             self.producers.entry(Arc::clone(group)).or_default().insert(peer);
             self.show_producers(group);
@@ -220,7 +243,7 @@ impl Membership {
     /// A connection was closed. Answers the groups whose remaining members must be told (whatever the groups'
     /// configurations say, as in Java).
     pub fn peer_closed(&mut self, peer: PeerKey) -> Vec<Arc<ConsumerGroup>> {
-        let Some(before) = self.peers.remove(&peer) else {
+        let Some(before) = self.remove(peer) else {
             return Vec::new();
         };
         self.note_client(peer, Some(&before), None);
@@ -275,7 +298,7 @@ impl Membership {
         now_ms: u64,
     ) -> Result<Option<Arc<str>>, TooMuch> {
         if said.subscriptions.len() > MAX_SUBSCRIPTIONS {
-            return Err(TooMuch);
+            return Err(TooMuch::Names);
         }
         let group = intern(&self.consumers, &said.group_name);
         let statement = Statement::new(said);
@@ -387,14 +410,27 @@ impl Membership {
     /// Keeps a connection's record, unless nothing is left in it.
     fn keep(&mut self, peer: PeerKey, record: PeerRecord) -> Option<Arc<PeerRecord>> {
         if record.is_empty() {
-            if let Some(before) = self.peers.remove(&peer) {
+            if let Some(before) = self.remove(peer) {
                 self.note_client(peer, Some(&before), None);
             }
             return None;
         }
         let kept = Arc::new(record);
-        self.peers.insert(peer, Arc::clone(&kept));
+        self.insert(peer, Arc::clone(&kept));
         Some(kept)
+    }
+
+    fn insert(&mut self, peer: PeerKey, record: Arc<PeerRecord>) {
+        self.bytes += record.bytes();
+        if let Some(before) = self.peers.insert(peer, record) {
+            self.bytes -= before.bytes();
+        }
+    }
+
+    fn remove(&mut self, peer: PeerKey) -> Option<Arc<PeerRecord>> {
+        let before = self.peers.remove(&peer)?;
+        self.bytes -= before.bytes();
+        Some(before)
     }
 
     /// Notes which connection a client id stands for.
@@ -454,7 +490,7 @@ impl Membership {
             self.producers.entry(Arc::clone(group)).or_default().insert(peer);
         }
         self.note_client(peer, None, Some(&kept));
-        self.peers.insert(peer, kept);
+        self.insert(peer, kept);
     }
 
     fn to_tell(

@@ -88,6 +88,47 @@ fn expression(membership: &Membership, group: &str, topic: &str) -> Option<Strin
 }
 
 #[test]
+fn a_connection_says_no_more_than_2_mib_however_many_heartbeats_it_takes() {
+    let mut membership = Membership::new(true, MembershipView::new());
+    let long = "t".repeat(120_000);
+    let mut beat = |group: &str| {
+        let said = consumes(group, &[("T", &long, 1)]);
+        membership.heartbeat(peer(1), client("c"), said, 0, |_| true)
+    };
+    let (heard, refused): (Vec<_>, Vec<_>) = (0..40)
+        .map(|number| beat(&format!("g{number}")))
+        .partition(Result::is_ok);
+    assert_eq!(
+        heard.len(),
+        MAX_RECORD_BYTES / (long.len() + 400),
+        "each takes its text and a little more"
+    );
+    assert!(
+        refused
+            .into_iter()
+            .all(|refused| refused.unwrap_err() == TooMuch::OfConnection)
+    );
+    assert!(beat("g0").is_ok(), "what it said before it may say again");
+}
+
+#[test]
+fn all_connections_say_no_more_than_256_mib_and_what_is_forgotten_makes_room() {
+    let mut membership = Membership::new(true, MembershipView::new());
+    let long = "t".repeat(1_800_000);
+    let beat = |membership: &mut Membership, slot| {
+        let said = consumes("g", &[("T", &long, 1)]);
+        membership.heartbeat(peer(slot), client("c"), said, 0, |_| true).err()
+    };
+    let first = (0..)
+        .find_map(|slot| Some((slot, beat(&mut membership, slot)?)))
+        .unwrap();
+    assert_eq!((first.0 as usize, first.1), (MAX_BYTES / long.len(), TooMuch::OfAll));
+    assert_eq!(beat(&mut membership, 0), None, "what it said before it may say again");
+    membership.peer_closed(peer(0));
+    assert_eq!(beat(&mut membership, first.0), None);
+}
+
+#[test]
 fn a_connection_that_joins_is_told_to_all_members_itself_included() {
     let mut membership = membership();
     assert_eq!(

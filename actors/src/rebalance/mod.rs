@@ -20,7 +20,9 @@ mod tag_filter;
 mod view;
 
 pub use consumer_group::{ConsumerGroup, Member};
-pub use membership::{Departure, Heard, MAX_GROUPS, MAX_SUBSCRIPTIONS, Membership, SILENT_MS, TooMuch};
+pub use membership::{
+    Departure, Heard, MAX_BYTES, MAX_GROUPS, MAX_RECORD_BYTES, MAX_SUBSCRIPTIONS, Membership, SILENT_MS, TooMuch,
+};
 pub use peer_record::{Client, PeerRecord};
 pub use producer_group::ProducerGroup;
 pub use subscription::Subscription;

@@ -91,6 +91,9 @@ impl Statement {
     }
 }
 
+/// What a name takes beside its text, about.
+const OVERHEAD_BYTES: usize = 64;
+
 /// Finds a topic among subscriptions sorted by it.
 pub(super) fn find<'a>(subscriptions: &'a [Arc<Subscription>], topic: &str) -> Option<&'a Arc<Subscription>> {
     let place = subscriptions
@@ -104,6 +107,17 @@ impl PeerRecord {
     #[must_use]
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// About how many bytes it takes, counted as if nothing of it were shared.
+    pub(super) fn bytes(&self) -> usize {
+        let of_client = self.client.client_id.len() + self.client.address.len();
+        let of_producers = self.producers.keys().map(|group| group.len() + OVERHEAD_BYTES);
+        let of_consumers = self.consumers.iter().map(|(group, said)| {
+            let subscriptions = said.statement.subscriptions.iter();
+            group.len() + OVERHEAD_BYTES + subscriptions.map(|subscription| subscription.bytes()).sum::<usize>()
+        });
+        of_client + of_producers.chain(of_consumers).sum::<usize>()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -71,6 +71,28 @@ impl Subscription {
         &self.tags
     }
 
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let SubscriptionData {
+            code_set,
+            expression_type,
+            sub_string,
+            tags_set,
+            topic,
+            ..
+        } = &self.data;
+        let texts = [topic, sub_string, expression_type]
+            .map(String::len)
+            .iter()
+            .sum::<usize>();
+        let tags = tags_set
+            .iter()
+            .map(|tag| tag.len() + size_of::<String>())
+            .sum::<usize>();
+        // A hash stands in the set and in the filter.
+        size_of::<Self>() + size_of::<TagFilter>() + texts + tags + code_set.len() * 2 * size_of::<i32>()
+    }
+
     /// What the client said.
     #[must_use]
     pub fn data(&self) -> &SubscriptionData {
