@@ -138,6 +138,18 @@ impl<C: Config> ConfigTable<C> {
         self.rows.get(name)
     }
 
+    /// How many rows there are, staged changes included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// All rows in the order of their names, staged changes included.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Named<C>>> {
         self.rows.values()

@@ -26,6 +26,9 @@ const SYSTEM_PREFIX: &str = "CID_RMQ_SYS_";
 /// The longest name in bytes, as Java's `Validators` has it on the client.
 const MAX_NAME_LENGTH: usize = 255;
 
+/// With so many groups none is made by its first use any more: anybody can use any name.
+const GROUPS_MAX: usize = 65_536;
+
 /// Whether the first use of a group creates it (`autoCreateSubscriptionGroup`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoCreate {
@@ -47,6 +50,9 @@ pub enum Refusal {
     /// The name is blank, too long or has characters that Java's clients refuse.
     #[error("the group name must be 1 to 255 of the characters %|a-zA-Z0-9_-")]
     BadName,
+    /// There are so many groups that their use makes no more.
+    #[error("the broker has {GROUPS_MAX} groups, and use makes no more: delete those that nobody needs")]
+    TooMany,
 }
 
 impl Refusal {
@@ -55,7 +61,7 @@ impl Refusal {
     pub fn code(&self) -> ResponseCode {
         match self {
             Self::NotExist { .. } => ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
-            Self::BadName => ResponseCode::SYSTEM_ERROR,
+            Self::BadName | Self::TooMany => ResponseCode::SYSTEM_ERROR,
         }
     }
 }
@@ -102,7 +108,7 @@ impl GroupTable {
     /// Finds a group, or stages it with the defaults where its use creates it.
     ///
     /// # Errors
-    /// [`Refusal::NotExist`] when it does not, and [`Refusal::BadName`].
+    /// [`Refusal::NotExist`] when it does not, [`Refusal::BadName`], and [`Refusal::TooMany`].
     pub fn find_or_create(&mut self, name: &str, now_ms: u64) -> Result<Arc<SubscriptionGroup>, Refusal> {
         if let Some(group) = self.table.get(name) {
             return Ok(Arc::clone(group));
@@ -111,6 +117,9 @@ impl GroupTable {
             return Err(Refusal::NotExist { group: name.to_owned() });
         }
         check_name(name)?;
+        if self.table.len() >= GROUPS_MAX {
+            return Err(Refusal::TooMany);
+        }
         Ok(self.table.put(name, defaults(name), now_ms))
     }
 
@@ -194,11 +203,15 @@ fn defaults(name: &str) -> SubscriptionGroupConfig {
     }
 }
 
+/// Whether a group may be called so.
+#[must_use]
+pub fn is_group_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"%|_-".contains(&byte);
+    (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(allowed)
+}
+
 fn check_name(name: &str) -> Result<(), Refusal> {
-    let allowed = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"%|_-".contains(&byte));
-    if allowed && (1..=MAX_NAME_LENGTH).contains(&name.len()) {
+    if is_group_name(name) {
         Ok(())
     } else {
         Err(Refusal::BadName)
@@ -249,6 +262,17 @@ mod tests {
         assert_eq!(refusal.to_string(), "subscription group not exist, GID_new");
         assert_eq!(refusal.code(), ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST);
         assert!(closed.find_or_create("CID_RMQ_SYS_TRANS", 1_002).is_ok());
+    }
+
+    #[test]
+    fn use_makes_no_more_than_65536_groups_and_those_that_are_there_are_still_found() {
+        let mut table = table(AutoCreate::Yes);
+        let refusal = (0..=GROUPS_MAX)
+            .find_map(|number| table.find_or_create(&format!("g{number}"), 1_001).err())
+            .unwrap();
+        assert_eq!((refusal, table.iter().count()), (Refusal::TooMany, GROUPS_MAX));
+        assert!(table.find_or_create("g0", 1_002).is_ok());
+        assert!(table.update(defaults("an-administrator-may"), 1_003).is_ok());
     }
 
     #[test]

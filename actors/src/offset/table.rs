@@ -19,6 +19,11 @@ use crate::topic::MAX_QUEUE_NUMS;
 /// The offsets of one group on one topic, sorted by queue.
 type Queues = SmallVec<[(i32, i64); 4]>;
 
+/// The most offsets that the table holds, each of one group on one queue: anybody can commit under any name.
+const OFFSETS_MAX: usize = 1_000_000;
+/// The longest name in bytes: a group's, as Java's clients have it; a topic's is shorter.
+const NAME_MAX: usize = 255;
+
 /// The member in which release 5 lists the topics of each group.
 const GROUP_TOPIC_MAP: &str = "groupTopicMap";
 
@@ -44,9 +49,12 @@ pub enum BadCommit {
     /// The offset cannot exist.
     #[error("commitOffset[{0}] is illegal: it must not be negative")]
     Offset(i64),
-    /// A name is empty or holds the sign that parts topic and group in the file.
-    #[error("topic and group must not be empty and must not contain @")]
+    /// A name is empty, too long or holds the sign that parts topic and group in the file.
+    #[error("topic and group must have 1 to {NAME_MAX} bytes and must not contain @")]
     Name,
+    /// There is no room for another queue of a group.
+    #[error("the broker keeps {OFFSETS_MAX} consumer offsets and takes no new ones: delete groups that nobody needs")]
+    Full,
 }
 
 /// An offset beyond the end of its queue that was set back to it.
@@ -72,6 +80,8 @@ pub struct OffsetTable {
     other_rows: BTreeMap<String, BTreeMap<i32, i64>>,
     /// Members of the file that belong to other releases.
     extra: ExtraMembers,
+    /// How many offsets there are.
+    count: usize,
     dirty: bool,
 }
 
@@ -86,6 +96,7 @@ impl OffsetTable {
         for (key, queues) in file.offset_table {
             match key.split_once('@') {
                 Some((topic, group)) if is_name(topic) && is_name(group) => {
+                    table.count += queues.len();
                     let topics = table.groups.entry(Arc::from(group)).or_default();
                     topics.insert(Arc::from(topic), queues.into_iter().collect());
                 }
@@ -144,11 +155,15 @@ impl OffsetTable {
         if consumer_offset < 0 {
             return Err(BadCommit::Offset(consumer_offset));
         }
+        if self.count >= OFFSETS_MAX && self.get(group, topic, queue_id).is_none() {
+            return Err(BadCommit::Full);
+        }
         let queues = self.queues_mut(group, topic)?;
         let before = match queues.binary_search_by_key(&queue_id, |(queue_id, _)| *queue_id) {
             Ok(place) => Some(std::mem::replace(&mut queues[place].1, consumer_offset)),
             Err(place) => {
                 queues.insert(place, (queue_id, consumer_offset));
+                self.count += 1;
                 None
             }
         };
@@ -204,25 +219,36 @@ impl OffsetTable {
     /// Gives a group what another has committed on a topic, in place of its own.
     ///
     /// # Errors
-    /// [`BadCommit::Name`].
+    /// [`BadCommit::Name`] and [`BadCommit::Full`].
     pub fn copy(&mut self, from_group: &str, to_group: &str, topic: &str) -> Result<(), BadCommit> {
         let queues = Queues::from_slice(self.queues(from_group, topic));
-        if !queues.is_empty() {
-            *self.queues_mut(to_group, topic)? = queues;
-            self.dirty = true;
+        if queues.is_empty() {
+            return Ok(());
         }
+        let count = self.count + queues.len() - self.queues(to_group, topic).len();
+        if count > OFFSETS_MAX {
+            return Err(BadCommit::Full);
+        }
+        *self.queues_mut(to_group, topic)? = queues;
+        (self.count, self.dirty) = (count, true);
         Ok(())
     }
 
     /// Forgets all that a group has committed.
     pub fn remove_group(&mut self, group: &str) {
-        self.dirty |= self.groups.remove(group).is_some();
+        if let Some(topics) = self.groups.remove(group) {
+            self.count -= topics.values().map(|queues| queues.len()).sum::<usize>();
+            self.dirty = true;
+        }
     }
 
     /// Forgets all that was committed on a topic.
     pub fn remove_topic(&mut self, topic: &str) {
         for topics in self.groups.values_mut() {
-            self.dirty |= topics.remove(topic).is_some();
+            if let Some(queues) = topics.remove(topic) {
+                self.count -= queues.len();
+                self.dirty = true;
+            }
         }
         self.groups.retain(|_, topics| !topics.is_empty());
     }
@@ -293,7 +319,7 @@ impl OffsetTable {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains('@')
+    (1..=NAME_MAX).contains(&text.len()) && !text.contains('@')
 }
 
 #[cfg(test)]
@@ -340,6 +366,31 @@ mod tests {
         }
         assert_eq!(table.export(), before);
         assert!(!table.is_dirty());
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused() {
+        let mut table = table();
+        let (longest, longer) = ("n".repeat(NAME_MAX), "n".repeat(NAME_MAX + 1));
+        assert_eq!(table.commit(&longer, "T", 0, 1), Err(BadCommit::Name));
+        assert_eq!(table.commit("g", &longer, 0, 1), Err(BadCommit::Name));
+        assert_eq!(table.commit(&longest, &longest, 0, 1), Ok(None));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_new_queue_and_goes_on_with_those_it_has() {
+        let mut table = table();
+        let queues = 0..i32::try_from(MAX_QUEUE_NUMS).unwrap();
+        let refusal = (0..)
+            .flat_map(|group| queues.clone().map(move |queue_id| (group, queue_id)))
+            .find_map(|(group, queue_id)| table.commit(&format!("s{group}"), "T", queue_id, 1).err());
+        assert_eq!((refusal, table.count), (Some(BadCommit::Full), OFFSETS_MAX));
+        assert_eq!(table.commit("g", "T", 0, 121), Ok(None));
+        assert_eq!(table.copy("s0", "g", "T"), Err(BadCommit::Full));
+        table.remove_group("s0");
+        assert_eq!(table.commit("new", "T", 0, 1), Ok(None));
+        table.remove_topic("T");
+        assert_eq!(table.count, 0);
     }
 
     #[test]

@@ -147,7 +147,14 @@ impl Asked<'_> {
     }
 
     async fn commit(&self) -> Result<Command, Refusal> {
-        let header = read(request::UpdateOffset::read(&self.request.view()))?;
+        let view = self.request.view();
+        let header = read(request::UpdateOffset::read(&view))?;
+        if !self.side.topics.contains(header.topic) {
+            return Err((
+                ResponseCode::TOPIC_NOT_EXIST,
+                format!("Topic {} not exist!", header.topic),
+            ));
+        }
         let commit = Commit {
             group: Arc::from(header.consumer_group),
             topic: Arc::from(header.topic),

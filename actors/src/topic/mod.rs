@@ -11,6 +11,7 @@ mod table;
 use std::fmt;
 
 use cuemq_net::body::TopicConfig;
+use name::TOPICS_MAX;
 pub use name::{Refusal, check_name, check_send, is_system_name};
 pub use system::SystemTopics;
 pub use table::{OnSend, TopicTable};

@@ -6,6 +6,8 @@ use cuemq_net::code::ResponseCode;
 
 /// The longest name in bytes: the stored record counts it in one signed byte.
 const MAX_NAME_LENGTH: usize = 127;
+/// With so many topics none is made for a client any more: anybody can send to any name.
+pub(super) const TOPICS_MAX: usize = 65_536;
 /// What the names of newer brokers' own topics begin with.
 const SYSTEM_PREFIX: &str = "rmq_sys_";
 
@@ -65,6 +67,9 @@ pub enum Refusal {
         /// The name.
         topic: String,
     },
+    /// There are so many topics that clients make no more.
+    #[error("the broker has {TOPICS_MAX} topics, and clients make no more: delete those that nobody needs")]
+    TooManyTopics,
     /// The number of queues is beyond what a topic may have.
     #[error("the topic[{topic}] may have at most 65535 queues in each direction: give it fewer")]
     TooManyQueues {

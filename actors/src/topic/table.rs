@@ -10,8 +10,8 @@ use cuemq_net::body::{DataVersion, ExtraMembers, TopicConfig, TopicConfigTable};
 
 use super::system::{DEFAULT_TOPICS, SystemTopics};
 use super::{
-    DEAD_LETTER_PREFIX, MAX_QUEUE_NUMS, Permission, RETRY_PREFIX, Refusal, Topic, TopicView, UNIT, UNIT_SUBSCRIPTION,
-    check_name, with_queues,
+    DEAD_LETTER_PREFIX, MAX_QUEUE_NUMS, Permission, RETRY_PREFIX, Refusal, TOPICS_MAX, Topic, TopicView, UNIT,
+    UNIT_SUBSCRIPTION, check_name, with_queues,
 };
 use crate::config_table::ConfigTable;
 
@@ -90,6 +90,7 @@ impl TopicTable {
             return Ok(Arc::clone(topic));
         }
         check_name(wanted.topic)?;
+        self.check_count()?;
         match (self.likeness(wanted), wanted.topic.strip_prefix(RETRY_PREFIX)) {
             (Some(config), _) => Ok(self.put(wanted.topic, config, now_ms)),
             (None, Some(group)) => self.create_retry(group, 1, wanted.unit, now_ms),
@@ -136,6 +137,7 @@ impl TopicTable {
         }
         check_name(name)?;
         check_queues(name, &config)?;
+        self.check_count()?;
         Ok(self.put(name, config, now_ms))
     }
 
@@ -268,6 +270,14 @@ impl TopicTable {
         self.table.put(name, TopicConfig { topic_name, ..config }, now_ms)
     }
 
+    fn check_count(&self) -> Result<(), Refusal> {
+        if self.table.len() < TOPICS_MAX {
+            Ok(())
+        } else {
+            Err(Refusal::TooManyTopics)
+        }
+    }
+
     fn check_change(&self, name: &str) -> Result<(), Refusal> {
         check_name(name)?;
         if self.system.contains(name) {
@@ -310,6 +320,22 @@ mod tests {
             queue_nums: 4,
             unit: false,
         }
+    }
+
+    #[test]
+    fn clients_make_no_more_than_65536_topics_and_an_administrator_may() {
+        let mut table = table(SystemTopics::default());
+        let mut made = (0..=TOPICS_MAX).map(|number| match number % 2 {
+            0 => table.create_on_send(on_send(&format!("T{number}"), "TBW102"), 1_001),
+            _ => table.create_retry(&format!("g{number}"), 1, false, 1_001),
+        });
+        let refusal = made.find_map(Result::err).unwrap();
+        assert_eq!((refusal, table.iter().count()), (Refusal::TooManyTopics, TOPICS_MAX));
+        assert!(
+            table.create_on_send(on_send("T0", "TBW102"), 1_002).is_ok(),
+            "it is there"
+        );
+        assert!(table.update("An-administrator-may", with_queues(1), 1_003).is_ok());
     }
 
     #[test]

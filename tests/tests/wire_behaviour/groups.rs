@@ -158,6 +158,17 @@ fn a_new_group_asks_its_own_settings_once_the_first_message_has_left_the_memory(
 }
 
 #[test]
+fn a_commit_on_a_topic_that_is_not_there_is_answered_with_17() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Nowhere").with_field("commitOffset", 1);
+    assert_eq!(
+        refused(&client.ask(commit), ResponseCode::TOPIC_NOT_EXIST),
+        "Topic Nowhere not exist!"
+    );
+}
+
+#[test]
 fn offsets_are_there_after_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let start = || TestBroker::builder().data(home.path()).start().unwrap();
