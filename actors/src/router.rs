@@ -21,7 +21,7 @@ use crate::group::actor::FindOrCreateGroup;
 use crate::hold::actor::Forget;
 use crate::io::connection::send_command;
 use crate::io::egress::Door;
-use crate::io::peer_table::{Again, Peer};
+use crate::io::peer_table::{Again, HeldFrame, Peer};
 use crate::io::send_answer;
 use crate::io::send_context::SendReply;
 use crate::io::state::IoState;
@@ -61,6 +61,21 @@ pub struct BrokerActors {
     pub cold: Addr<ColdReads>,
 }
 
+/// A request as it lies in the read buffer.
+#[derive(Clone, Copy)]
+pub struct Control<'a, 'h> {
+    /// Its header.
+    pub view: &'a HeaderView<'h>,
+    /// The header's encoding.
+    pub codec: HeaderCodec,
+    /// Its body.
+    pub body: &'a [u8],
+    /// Where it came in.
+    pub door: Door,
+    /// The length of its frame.
+    pub bytes: usize,
+}
+
 /// One I/O thread's way to the other actors.
 pub struct Router {
     broker: Option<BrokerActors>,
@@ -84,26 +99,22 @@ impl Router {
     }
 
     /// Takes a request from a connection.
-    pub fn take(
-        &self,
-        io: &Rc<IoState>,
-        peer: &Rc<Peer>,
-        door: Door,
-        view: &HeaderView<'_>,
-        codec: HeaderCodec,
-        body: &[u8],
-    ) {
-        let request = Command::from_view(codec, view, Bytes::copy_from_slice(body));
+    pub fn take(&self, io: &Rc<IoState>, peer: &Rc<Peer>, control: Control<'_, '_>) {
+        let Control { door, bytes, .. } = control;
+        let request = Command::from_view(control.codec, control.view, Bytes::copy_from_slice(control.body));
         let (io, peer) = (Rc::clone(io), Rc::clone(peer));
-        peer.controls.set(peer.controls.get() + 1);
+        let share = io.budgets.controls.share(bytes);
+        peer.control_begins(bytes);
         drop(actix_rt::spawn(async move {
             let answer = match door {
                 Door::NameServer => io.router.ask_name_server(&peer, request.clone()).await,
                 Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request).await,
             };
-            peer.controls.set(peer.controls.get().saturating_sub(1));
+            let oneway = request.is_oneway();
+            drop((request, share));
+            peer.control_ends(bytes);
             match answer {
-                Some(answer) if !request.is_oneway() => send_command(&peer, &answer),
+                Some(answer) if !oneway => send_command(&peer, &answer),
                 _ => peer.wake(),
             }
         }));
@@ -188,14 +199,21 @@ impl Router {
     }
 
     /// Has a topic made, which the name servers know before it is answered, and lets the send that wanted it be tried again.
-    pub fn make_topic(&self, io: &Rc<IoState>, peer: &Rc<Peer>, wanted: TopicWanted, reply: SendReply, frame: Vec<u8>) {
+    pub fn make_topic(
+        &self,
+        io: &Rc<IoState>,
+        peer: &Rc<Peer>,
+        wanted: TopicWanted,
+        reply: SendReply,
+        frame: HeldFrame,
+    ) {
         let (io, peer) = (Rc::clone(io), Rc::clone(peer));
         drop(actix_rt::spawn(async move {
             match io.router.make(wanted).await {
                 // The connection counts the request as under way until it has taken it up again.
                 Ok(()) => peer.again.borrow_mut().push_back(Again::Frame(frame)),
                 Err((code, remark)) => {
-                    peer.controls.set(peer.controls.get().saturating_sub(1));
+                    peer.topic_made(&frame);
                     let identity = &io.identity;
                     peer.outbox
                         .borrow_mut()

@@ -18,7 +18,7 @@ use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
-use crate::io::budget::Budget;
+use crate::io::budget::Budgets;
 use crate::io::egress::{CloseAll, Serve};
 use crate::io::identity::Identity;
 use crate::listener::ConnectionLimit;
@@ -183,13 +183,13 @@ impl Rising {
 
     fn ground(&self, config: BrokerConfig, port: u16, segment_bytes: u64) -> Ground {
         let identity = Arc::new(Identity::new(&config, port, segment_bytes));
-        let budget = Arc::new(Budget::new(config.in_flight_bytes));
+        let budgets = Budgets::new(config.in_flight_bytes);
         Ground {
             config: Arc::new(config),
             seams: self.seams.clone(),
             identity,
             metrics: Arc::clone(&self.metrics),
-            budget,
+            budgets,
             nursery: Arc::clone(&self.nursery),
             wiring: Pending::default(),
             topics: TopicView::new(),

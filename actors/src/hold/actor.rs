@@ -82,13 +82,19 @@ pub struct HoldLimits {
 }
 
 impl Default for HoldLimits {
-    /// 100,000 pulls, some 10 MB; 8,192 of one connection, more than the queues that one client pulls from.
+    /// 100,000 pulls, some 10 MB, and at most 420 MB where each brings a filter of its own with as many tags as it may
+    /// have; [`HoldLimits::OF_PEER`] of one connection.
     fn default() -> Self {
         Self {
             pulls: 100_000,
-            pulls_of_peer: 8_192,
+            pulls_of_peer: Self::OF_PEER,
         }
     }
+}
+
+impl HoldLimits {
+    /// The most pulls of one connection: more than the queues that one client pulls from.
+    pub const OF_PEER: u32 = 8_192;
 }
 
 /// The hold of one I/O thread.

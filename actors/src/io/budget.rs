@@ -1,5 +1,14 @@
-//! The bytes of sends that may be under way in the whole process, between their arrival and their answer.
+//! Bytes that are under way in the whole process: one budget for each class of requests, shared by all I/O threads.
+//!
+//! | budget | holds | limit |
+//! |---|---|---|
+//! | sends in the log | batches between the connection and their answer | `limits.in_flight_bytes` |
+//! | sends that wait | long frames that are arriving, frames whose topic is being made, sends held back | as much again |
+//! | controls | all other requests that an actor works on | a quarter of it |
+//!
+//! They are apart so that no class can spend another's, and so that what waits for the log never counts as being in it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A bound on bytes, shared by all I/O threads.
@@ -7,6 +16,36 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Budget {
     used: AtomicUsize,
     limit: usize,
+}
+
+/// Bytes of a budget, given back when this is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+/// The budgets of a process.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    /// Sends that the log has and that are not answered.
+    pub log: Arc<Budget>,
+    /// Sends on their way to the log.
+    pub waiting: Arc<Budget>,
+    /// Requests that are neither sends nor pulls.
+    pub controls: Arc<Budget>,
+}
+
+impl Budgets {
+    /// The budgets of a process whose log may have `in_flight_bytes` of sends.
+    #[must_use]
+    pub fn new(in_flight_bytes: usize) -> Self {
+        Self {
+            log: Arc::new(Budget::new(in_flight_bytes)),
+            waiting: Arc::new(Budget::new(in_flight_bytes)),
+            controls: Arc::new(Budget::new(in_flight_bytes / 4)),
+        }
+    }
 }
 
 impl Budget {
@@ -30,6 +69,16 @@ impl Budget {
         self.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Takes bytes that are given back by themselves.
+    #[must_use]
+    pub fn share(self: &Arc<Self>, bytes: usize) -> Share {
+        self.take(bytes);
+        Share {
+            budget: Arc::clone(self),
+            bytes,
+        }
+    }
+
     /// Gives bytes back.
     pub fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -39,5 +88,25 @@ impl Budget {
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.release(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_given_back_when_it_is_dropped() {
+        let budget = Arc::new(Budget::new(10));
+        let share = budget.share(10);
+        assert!(budget.is_spent());
+        drop(share);
+        assert_eq!(budget.used(), 0);
     }
 }

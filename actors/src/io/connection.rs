@@ -1,43 +1,48 @@
 //! One connection: a task, not an actor. Send path, step 2 of 7, and step 7: reads what is there, cuts it into frames, lets
 //! sends and pulls be handled on the spot and hands the rest to the router; writes what its outbox holds, once per turn.
 //!
-//! It stops reading while too many of its bytes are under way: the client then feels TCP's back-pressure. An idle
-//! connection holds no buffer.
+//! Sends that the log has no room for are held back (`parked`), while everything else is still read and served. When more
+//! of them wait than a connection may hold, it is not read: the client then feels TCP's back-pressure. An idle connection
+//! holds no buffer.
+
+mod arriving;
+#[cfg(test)]
+mod bounds_test;
+mod parked;
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use actix::prelude::SendError;
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch, HeaderView};
-use tokio::io::ReadBuf;
-use tokio::time::{Sleep, sleep};
 
+use self::arriving::Arriving;
+use self::parked::{GONE, ParkedSends, overload};
 use super::egress::{Door, Serve};
-use super::peer_table::{Again, Peer};
+use super::peer_table::{Again, HeldFrame, Peer};
 use super::send::{self, Refusal, SendRequest};
 use super::send_context::{SendBatch, SendReply};
-use super::state::{BrokerSide, IoState, READ_BYTES};
+use super::state::{BrokerSide, IoState};
 use super::{pull, send_answer};
 use crate::commit_log::AppendBatch;
 use crate::net::Stream;
+use crate::router::Control;
 use crate::supervise::Guarded;
 
 /// Bytes of sends that one connection may have under way.
 const IN_FLIGHT_MAX: usize = 16 << 20;
-/// Requests of one connection that other actors may be working on.
+/// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
-/// While more than this waits to be written, nothing is read.
+const CONTROL_BYTES_MAX: usize = 1 << 20;
+/// While more than this waits to be written, or as much of it in memory, nothing is read.
 const OUTBOX_MAX: usize = 4 << 20;
-/// How long TCP's back-pressure lasts before a sender is told that the broker is busy: a quarter of a client's 3 s.
-const PATIENCE: Duration = Duration::from_millis(750);
-/// How often a connection that the budget holds back looks whether other threads have given some of it back.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const OUTBOX_BUFFERED_MAX: usize = 256 << 10;
 /// How often a connection reads in one turn before others get theirs.
 const READS_PER_TURN: usize = 4;
 
@@ -98,29 +103,22 @@ struct Connection {
     stream: Box<dyn Stream>,
     door: Door,
     /// The beginning of a frame whose rest has not come.
-    partial: Vec<u8>,
-    /// Since when the budget holds the connection back.
-    held_back: Option<Duration>,
-    /// Wakes a connection that is held back.
-    look_again: Option<Pin<Box<Sleep>>>,
-    /// Whether sends are refused because the budget has been spent for too long.
-    busy: bool,
+    arriving: Arriving,
+    /// Sends that wait for room in the log.
+    parked: ParkedSends,
     /// The other side has ended its half; what is owed is still written.
     half_closed: bool,
 }
 
 impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
-        let partial = Vec::new();
         Self {
             io,
             peer,
             stream,
             door,
-            partial,
-            held_back: None,
-            look_again: None,
-            busy: false,
+            arriving: Arriving::default(),
+            parked: ParkedSends::default(),
             half_closed: false,
         }
     }
@@ -144,13 +142,15 @@ impl Connection {
         if let Some(reason) = self.peer.closing() {
             return Turn::End(reason.to_owned());
         }
+        self.hand_on();
         self.take_up_again();
         let mut more = true;
         for _ in 0..READS_PER_TURN {
             if let Err(error) = self.write(cx) {
                 return Turn::End(error.to_string());
             }
-            if !self.may_read(cx) {
+            if !self.may_read() {
+                self.arriving_stands_still();
                 more = false;
                 break;
             }
@@ -163,6 +163,7 @@ impl Connection {
                 Poll::Ready(Ok(())) => {}
             }
         }
+        more |= self.wait_for_room(cx);
         if let Err(error) = self.write(cx) {
             return Turn::End(error.to_string());
         }
@@ -182,7 +183,7 @@ impl Connection {
 
     /// Whether nothing is owed any more to a connection that is to end.
     fn is_over(&self) -> bool {
-        let owed = self.peer.in_flight.get() > 0 || self.peer.controls.get() > 0;
+        let owed = self.peer.in_flight.get() > 0 || self.peer.controls.get() > 0 || !self.parked.is_empty();
         (self.half_closed || self.io.stopping.get()) && !owed && self.peer.outbox.borrow().is_empty()
     }
 
@@ -196,48 +197,42 @@ impl Connection {
                         pull::resume(&self.io, broker, &self.peer, waited);
                     }
                 }
-                Some(Again::Frame(bytes)) => {
-                    self.peer.controls.set(self.peer.controls.get().saturating_sub(1));
-                    let mut scratch = HeaderScratch::new();
-                    if let Ok(Some(frame)) = frame::check(&bytes, MAX_FRAME_BYTES) {
-                        // It was read once before, so it is sound; its header was checked then.
-                        let _ = self.frame(&bytes, &frame, &mut scratch);
-                    }
+                Some(Again::Frame(held)) => {
+                    self.peer.topic_made(&held);
+                    self.again(&held);
                 }
             }
         }
         self.submit(true);
     }
 
-    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
-        let peer = &self.peer;
-        if self.half_closed || self.io.stopping.get() || peer.outbox.borrow().waiting() > OUTBOX_MAX {
-            return false;
+    /// Takes a frame from the wire that waited. It was read once before, so it is sound; its header was checked then.
+    fn again(&mut self, held: &HeldFrame) {
+        let mut scratch = HeaderScratch::new();
+        if let Ok(Some(frame)) = frame::check(held.bytes(), MAX_FRAME_BYTES) {
+            let _ = self.frame(held.bytes(), &frame, &mut scratch);
+            self.submit(false);
         }
-        if peer.in_flight.get() > IN_FLIGHT_MAX || peer.controls.get() > CONTROLS_MAX {
-            return false;
-        }
-        if !self.io.budget.is_spent() {
-            (self.held_back, self.look_again, self.busy) = (None, None, false);
-            return true;
-        }
-        let now = self.io.clock.monotonic();
-        let since = *self.held_back.get_or_insert(now);
-        self.busy = now.saturating_sub(since) > PATIENCE;
-        if !self.busy {
-            self.io.hold_back(peer.key);
-            self.wait_for_budget(cx);
-        }
-        self.busy
     }
 
-    /// Lets the task run again soon: budget that another thread gives back wakes nobody here.
-    fn wait_for_budget(&mut self, cx: &mut Context<'_>) {
-        let mut pause = self.look_again.take().unwrap_or_else(|| Box::pin(sleep(LOOK_AGAIN)));
-        while pause.as_mut().poll(cx).is_ready() {
-            pause = Box::pin(sleep(LOOK_AGAIN));
+    fn may_read(&mut self) -> bool {
+        let (peer, io) = (&self.peer, &self.io);
+        if self.half_closed || io.stopping.get() {
+            return false;
         }
-        self.look_again = Some(pause);
+        let outbox = peer.outbox.borrow();
+        if outbox.waiting() > OUTBOX_MAX || outbox.buffered() > OUTBOX_BUFFERED_MAX {
+            return false;
+        }
+        drop(outbox);
+        let controls = peer.controls.get();
+        if controls > CONTROLS_MAX
+            || peer.control_bytes.get() > CONTROL_BYTES_MAX
+            || controls > 0 && io.budgets.controls.is_spent()
+        {
+            return false;
+        }
+        !self.parked.is_full(&io.budgets.waiting) && self.arriving.admit(&io.budgets.waiting, self.parked.is_busy())
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -261,93 +256,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// Reads once and handles all whole frames.
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        let (mut buffer, mut scratch) = self.io.take_buffers();
-        let outcome = self.read_into(cx, &mut buffer, &mut scratch);
-        self.io.return_buffers(buffer, scratch);
-        self.submit(true);
-        outcome
-    }
-
-    fn read_into(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        scratch: &mut HeaderScratch,
-    ) -> Poll<Result<(), String>> {
-        if frame::needed(&self.partial).is_some_and(|needed| needed > READ_BYTES / 2) {
-            return self.read_long(cx, buffer, scratch);
-        }
-        let kept = self.partial.len();
-        if let Some(place) = buffer.get_mut(..kept) {
-            place.copy_from_slice(&self.partial);
-        }
-        let mut target = ReadBuf::new(buffer.get_mut(kept..).unwrap_or_default());
-        let read = Pin::new(&mut *self.stream).poll_read(cx, &mut target);
-        let length = target.filled().len();
-        match self.note_read(read, length) {
-            Poll::Ready(Ok(true)) => {}
-            Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
-            Poll::Pending => return Poll::Pending,
-        }
-        self.partial.clear();
-        let bytes = buffer.get(..kept + length).unwrap_or_default();
-        Poll::Ready(self.frames(bytes, scratch).map(|rest| self.keep(rest, bytes)))
-    }
-
-    /// Gathers a frame that is too long for the shared buffer; memory grows only as bytes come.
-    fn read_long(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        scratch: &mut HeaderScratch,
-    ) -> Poll<Result<(), String>> {
-        let missing = frame::needed(&self.partial)
-            .unwrap_or(0)
-            .saturating_sub(self.partial.len());
-        let room = missing.min(buffer.len());
-        let mut target = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
-        let read = Pin::new(&mut *self.stream).poll_read(cx, &mut target);
-        let length = target.filled().len();
-        match self.note_read(read, length) {
-            Poll::Ready(Ok(true)) => {}
-            Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
-            Poll::Pending => return Poll::Pending,
-        }
-        self.partial.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if length < missing {
-            return Poll::Ready(Ok(()));
-        }
-        let bytes = std::mem::take(&mut self.partial);
-        Poll::Ready(self.frames(&bytes, scratch).map(|rest| self.keep(rest, &bytes)))
-    }
-
-    /// Whether something was read; the end of the stream ends the connection, at once or after what is owed.
-    fn note_read(&mut self, read: Poll<io::Result<()>>, length: usize) -> Poll<Result<bool, String>> {
-        match read {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
-            Poll::Ready(Ok(())) if length == 0 => {
-                self.half_closed = true;
-                Poll::Ready(Ok(false))
-            }
-            Poll::Ready(Ok(())) => {
-                self.peer.active.set(self.io.clock.monotonic());
-                Poll::Ready(Ok(true))
-            }
-        }
-    }
-
-    fn keep(&mut self, rest: usize, bytes: &[u8]) {
-        match bytes.get(rest..) {
-            Some(rest) if !rest.is_empty() => self.partial.extend_from_slice(rest),
-            _ => self.partial = Vec::new(),
-        }
     }
 
     /// Handles the whole frames at the beginning of `bytes`; gives where the rest begins.
@@ -388,16 +296,32 @@ impl Connection {
         }
         let io = Rc::clone(&self.io);
         match (RequestCode(view.code), &io.broker) {
-            (
-                RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE,
-                Some(broker),
-            ) if self.door != Door::NameServer => self.send(&io, broker, &view, frame, body, whole),
+            (code, Some(broker)) if is_send(code) && self.door != Door::NameServer => {
+                self.send(&io, broker, &view, frame, body, whole);
+            }
             (RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE, Some(broker)) if self.door == Door::Broker => {
                 pull::take(&io, broker, &self.peer, &view, frame.codec);
             }
-            _ => io.router.take(&io, &self.peer, self.door, &view, frame.codec, body),
+            _ => self.control(&view, frame, body),
         }
         Ok(())
+    }
+
+    /// Hands a request to the actor whose business it is.
+    fn control(&self, view: &HeaderView<'_>, frame: &Frame, body: &[u8]) {
+        let budget = &self.io.budgets.controls;
+        if budget.is_spent() {
+            let remark = overload(&format!("{} bytes of requests are being worked on", budget.used()));
+            return self.refuse(&reply_to(view, frame), ResponseCode::SYSTEM_BUSY, &remark);
+        }
+        let control = Control {
+            view,
+            codec: frame.codec,
+            body,
+            door: self.door,
+            bytes: frame.total,
+        };
+        self.io.router.take(&self.io, &self.peer, control);
     }
 
     fn send(
@@ -409,6 +333,9 @@ impl Connection {
         body: &[u8],
         whole: &[u8],
     ) {
+        if !self.parked.is_empty() || !self.has_room() {
+            return self.park(view, frame, whole);
+        }
         let request = SendRequest {
             view,
             codec: frame.codec,
@@ -416,66 +343,78 @@ impl Connection {
             peer: self.peer.key,
             remote: self.peer.remote,
         };
-        let refusal = if self.busy {
-            let used = io.budget.used();
-            Refusal::Code(
-                ResponseCode::SYSTEM_BUSY,
-                format!("[OVERLOAD]system busy, start flow control for a while: {used} bytes of sends are under way")
-                    .into(),
-            )
-        } else {
-            match send::take(io, broker, request, &mut io.batches.borrow_mut()) {
-                Ok(()) => return,
-                Err(refusal) => refusal,
+        let taken = send::take(io, broker, request, &mut io.batches.borrow_mut());
+        match taken {
+            Ok(()) => {}
+            Err(Refusal::NeedsTopic(_)) if io.budgets.waiting.is_spent() => {
+                let used = io.budgets.waiting.used();
+                let remark = overload(&format!("{used} bytes of sends wait"));
+                self.refuse(&reply_to(view, frame), ResponseCode::SYSTEM_BUSY, &remark);
             }
-        };
-        match refusal {
-            Refusal::NeedsTopic(wanted) => {
-                self.peer.controls.set(self.peer.controls.get() + 1);
-                let reply = reply_to(view, frame);
+            Err(Refusal::NeedsTopic(wanted)) => {
+                let held = HeldFrame::new(whole, &io.budgets.waiting);
+                self.peer.topic_wanted(&held);
                 io.router
-                    .make_topic(&self.io, &self.peer, wanted, reply, whole.to_vec());
+                    .make_topic(&self.io, &self.peer, wanted, reply_to(view, frame), held);
             }
-            Refusal::Code(code, remark) => {
-                let identity = &io.identity;
-                let reply = reply_to(view, frame);
-                let mut outbox = self.peer.outbox.borrow_mut();
-                outbox.append(|out| send_answer::write_error(out, identity, &reply, code, &remark));
-            }
+            Err(Refusal::Code(code, remark)) => self.refuse(&reply_to(view, frame), code, &remark),
         }
+    }
+
+    fn refuse(&self, reply: &SendReply, code: ResponseCode, remark: &str) {
+        let mut outbox = self.peer.outbox.borrow_mut();
+        outbox.append(|out| send_answer::write_error(out, &self.io.identity, reply, code, remark));
     }
 
     /// Hands the batches on: all of them, or the full ones.
     fn submit(&mut self, all: bool) {
-        let Some(broker) = &self.io.broker else { return };
         let ready: smallvec::SmallVec<[_; 2]> = self.io.batches.borrow_mut().take(all).collect();
-        for (batch, acknowledge) in ready {
+        for (mut batch, acknowledge) in ready {
             if batch.records.is_empty() {
                 self.io.recycle(settled(batch));
                 continue;
             }
-            let bytes = batch.context.bytes;
+            let bytes = batch.bytes.len();
+            batch.context.bytes = bytes;
             self.io.metrics.messages_in.add(batch.records.len() as u64);
-            self.io.budget.take(bytes);
+            self.io.budgets.log.take(bytes);
             self.peer.in_flight.set(self.peer.in_flight.get() + bytes);
-            if let Err(full) = broker.append.try_send(AppendBatch { batch, acknowledge }) {
-                self.refuse_busy(full.into_inner(), bytes);
+            self.append(AppendBatch { batch, acknowledge });
+        }
+    }
+
+    /// Hands a batch to the log, behind those that found no room there.
+    fn append(&mut self, append: AppendBatch) {
+        let Some(broker) = &self.io.broker else { return };
+        if self.parked.has_batches() {
+            return self.parked.keep(append);
+        }
+        match broker.append.try_send(append) {
+            Ok(()) => {}
+            Err(SendError::Full(append)) => self.parked.keep(append),
+            Err(SendError::Closed(append)) => {
+                self.refuse_batch(append, ResponseCode::SERVICE_NOT_AVAILABLE, GONE);
             }
         }
     }
 
-    fn refuse_busy(&self, refused: AppendBatch, bytes: usize) {
-        self.io.release(bytes);
+    fn refuse_batch(&self, refused: AppendBatch, code: ResponseCode, remark: &str) {
+        let bytes = refused.batch.context.bytes;
+        self.io.budgets.log.release(bytes);
         self.peer.in_flight.set(self.peer.in_flight.get().saturating_sub(bytes));
         let batch = settled(refused.batch);
-        let remark = "[OVERLOAD]system busy, start flow control for a while: the commit log's mailbox is full";
-        let mut outbox = self.peer.outbox.borrow_mut();
-        outbox.append(|out| {
-            for reply in &batch.context.replies {
-                send_answer::write_error(out, &self.io.identity, reply, ResponseCode::SYSTEM_BUSY, remark);
-            }
-        });
+        for reply in &batch.context.replies {
+            self.refuse(reply, code, remark);
+        }
+        self.io.recycle(batch);
     }
+}
+
+fn is_send(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE
+    )
 }
 
 fn settled(mut batch: SendBatch) -> SendBatch {

@@ -138,7 +138,7 @@ impl Handler<Completed> for Egress {
     fn handle(&mut self, completed: Completed, _: &mut Self::Context) {
         for mut answer in completed.answers {
             answer.batch.context.settle();
-            self.io.release(answer.batch.context.bytes);
+            self.io.budgets.log.release(answer.batch.context.bytes);
             if let Some(peer) = self.peer(answer.batch.context.peer) {
                 peer.in_flight
                     .set(peer.in_flight.get().saturating_sub(answer.batch.context.bytes));
@@ -158,7 +158,7 @@ impl Handler<Lost> for Egress {
     type Result = ();
 
     fn handle(&mut self, lost: Lost, _: &mut Self::Context) {
-        self.io.release(lost.bytes);
+        self.io.budgets.log.release(lost.bytes);
         if let Some(peer) = self.peer(lost.peer) {
             peer.in_flight.set(peer.in_flight.get().saturating_sub(lost.bytes));
             let identity = &self.io.identity;
@@ -180,6 +180,7 @@ impl Handler<Resume> for Egress {
     fn handle(&mut self, resume: Resume, _: &mut Self::Context) {
         for (key, pull) in resume.pulls {
             if let Some(peer) = self.peer(key) {
+                peer.pulls.set(peer.pulls.get().saturating_sub(1));
                 peer.again.borrow_mut().push_back(Again::Pull(pull));
                 peer.wake();
             }
@@ -269,6 +270,12 @@ impl Egress {
                 peer.close("it takes nothing of what is sent to it");
             } else if now.saturating_sub(peer.active.get()) > self.io.idle_limit {
                 peer.close("idle");
+            } else if peer
+                .begun
+                .get()
+                .is_some_and(|since| now.saturating_sub(since) > self.io.idle_limit)
+            {
+                peer.close("a frame of it does not come to its end");
             }
         }
     }

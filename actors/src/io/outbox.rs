@@ -50,6 +50,12 @@ impl Outbox {
         self.waiting
     }
 
+    /// How many of them lie in memory, and not in the mapping of a file.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
     /// Lets `fill` append whole frames.
     pub fn append<R>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let before = self.buffer.len();

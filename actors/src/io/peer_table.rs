@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::budget::{Budget, Share};
 use super::outbox::Outbox;
 use crate::hold::ParkedPull;
 use crate::peer::PeerKey;
@@ -17,10 +18,34 @@ use crate::rebalance::PeerRecord;
 /// Something that a connection has to take up again.
 #[derive(Debug)]
 pub enum Again {
-    /// A request that had to wait, such as the first message of a topic that was being made: its whole frame.
-    Frame(Vec<u8>),
+    /// A send that had to wait until its topic was made.
+    Frame(HeldFrame),
     /// A pull whose queue has something new, or whose time is over.
     Pull(Box<ParkedPull>),
+}
+
+/// The whole frame of a request that has to wait; it is counted among what waits until it is dropped.
+#[derive(Debug)]
+pub struct HeldFrame {
+    bytes: Vec<u8>,
+    _share: Share,
+}
+
+impl HeldFrame {
+    /// Copies a frame out of the read buffer.
+    #[must_use]
+    pub fn new(frame: &[u8], waiting: &Arc<Budget>) -> Self {
+        Self {
+            bytes: frame.to_vec(),
+            _share: waiting.share(frame.len()),
+        }
+    }
+
+    /// The frame.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What the rest of the thread can reach of a connection.
@@ -36,10 +61,18 @@ pub struct Peer {
     pub again: RefCell<VecDeque<Again>>,
     /// What its client said of its groups last.
     pub kept: RefCell<Option<Arc<PeerRecord>>>,
-    /// Bytes of sends that wait for their outcome.
+    /// Bytes of sends that wait for their outcome, or for their topic.
     pub in_flight: Cell<usize>,
     /// Requests that other actors are working on.
     pub controls: Cell<usize>,
+    /// The bytes of those that are neither sends nor pulls.
+    pub control_bytes: Cell<usize>,
+    /// Pulls that wait in `Hold` or on their way to it.
+    pub pulls: Cell<u32>,
+    /// Whether it is listed among those that wait for room in the log.
+    pub held_back: Cell<bool>,
+    /// Since when a frame has been arriving whose end has not come.
+    pub begun: Cell<Option<Duration>>,
     /// When something was last read or written.
     pub active: Cell<Duration>,
     /// Since when nothing could be written although something waits.
@@ -62,6 +95,31 @@ impl Peer {
         if !registered.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *registered = Some(waker.clone());
         }
+    }
+
+    /// Counts a send that waits for its topic.
+    pub fn topic_wanted(&self, held: &HeldFrame) {
+        self.controls.set(self.controls.get() + 1);
+        self.in_flight.set(self.in_flight.get() + held.bytes().len());
+    }
+
+    /// Counts it no longer: it is taken up again, or refused.
+    pub fn topic_made(&self, held: &HeldFrame) {
+        self.controls.set(self.controls.get().saturating_sub(1));
+        self.in_flight
+            .set(self.in_flight.get().saturating_sub(held.bytes().len()));
+    }
+
+    /// Counts a request of so many bytes that another actor works on.
+    pub fn control_begins(&self, bytes: usize) {
+        self.controls.set(self.controls.get() + 1);
+        self.control_bytes.set(self.control_bytes.get() + bytes);
+    }
+
+    /// Counts it no longer.
+    pub fn control_ends(&self, bytes: usize) {
+        self.controls.set(self.controls.get().saturating_sub(1));
+        self.control_bytes.set(self.control_bytes.get().saturating_sub(bytes));
     }
 
     /// Asks the connection to end.
@@ -132,6 +190,10 @@ impl PeerTable {
             kept: RefCell::default(),
             in_flight: Cell::new(0),
             controls: Cell::new(0),
+            control_bytes: Cell::new(0),
+            pulls: Cell::new(0),
+            held_back: Cell::new(false),
+            begun: Cell::new(None),
             active: Cell::new(now),
             stalled: Cell::new(None),
             closing: Cell::new(None),

@@ -18,7 +18,7 @@ use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
 use crate::group::SubscriptionGroup;
 use crate::hold::ParkedPull;
-use crate::hold::actor::Park;
+use crate::hold::actor::{HoldLimits, Park};
 use crate::rebalance::TagFilter;
 use crate::router::Router;
 use crate::topic::{Permission, Topic};
@@ -27,6 +27,9 @@ use crate::topic::{Permission, Topic};
 const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
+
+/// The most pulls of one connection that wait, in `Hold` or on their way to it; further ones are answered as they are.
+const PULLS_MAX: u32 = HoldLimits::OF_PEER;
 
 /// Why a pull is answered with an error.
 type Refusal = (ResponseCode, Cow<'static, str>);
@@ -163,7 +166,8 @@ fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, 
 fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, group: GroupRules) -> Result<Arc<TagFilter>, Refusal> {
     if header.sys_flag & SUBSCRIPTION != 0 {
         check_expression(header.expression_type)?;
-        return match TagFilter::parse(header.subscription.unwrap_or_default()) {
+        let expression = header.subscription.unwrap_or_default();
+        return match TagFilter::parse(expression) {
             Ok(filter) => Ok(Arc::new(filter)),
             Err(_) => refuse(
                 ResponseCode::SUBSCRIPTION_PARSE_FAILED,
@@ -232,7 +236,7 @@ fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box
 
 /// Answers with what was found, or leaves the pull with `Hold`.
 pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>, found: Found) {
-    let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref());
+    let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref()) && peer.pulls.get() < PULLS_MAX;
     match found.status {
         Status::OffsetOverflowOne | Status::NoMessageInQueue | Status::NoMatchedLogicQueue
             if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND =>
@@ -250,6 +254,7 @@ pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<Pa
 )]
 fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     io.metrics.pulls_parked.add(1);
+    peer.pulls.set(peer.pulls.get() + 1);
     broker.hold.do_send(Park { peer: peer.key, pull });
 }
 

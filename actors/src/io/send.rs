@@ -122,6 +122,10 @@ pub fn take(
         return refuse(refusal.code(), refusal.to_string());
     }
     let Some(topic) = broker.topics.get(header.topic) else {
+        // It would wait for its topic in vain.
+        if request.body.len() > io.identity.max_message_size as usize {
+            return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
+        }
         return Err(Refusal::NeedsTopic(TopicWanted::on_send(&header)));
     };
     check_permission(io, &topic)?;
@@ -145,15 +149,11 @@ pub fn take(
         request,
     };
     let place = batches.open(io, request.peer, acknowledge);
-    let taken = if header.batch {
+    if header.batch {
         encoder.batch(place)
     } else {
         encoder.single(place)
-    };
-    if taken.is_ok() {
-        place.context.bytes = place.bytes.len();
     }
-    taken
 }
 
 fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {

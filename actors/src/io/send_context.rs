@@ -32,7 +32,7 @@ pub struct SendContext {
     pub peer: PeerKey,
     /// The requests, in the order of their records.
     pub replies: Vec<SendReply>,
-    /// What the batch takes of the connection's budget, in bytes.
+    /// What the batch takes of the budgets, in bytes: nothing before it is handed to the log.
     pub bytes: usize,
     /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
     lost: Option<Recipient<Lost>>,

@@ -13,10 +13,10 @@ use cuemq_storage::commit_log::LogView;
 use cuemq_storage::entropy::Entropy;
 use cuemq_storage::queue_directory::QueueDirectory;
 
-use super::budget::Budget;
+use super::budget::Budgets;
 use super::egress::{LookedUp, Lost};
 use super::identity::Identity;
-use super::peer_table::PeerTable;
+use super::peer_table::{Peer, PeerTable};
 use super::send::Batches;
 use super::send_context::SendBatch;
 use crate::cold_reads::LookUp;
@@ -80,13 +80,13 @@ pub struct IoState {
     pub looked_up: Recipient<LookedUp>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
-    /// The bytes of sends that may be under way in the whole process.
-    pub budget: Arc<Budget>,
+    /// The bytes that may be under way in the whole process.
+    pub budgets: Budgets,
     /// Whether connections end as soon as their outboxes are empty.
     pub stopping: Cell<bool>,
     /// The batches that the connection whose turn it is fills; empty between turns.
     pub batches: RefCell<Batches>,
-    /// Connections that wait for the budget.
+    /// Connections that wait for room in the log.
     held_back: RefCell<Vec<PeerKey>>,
     /// The read buffer, taken by the connection whose turn it is.
     read_buffer: RefCell<Vec<u8>>,
@@ -118,8 +118,8 @@ pub struct IoParts {
     pub looked_up: Recipient<LookedUp>,
     /// How long a connection may be idle.
     pub idle_limit: Duration,
-    /// The process's budget.
-    pub budget: Arc<Budget>,
+    /// The process's budgets.
+    pub budgets: Budgets,
 }
 
 impl IoState {
@@ -137,7 +137,7 @@ impl IoState {
             lost: parts.lost,
             looked_up: parts.looked_up,
             idle_limit: parts.idle_limit,
-            budget: parts.budget,
+            budgets: parts.budgets,
             stopping: Cell::new(false),
             batches: RefCell::default(),
             held_back: RefCell::default(),
@@ -179,17 +179,14 @@ impl IoState {
         }
     }
 
-    /// Gives budget back.
-    pub fn release(&self, bytes: usize) {
-        self.budget.release(bytes);
+    /// Lets a connection wait for room in the log.
+    pub fn hold_back(&self, peer: &Peer) {
+        if !peer.held_back.replace(true) {
+            self.held_back.borrow_mut().push(peer.key);
+        }
     }
 
-    /// Lets a connection wait for the budget.
-    pub fn hold_back(&self, key: PeerKey) {
-        self.held_back.borrow_mut().push(key);
-    }
-
-    /// Lets the connections go on that waited for the budget; those that still have to wait come back.
+    /// Lets the connections go on that waited for room in the log; those that still have to wait come back.
     pub fn relieve(&self) {
         if self.held_back.borrow().is_empty() {
             return;
@@ -197,6 +194,7 @@ impl IoState {
         let peers = self.peers.borrow();
         for key in self.held_back.take() {
             if let Some(peer) = peers.get(key) {
+                peer.held_back.set(false);
                 peer.wake();
             }
         }

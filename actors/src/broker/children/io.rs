@@ -71,7 +71,7 @@ impl Ground {
                     lost: ctx.address().recipient(),
                     looked_up: ctx.address().recipient(),
                     idle_limit: ground.config.idle_limit,
-                    budget: Arc::clone(&ground.budget),
+                    budgets: ground.budgets.clone(),
                 };
                 Ok(Egress::new(IoState::new(parts)))
             },

@@ -24,7 +24,7 @@ use super::wiring::{BrokerChildren, Pending, Wiring};
 use crate::commit_log::SendGate;
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
-use crate::io::budget::Budget;
+use crate::io::budget::Budgets;
 use crate::io::identity::Identity;
 use crate::metrics::Metrics;
 use crate::namesrv::Settings;
@@ -43,7 +43,7 @@ pub(super) struct Ground {
     pub(super) seams: Seams,
     pub(super) identity: Arc<Identity>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) budget: Arc<Budget>,
+    pub(super) budgets: Budgets,
     pub(super) nursery: SharedNursery,
     pub(super) wiring: Pending,
     pub(super) topics: TopicView,

@@ -1,0 +1,6 @@
+//! What one connection may make the broker hold, and what its requests wait for: connections over pipes, the other actors
+//! played by the test.
+
+mod classes;
+mod memory;
+mod scene;
