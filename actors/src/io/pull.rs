@@ -28,6 +28,8 @@ const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
 
+/// The most tags that a pull may bring along: a pull that waits keeps their hashes, at most 4 KiB. Applications name a few.
+const TAGS_MAX: usize = 1024;
 /// The most pulls of one connection that wait, in `Hold` or on their way to it; further ones are answered as they are.
 const PULLS_MAX: u32 = HoldLimits::OF_PEER;
 
@@ -167,6 +169,11 @@ fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, group: GroupRules) ->
     if header.sys_flag & SUBSCRIPTION != 0 {
         check_expression(header.expression_type)?;
         let expression = header.subscription.unwrap_or_default();
+        if expression.split("||").nth(TAGS_MAX).is_some() {
+            let remark =
+                format!("the consumer's subscription names more than {TAGS_MAX} tags: use fewer, or * for all");
+            return refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark);
+        }
         return match TagFilter::parse(expression) {
             Ok(filter) => Ok(Arc::new(filter)),
             Err(_) => refuse(

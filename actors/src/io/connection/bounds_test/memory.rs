@@ -163,6 +163,16 @@ async fn a_frame_that_comes_byte_by_byte_for_ever_ends_its_connection() {
 }
 
 #[actix::test]
+async fn a_pull_with_more_than_1024_tags_is_refused_with_23() {
+    let scene = Scene::open(Plan::default()).await;
+    let mut client = scene.client().await;
+    let tags = |count: usize| (0..count).map(|tag| format!("t{tag}")).collect::<Vec<_>>().join("||");
+    client.send([pull(&tags(1025), true), pull(&tags(1024), false)]).await;
+    assert_eq!(client.answer().await, (1, ResponseCode::SUBSCRIPTION_PARSE_FAILED));
+    assert_eq!(client.answer().await, (2, ResponseCode::PULL_NOT_FOUND));
+}
+
+#[actix::test]
 async fn pulls_beyond_what_a_connection_may_park_are_answered_as_they_are() {
     let mut scene = Scene::open(Plan::default()).await;
     let mut client = scene.client().await;
