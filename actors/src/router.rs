@@ -106,6 +106,10 @@ impl Router {
         let share = io.budgets.controls.share(bytes);
         peer.control_begins(bytes);
         drop(actix_rt::spawn(async move {
+            if io.has_lost(&peer) {
+                // Its connection was read for the last time and has ended since: nobody must hear of it now.
+                return;
+            }
             let answer = match door {
                 Door::NameServer => io.router.ask_name_server(&peer, request.clone()).await,
                 Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request).await,
@@ -113,6 +117,10 @@ impl Router {
             let oneway = request.is_oneway();
             drop((request, share));
             peer.control_ends(bytes);
+            if io.has_lost(&peer) {
+                // A full mailbox may have let the end of the connection pass its last words.
+                io.router.peer_closed(peer.key, door);
+            }
             match answer {
                 Some(answer) if !oneway => send_command(&peer, &answer),
                 _ => peer.wake(),

@@ -147,6 +147,12 @@ impl IoState {
         })
     }
 
+    /// Whether a connection has ended and was told of.
+    #[must_use]
+    pub fn has_lost(&self, peer: &Peer) -> bool {
+        self.peers.borrow().get(peer.key).is_none()
+    }
+
     /// The read buffer, [`READ_BYTES`] long. Give it back by [`IoState::return_buffers`].
     pub fn take_buffers(&self) -> (Vec<u8>, HeaderScratch) {
         let mut buffer = self.read_buffer.take();

@@ -2,5 +2,6 @@
 //! played by the test.
 
 mod classes;
+mod ends;
 mod memory;
 mod scene;
