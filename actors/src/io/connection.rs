@@ -370,6 +370,10 @@ impl Connection {
     fn submit(&mut self, all: bool) {
         let ready: smallvec::SmallVec<[_; 2]> = self.io.batches.borrow_mut().take(all).collect();
         for (mut batch, acknowledge) in ready {
+            if batch.context.peer != self.peer.key {
+                // Left by a connection that failed in the middle of its turn: its senders hear of it by the drop.
+                continue;
+            }
             if batch.records.is_empty() {
                 self.io.recycle(settled(batch));
                 continue;
