@@ -2,6 +2,7 @@
 //! it waits behind a send.
 
 mod broker_requests;
+mod pending;
 mod runtime_info;
 mod wanted;
 
@@ -11,7 +12,7 @@ use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
-use cuemq_net::request::PullHeader;
+use cuemq_net::request::{PullHeader, QueryOffset, UpdateOffset};
 use cuemq_storage::clock::Clock;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,14 +27,14 @@ use crate::io::send_answer;
 use crate::io::send_context::SendReply;
 use crate::io::state::IoState;
 use crate::namesrv::{NameServerRequest, PeerClosed};
-use crate::offset::Commit;
 use crate::offset::actor::{CommitOffsets, FindOffset};
 use crate::peer::PeerKey;
 use crate::rebalance::actor::{Heartbeat, PeerClosed as MemberClosed, Unregister};
 use crate::table_file::ChangeError;
 use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend};
 
-pub use wanted::TopicWanted;
+use self::pending::{PendingCommits, PendingGroups};
+pub use self::wanted::TopicWanted;
 
 /// The actors behind the broker's requests.
 pub struct BrokerActors {
@@ -79,6 +80,8 @@ pub struct Control<'a, 'h> {
 /// One I/O thread's way to the other actors.
 pub struct Router {
     broker: Option<BrokerActors>,
+    commits: Option<Rc<PendingCommits>>,
+    groups: Option<Rc<PendingGroups>>,
     name_server: Option<(Recipient<NameServerRequest>, Recipient<PeerClosed>)>,
 }
 
@@ -89,7 +92,15 @@ impl Router {
         broker: Option<BrokerActors>,
         name_server: Option<(Recipient<NameServerRequest>, Recipient<PeerClosed>)>,
     ) -> Self {
-        Self { broker, name_server }
+        let commits = broker.as_ref().map(|broker| PendingCommits::new(broker.commit.clone()));
+        let groups = broker.as_ref().filter(|broker| broker.auto_create_group);
+        let groups = groups.map(|broker| PendingGroups::new(broker.groups.clone()));
+        Self {
+            broker,
+            commits,
+            groups,
+            name_server,
+        }
     }
 
     /// The monotonic clock in milliseconds, by which deadlines are kept.
@@ -174,35 +185,30 @@ impl Router {
     }
 
     /// Commits an offset that came with a pull.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one for each pull, which its connection bounds"
-    )]
     pub fn commit_with_pull(&self, header: &PullHeader<'_>) {
-        if let Some(broker) = &self.broker {
-            let commit = Commit {
-                group: Arc::from(header.consumer_group),
-                topic: Arc::from(header.topic),
-                queue_id: header.queue_id,
-                consumer_offset: header.commit_offset,
-            };
-            broker.commit.do_send(CommitOffsets { commits: vec![commit] });
+        if let Some(commits) = &self.commits {
+            commits.add(header);
+        }
+    }
+
+    /// What a client's pull has just committed, on its way to `Offsets`.
+    fn on_its_way(&self, header: &QueryOffset<'_>) -> Option<i64> {
+        let commits = self.commits.as_ref()?;
+        commits.gathered(header.consumer_group, header.topic, header.queue_id)
+    }
+
+    /// A client commits by itself: what its pulls said before counts no more.
+    fn overtakes(&self, header: &UpdateOffset<'_>) {
+        if let Some(commits) = &self.commits {
+            commits.overtaken(header.consumer_group, header.topic, header.queue_id);
         }
     }
 
     /// Has a group made on its first use; whether it will be. The pull that uses it goes on with the settings that it will
     /// have.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one for each pull, which its connection bounds"
-    )]
     pub fn make_group(&self, group: &str) -> bool {
-        let Some(broker) = self.broker.as_ref().filter(|broker| broker.auto_create_group) else {
-            return false;
-        };
-        broker.groups.do_send(FindOrCreateGroup {
-            group: Arc::from(group),
-        });
+        let Some(groups) = &self.groups else { return false };
+        groups.make(group);
         true
     }
 

@@ -32,6 +32,7 @@ type Refusal = (ResponseCode, String);
 struct Asked<'a> {
     side: &'a BrokerSide,
     actors: &'a BrokerActors,
+    router: &'a Router,
     peer: &'a Rc<Peer>,
     request: &'a Command,
 }
@@ -44,6 +45,7 @@ pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, reques
     let asked = Asked {
         side,
         actors,
+        router: &io.router,
         peer,
         request,
     };
@@ -155,6 +157,7 @@ impl Asked<'_> {
                 format!("Topic {} not exist!", header.topic),
             ));
         }
+        self.router.overtakes(&header);
         let commit = Commit {
             group: Arc::from(header.consumer_group),
             topic: Arc::from(header.topic),
@@ -172,7 +175,11 @@ impl Asked<'_> {
     }
 
     async fn query_offset(&self) -> Result<Command, Refusal> {
-        let header = read(request::QueryOffset::read(&self.request.view()))?;
+        let view = self.request.view();
+        let header = read(request::QueryOffset::read(&view))?;
+        if let Some(offset) = self.router.on_its_way(&header) {
+            return Ok(self.with_offset(offset));
+        }
         let (group, topic) = (Arc::from(header.consumer_group), Arc::from(header.topic));
         let query = FindOffset {
             group,
