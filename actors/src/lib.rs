@@ -36,8 +36,8 @@
 //! # The messages
 //!
 //! "Bounded by" is what keeps a mailbox short: actix ignores the mailbox's own bound in `do_send`. A connection has a bounded
-//! number of requests under way (pulls that are answered at once are not counted), and all connections together a bounded
-//! number of bytes of sends.
+//! number of requests and of pulls under way, and all connections together a bounded number of bytes of each class; see
+//! [`io::budget`].
 //!
 //! | message | from | to | bounded by |
 //! |---|---|---|---|
@@ -45,7 +45,7 @@
 //! | `Draw`, `HealthOf`, `Summary` | tests and tools | `BrokerSystem` | who asks waits |
 //! | `GuardStore` | the start | `BrokerSystem` | once |
 //! | `Serve` | `Listener` | `Egress` | the listener's limit of connections |
-//! | `AppendBatch` | connections | `CommitLog` | its mailbox, by `try_send`; the budget of bytes |
+//! | `AppendBatch` | connections | `CommitLog` | its mailbox, by `try_send`: what finds no room waits with its connection; the budget of bytes |
 //! | `Flush` | `CommitLog` | `Flusher` | one under way |
 //! | `Flushed` | `Flusher` | `CommitLog` | one under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
@@ -59,29 +59,29 @@
 //! | `Arrived` | `ConsumeQueue` | `Hold` | one for each tick while somebody waits |
 //! | `Completed` | `CommitLog` | `Egress` | one for each tick; the budget of bytes |
 //! | `Lost` | a dropped batch | `Egress` | the budget of bytes |
-//! | `Park` | connections | `Hold` | a connection's requests under way |
+//! | `Park` | connections | `Hold` | a connection's pulls that wait |
 //! | `Forget` | connections | `Hold` | once for each connection |
 //! | `Resume` | `Hold` | `Egress` | what is parked |
 //! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
 //! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
-//! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection |
+//! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection, and for each request that was under way |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
 //! | `NotifyMembers` | `Rebalance` | `Egress` | one for each changed group and turn |
 //! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
 //! | `Notify` | `Rebalance` | itself | one under way |
-//! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one for each pull that commits |
+//! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one of all pulls' commits for each I/O thread |
 //! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
 //! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
-//! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; one for each pull of a new group |
+//! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; 1,024 groups of pulls for each I/O thread |
 //! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
 //! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
 //! | `ExportTopics` | `Registrar` | `Topics` | registrations under way |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | a connection's requests under way |
-//! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection |
+//! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection, and for each request that was under way |
 //! | `ClosePeer` | `NameServer` | `Egress` | the number of connections, by `try_send` |
 //! | `Settle` | the stop | `CommitLog` | once |
 //! | `CloseAll` | the stop | `Egress` | once |
