@@ -114,6 +114,7 @@ pub mod hold;
 pub mod index;
 pub mod io;
 pub mod listener;
+pub mod local_time;
 pub mod metrics;
 pub mod namesrv;
 pub mod net;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cuemq_net::code::ResponseCode;
 use cuemq_storage::commit_log::LogView;
 
+use crate::local_time;
+
 /// The gate that every send passes.
 #[derive(Debug)]
 pub struct SendGate {
@@ -47,7 +49,7 @@ impl SendGate {
     pub fn refusal(&self, now_ms: u64) -> Option<(ResponseCode, Cow<'static, str>)> {
         let unavailable = |remark: &'static str| Some((ResponseCode::SERVICE_NOT_AVAILABLE, Cow::Borrowed(remark)));
         if now_ms < self.from_ms {
-            let remark = format!("broker unable to service, until {}", self.from_ms);
+            let remark = format!("broker unable to service, until {}", local_time::told(self.from_ms));
             return Some((ResponseCode::SYSTEM_ERROR, remark.into()));
         }
         if self.log.is_poisoned() {

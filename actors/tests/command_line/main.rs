@@ -178,9 +178,9 @@ fn ask(address: SocketAddr, request: &Frame) -> Frame {
     }
 }
 
-/// Sends one message to queue 0 of a topic and gives its place there.
-fn send(broker: SocketAddr, topic: &str) -> i64 {
-    let request = Frame::request(RequestCode::SEND_MESSAGE_V2)
+/// A message to queue 0 of a topic.
+fn message(topic: &str) -> Frame {
+    Frame::request(RequestCode::SEND_MESSAGE_V2)
         .with_field("a", "producers")
         .with_field("b", topic)
         .with_field("c", "TBW102")
@@ -190,8 +190,12 @@ fn send(broker: SocketAddr, topic: &str) -> i64 {
         .with_field("g", 1_700_000_000_000_i64)
         .with_field("h", 0)
         .with_field("i", "")
-        .with_body("body".as_bytes().to_vec());
-    let answer = ask(broker, &request);
+        .with_body("body".as_bytes().to_vec())
+}
+
+/// Sends one message to queue 0 of a topic and gives its place there.
+fn send(broker: SocketAddr, topic: &str) -> i64 {
+    let answer = ask(broker, &message(topic));
     assert_eq!(answer.code, 0, "{answer:?}");
     answer.fields.get("queueOffset").unwrap().parse().unwrap()
 }

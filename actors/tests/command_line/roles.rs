@@ -4,7 +4,7 @@ use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command as Frame;
 use serde_json::Value;
 
-use crate::{Home, Running, ask, cuemq, run, send};
+use crate::{Home, Running, SETTINGS, ask, cuemq, message, run, send};
 
 /// Does the name server know the topic that every broker has?
 fn knows_broker(name_server: std::net::SocketAddr, broker: std::net::SocketAddr) -> bool {
@@ -168,6 +168,21 @@ fn logs_are_for_people_or_for_machines() {
     server.signal(rustix::process::Signal::TERM);
     let (_, log, status) = server.end();
     assert!(status.success() && log.is_empty(), "{log:?}");
+}
+
+#[test]
+fn when_sends_will_be_accepted_is_told_in_the_time_of_the_place() {
+    let home = Home::new();
+    let settings = format!("{SETTINGS}[broker]\naccept_sends_from_ms = 221_845_435_205_123\n");
+    std::fs::write(home.path().join("small.toml"), settings).unwrap();
+    let mut command = home.command("server");
+    // Five and a half hours ahead of UTC.
+    command.env("TZ", "PLACE-5:30");
+    let server = Running::start(command);
+    let answer = ask(server.address("broker"), &message("Early"));
+    let remark = answer.remark.as_deref();
+    assert_eq!(remark, Some("broker unable to service, until 9000-01-01 17:30:05,123"));
+    server.stop();
 }
 
 #[test]

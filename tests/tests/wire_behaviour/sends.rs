@@ -4,7 +4,7 @@ use std::fs;
 
 use cuemq_actors::supervise::Health;
 use cuemq_actors::testing::{Site, TestBroker};
-use cuemq_net::body::{Body, TopicRouteData};
+use cuemq_net::body::{Body, KvTable, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
@@ -197,18 +197,21 @@ fn a_properties_string_beyond_its_length_field_is_answered_with_13() {
 
 #[test]
 fn nothing_is_accepted_before_the_time_that_is_set() {
-    let opens = u64::try_from(i64::MAX).unwrap();
+    // Noon of the first day of the year 9000 in UTC, some hour of it or of the next day in other places.
+    let opens: u64 = 221_845_435_205_123;
     let broker = TestBroker::builder()
         .config(|config| config.accept_sends_from_ms = opens)
         .start()
         .unwrap();
-    let answer = Connection::to(broker.broker()).ask(send_to("TBW102"));
+    let mut client = Connection::to(broker.broker());
+    let answer = client.ask(send_to("TBW102"));
     let remark = refused(&answer, ResponseCode::SYSTEM_ERROR);
-    assert_eq!(
-        remark,
-        format!("broker unable to service, until {opens}"),
-        "before all other checks"
-    );
+    let until = remark.strip_prefix("broker unable to service, until ");
+    let until = until.unwrap_or_else(|| panic!("it comes before all other checks: {remark}"));
+    assert!(until.starts_with("9000-01-0") && until.ends_with(":05,123"), "{until}");
+    let answer = client.ask(Command::request(RequestCode::GET_BROKER_RUNTIME_INFO));
+    let told = &KvTable::decode(&answer.body).unwrap().table["startAcceptSendRequestTimeStamp"];
+    assert_eq!(*told, opens.to_string());
 }
 
 #[test]
