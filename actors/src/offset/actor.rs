@@ -253,7 +253,7 @@ mod tests {
     use cuemq_storage::disk::memory::{Fault, Operation};
 
     use super::*;
-    use crate::testing::{MemoryDisk, Stage};
+    use crate::testing::{MemoryDisk, PATIENCE, Stage};
 
     fn file(disk: &Arc<MemoryDisk>) -> TableFile {
         TableFile::new(disk.clone(), PathBuf::from("/store/config/consumerOffset.json"))
@@ -301,9 +301,12 @@ mod tests {
         let (mut stage, disk) = (Stage::new(), Arc::new(MemoryDisk::new(1)));
         let offsets = start(&mut stage, &disk, Duration::from_millis(1));
         offsets.send(commits(&[(0, 70), (9, 90)])).await.unwrap().unwrap();
-        while file(&disk).read::<ConsumerOffsetTable>().unwrap().is_none() {
-            actix_rt::task::yield_now().await;
-        }
+        let saved = async {
+            while file(&disk).read::<ConsumerOffsetTable>().unwrap().is_none() {
+                actix_rt::task::yield_now().await;
+            }
+        };
+        actix_rt::time::timeout(PATIENCE, saved).await.unwrap();
         let again = Offsets::open(file(&disk), NEVER, |_, queue_id| (queue_id == 9).then_some(10)).unwrap();
         assert_eq!(again.table.queues("g", "T"), [(0, 70), (9, 10)]);
     }

@@ -56,10 +56,7 @@ fn ends_the_store(child: &str) {
     let mut line = Line::to(&broker);
     assert_eq!(line.send().code, ResponseCode::SUCCESS.0);
     broker.faults().arm(child, Site::Handler, 1);
-    let mut answer = line.send();
-    while answer.code == ResponseCode::SUCCESS.0 {
-        answer = line.send();
-    }
+    line.send_until_refused();
     let failed = broker.failed();
     assert!(failed.starts_with(child), "{failed}");
     assert_eq!(broker.health().health, Health::Failed);
@@ -148,7 +145,7 @@ fn a_full_disk_closes_the_gate_and_room_opens_it() {
     assert!(refused.remark.is_some_and(|remark| remark.contains("disk full")));
     assert!(line.read() > 0, "reads go on");
     disk.set_capacity(1 << 30);
-    let deadline = std::time::Duration::from_secs(5).min(PATIENCE);
+    let deadline = Duration::from_secs(5).min(PATIENCE);
     let reopened = line.runtime.block_on(async {
         let client = &mut line.client;
         tokio::time::timeout(deadline, async {

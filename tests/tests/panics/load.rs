@@ -20,6 +20,8 @@ pub(crate) const QUEUES: i32 = 4;
 const CALL_LIMIT: Duration = Duration::from_millis(1500);
 /// How long after a refusal or a broken connection the next try is made.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long after the last message a consumer may take to have read it; what it has not read then is missing.
+const CATCH_UP: Duration = Duration::from_secs(10);
 /// How often the clients on the side come.
 const SIDE_PAUSE: Duration = Duration::from_millis(50);
 /// Some file of the log is filled every few dozen messages.
@@ -199,9 +201,24 @@ pub(crate) fn pull(group: &str, queue_id: i32, queue_offset: u64) -> Command {
     Command::request(RequestCode::PULL_MESSAGE).with_header(|fields| header.write(fields))
 }
 
-async fn consume(broker: SocketAddr, queue_id: i32, mut last: watch::Receiver<Option<i64>>) -> Consumed {
-    let (mut client, mut consumed, mut next) = (Client::new(broker), Consumed::new(), 0u64);
-    while last.borrow_and_update().is_none_or(|last| next.cast_signed() <= last) {
+/// Reads a queue up to its last message, or as far as it comes in [`CATCH_UP`] after that was sent.
+async fn consume(broker: SocketAddr, queue_id: i32, last: watch::Receiver<Option<i64>>) -> Consumed {
+    let mut consumed = Consumed::new();
+    let mut known = last.clone();
+    let too_late = async {
+        let _ = known.wait_for(Option::is_some).await;
+        tokio::time::sleep(CATCH_UP).await;
+    };
+    tokio::select! {
+        () = read(broker, queue_id, &last, &mut consumed) => {}
+        () = too_late => {}
+    }
+    consumed
+}
+
+async fn read(broker: SocketAddr, queue_id: i32, last: &watch::Receiver<Option<i64>>, consumed: &mut Consumed) {
+    let (mut client, mut next) = (Client::new(broker), 0u64);
+    while last.borrow().is_none_or(|last| next.cast_signed() <= last) {
         let answer = client.call(&pull("consumers", queue_id, next)).await;
         let Some(answer) = answer.filter(|answer| answer.code == ResponseCode::SUCCESS.0) else {
             tokio::time::sleep(PAUSE).await;
@@ -214,7 +231,6 @@ async fn consume(broker: SocketAddr, queue_id: i32, mut last: watch::Receiver<Op
             next = record.queue_offset() + 1;
         }
     }
-    consumed
 }
 
 /// Connects, makes topics and groups, beats, and asks the name server, again and again.
