@@ -353,7 +353,6 @@ mod tests {
     use super::*;
     use crate::config_table::Named;
     use crate::group::GroupId;
-    use crate::rebalance::SILENT_MS;
     use crate::supervise::Site;
     use crate::testing::{Probe, Stage};
     use crate::topic::TopicId;
@@ -517,7 +516,7 @@ mod tests {
     async fn a_silent_connection_is_closed() {
         let mut scene = Scene::new();
         scene.beat(1, "g").await;
-        scene.stage.clock.advance(Duration::from_millis(SILENT_MS + 1));
+        scene.stage.clock.advance(Duration::from_millis(120_001));
         assert_eq!(scene.closes.next().await.peers, [peer(1)]);
         assert!(scene.view.consumer_group("g").is_none());
     }
