@@ -1,6 +1,8 @@
 //! Groups: who is online and who hears of it, consumer offsets, positions in queues, and what a tool asks of the broker.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use cuemq_actors::broker::SystemError;
 use cuemq_actors::testing::TestBroker;
@@ -8,6 +10,7 @@ use cuemq_net::body::{Body, ConsumerData, ConsumerList, HeartbeatData, KvTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
+use cuemq_storage::clock::ManualClock;
 use cuemq_storage::disk::MemoryDisk;
 use cuemq_storage::disk::memory::{Fault, Operation};
 use cuemq_storage::marker;
@@ -205,20 +208,27 @@ fn a_stop_that_cannot_save_the_offsets_fails_and_leaves_the_store_in_order() {
 
 #[test]
 fn the_ends_of_a_queue_and_times_in_it_are_told() {
-    let broker = TestBroker::start();
+    // Of messages of one millisecond any would be a right answer.
+    let clock = Arc::new(ManualClock::new(1_800_000_000_000));
+    let broker = TestBroker::builder().clock(clock.clone()).start().unwrap();
     let mut client = Connection::to(broker.broker());
     for _ in 0..3 {
+        clock.advance(Duration::from_secs(10));
         number(&client.ask(send_to("Ends")), "queueOffset");
     }
     arrived(&mut client, "Ends", 3);
     let mut ask = |code: RequestCode, field: &str| number(&client.ask(of_queue(code, "Ends")), field);
     assert_eq!(ask(RequestCode::GET_MAX_OFFSET, "offset"), 3);
     assert_eq!(ask(RequestCode::GET_MIN_OFFSET, "offset"), 0);
-    let first = ask(RequestCode::GET_EARLIEST_MSG_STORETIME, "timestamp");
-    assert!(first > 1_700_000_000_000, "{first}");
+    assert_eq!(
+        ask(RequestCode::GET_EARLIEST_MSG_STORETIME, "timestamp"),
+        1_800_000_010_000
+    );
     let search = |time: i64| of_queue(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, "Ends").with_field("timestamp", time);
-    assert_eq!(number(&client.ask(search(first)), "offset"), 0);
-    assert_eq!(number(&client.ask(search(first - 1000)), "offset"), 0);
+    for (second, found) in [(0, 0), (10, 0), (20, 1), (26, 2), (30, 2)] {
+        let at = 1_800_000_000_000 + second * 1000;
+        assert_eq!(number(&client.ask(search(at)), "offset"), found, "{second} s");
+    }
 }
 
 /// As the recordings of 4.3.0 and 4.9.7 have it, also for a number that no queue of the topic has.
