@@ -272,12 +272,17 @@ impl Handler<Unregister> for Registrar {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::net::SocketAddr;
+
     use actix::Addr;
+    use futures_util::future::{LocalBoxFuture, pending, ready};
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::time::timeout;
 
     use super::*;
     use crate::config::BrokerConfig;
-    use crate::net::{Accepted, TcpNet};
+    use crate::net::{Accepted, Listener, Stream, TcpNet};
     use crate::testing::{PATIENCE, Probe, Stage};
 
     /// A name server that takes everything and tells what came: the number of the connection and the code.
@@ -352,5 +357,42 @@ mod tests {
         assert_eq!(registrar.send(RegisterNow).await.unwrap(), 0);
         assert_eq!(server.next().await.1, RequestCode::UNREGISTER_BROKER);
         assert!(server.heard.try_recv().is_err());
+    }
+
+    /// A network that takes every call for a connection and answers none.
+    struct SilentNet;
+
+    impl Net for SilentNet {
+        fn bind(&self, _: SocketAddr) -> LocalBoxFuture<'_, io::Result<Box<dyn Listener>>> {
+            Box::pin(ready(Err(io::ErrorKind::Unsupported.into())))
+        }
+
+        fn connect(&self, _: SocketAddr) -> LocalBoxFuture<'_, io::Result<Box<dyn Stream>>> {
+            Box::pin(pending())
+        }
+
+        fn resolve<'a>(&'a self, name_and_port: &'a str) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+            let address = name_and_port.parse().map_err(io::Error::other);
+            Box::pin(ready(address.map(|address| vec![address])))
+        }
+    }
+
+    #[actix::test]
+    async fn a_name_server_that_takes_no_connection_is_given_up_after_three_seconds() {
+        tokio::time::pause();
+        let (mut stage, topics) = (Stage::new(), Probe::<ExportTopics>::new());
+        let parts = RegistrarParts {
+            net: Arc::new(SilentNet),
+            name_servers: vec!["127.0.0.1:9876".to_owned(), "127.0.0.1:9877".to_owned()],
+            identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10911, 1 << 20)),
+            topics: topics.recipient(),
+            interval: Duration::from_secs(3600),
+        };
+        let registrar = stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())));
+        let mut knows = Box::pin(registrar.send(RegisterNow));
+        let early = timeout(Duration::from_millis(2990), &mut knows).await;
+        assert!(early.is_err(), "it has its time");
+        let late = timeout(Duration::from_millis(20), knows).await;
+        assert_eq!(late.unwrap().unwrap(), 0, "and both have the same");
     }
 }

@@ -9,6 +9,7 @@ use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
 use cuemq_net::message::record::Record;
 
+use crate::sends::batch_of;
 use crate::{Connection, arrived, number, pull_from, refused, send_to};
 
 /// Bits of a pull's sysFlag.
@@ -111,6 +112,39 @@ fn one_pull_brings_no_more_than_it_asks_for_and_never_more_than_32() {
         let answer = client.ask(pull_from("Many", 0).with_field("maxMsgNums", asked));
         assert_eq!(bodies(&answer).len(), given);
         assert_eq!(number(&answer, "nextBeginOffset"), i64::try_from(given).unwrap());
+    }
+}
+
+#[test]
+fn one_pull_brings_256_kib_or_one_message_that_is_longer() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    for body_bytes in [100_000, 100_000, 100_000, 300_000] {
+        let long = send_to("Long").with_body(vec![7; body_bytes]);
+        number(&client.ask(long), "queueOffset");
+    }
+    arrived(&mut client, "Long", 4);
+    for (from, given) in [(0, 2), (2, 1), (3, 1)] {
+        let answer = client.ask(pull_from("Long", from));
+        assert_eq!(bodies(&answer).len(), given, "from {from} on");
+    }
+}
+
+#[test]
+fn one_pull_looks_at_800_messages_for_those_of_its_tag() {
+    // A pull never looks beyond the file of the queue in which it begins.
+    let broker = TestBroker::builder()
+        .config(|config| config.queue_file_bytes = 1000 * 20)
+        .start()
+        .unwrap();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Rare")), "queueOffset");
+    number(&client.ask(batch_of("Rare", &["common"; 899])), "queueOffset");
+    arrived(&mut client, "Rare", 900);
+    let next = ResponseCode::PULL_RETRY_IMMEDIATELY.0;
+    for (from, behind) in [(0, 800), (800, 900)] {
+        let answer = client.ask(pull_from("Rare", from).with_field("subscription", "rare"));
+        assert_eq!(positions(&answer), (next, [0, behind, 0, 900]), "from {from} on");
     }
 }
 

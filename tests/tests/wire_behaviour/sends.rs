@@ -36,7 +36,7 @@ fn long_header(topic: &str) -> Command {
     })
 }
 
-fn batch_of(topic: &str, bodies: &[&str]) -> Command {
+pub(crate) fn batch_of(topic: &str, bodies: &[&str]) -> Command {
     let mut body = Vec::new();
     for text in bodies {
         let entry = BatchEntry {
