@@ -1,5 +1,5 @@
-# The front door for developers; .ci/run does the same on a machine that has nothing but rustup, Java 17, Maven
-# and valgrind.
+# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also Java 17 and Maven, `counts`
+# also valgrind. `.ci/run` is what a change must pass and needs all of these.
 
 # show the recipes
 default:
@@ -15,17 +15,18 @@ check:
 test *ARGS:
     cargo test --locked --workspace {{ARGS}}
 
-# real Java clients 4.3.0 and 4.9.8 against our server, then three kills under load
+# real Java clients 4.3.0 and 4.9.8 against our server, then three kills under the load of 4.9.8
 interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3
 
-# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills in both modes, stores in Java brokers
+# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills for each Java client, stores in Java brokers
 long:
     CUEMQ_CRASH_SEEDS=20000 cargo test --locked --release -p cuemq-storage --lib crash_test
     CUEMQ_SEEDS=2000 cargo test --locked --release -p cuemq-tests --test simulation -- --nocapture
     tests/interop/run
-    tests/interop/kill-load --kills 20
+    tests/interop/kill-load --client 4.3.0 --kills 20
+    tests/interop/kill-load --client 4.9.8 --kills 20
     tests/interop/java-opens-ours
 
 # one simulated history, with its trace
