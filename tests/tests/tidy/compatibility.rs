@@ -70,12 +70,18 @@ fn test_exists(files: &[File], name: &str) -> bool {
         .any(|file| has_test(&file.text, test))
 }
 
+/// Does this line make a function a test, inside `proptest!` as elsewhere? `#[cfg(test)]` makes a helper of tests.
+fn marks_a_test(line: &str) -> bool {
+    let attribute = line.strip_prefix("#[").and_then(|rest| rest.split([']', '(']).next());
+    matches!(attribute, Some("test" | "actix::test" | "tokio::test"))
+}
+
 /// A test is a function right below attributes of which one says so.
 fn has_test(text: &str, test: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     let declares = |line: &str| line.trim_start_matches("async ").starts_with(&format!("fn {test}("));
     let attributes = |at: usize| lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/']));
-    let is_test = |at: usize| attributes(at).any(|line| line.starts_with("#[") && line.contains("test"));
+    let is_test = |at: usize| attributes(at).any(|line| marks_a_test(line));
     lines.iter().enumerate().any(|(at, line)| declares(line) && is_test(at))
 }
 
@@ -150,15 +156,35 @@ fn no_name_shows_more_than_five_rows() {
 
 #[test]
 fn a_test_is_found_by_crate_file_and_name() {
-    let text =
-        "#[cfg(test)]\nmod tests {\n    #[test]\n    fn a_torn_tail_is_cut() {}\n    fn helper() {}\n}\n".to_owned();
+    let text = r#"
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn a_torn_tail_is_cut() {}
+            #[tokio::test(start_paused = true)]
+            #[expect(clippy::large_futures, reason = "a test")]
+            async fn a_slow_disk_is_awaited() {}
+            proptest! {
+                /// Whatever the bytes are.
+                #[test]
+                fn any_tail_is_cut(bytes in any::<Vec<u8>>()) {}
+            }
+            fn helper() {}
+            #[cfg(test)]
+            #[expect(clippy::unwrap_used, reason = "a test")]
+            // #[test]
+            fn marked_helper() {}
+        }
+    "#;
     let files = [File {
         path: "storage/src/log/recovery.rs".to_owned(),
-        text,
+        text: text.to_owned(),
     }];
     for name in [
         "storage::a_torn_tail_is_cut",
         "storage::log::recovery::tests::a_torn_tail_is_cut",
+        "storage::recovery::a_slow_disk_is_awaited",
+        "storage::recovery::any_tail_is_cut",
     ] {
         assert!(test_exists(&files, name), "{name}");
     }
@@ -166,6 +192,7 @@ fn a_test_is_found_by_crate_file_and_name() {
         "net::recovery::a_torn_tail_is_cut",
         "storage::index::a_torn_tail_is_cut",
         "storage::recovery::helper",
+        "storage::recovery::marked_helper",
         "storage",
     ] {
         assert!(!test_exists(&files, name), "{name}");
