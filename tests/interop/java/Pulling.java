@@ -3,6 +3,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.client.consumer.PullCallback;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -93,16 +94,21 @@ final class Pulling {
         consumer.setBrokerSuspendMaxTimeMillis(20_000);
         long worst = 0;
         for (int next = 1; next <= 20; next++) {
-            long offset = next;
-            CompletableFuture<PullResult> pulled = CompletableFuture.supplyAsync(() -> {
-                try {
-                    return consumer.pullBlockIfNotFound(queue, "*", offset, 32);
-                } catch (Exception e) {
-                    throw new IllegalStateException(e);
+            CompletableFuture<PullResult> pulled = new CompletableFuture<>();
+            consumer.pullBlockIfNotFound(queue, "*", next, 32, new PullCallback() {
+                @Override
+                public void onSuccess(PullResult result) {
+                    pulled.complete(result);
+                }
+
+                @Override
+                public void onException(Throwable e) {
+                    pulled.completeExceptionally(e);
                 }
             });
-            // Every other one is given time to be parked; the rest race with their message, and must not lose it.
-            if (next % 2 == 0) Thread.sleep(100);
+            // Every other one is with the broker before its message, as the answer to a later request of the same connection
+            // shows; the rest race with their message, and must not lose it.
+            if (next % 2 == 0) consumer.maxOffset(queue);
             Message message = ledger.message(topic, "body " + next);
             long before = System.nanoTime();
             ledger.answered(message, producer.send(message, queue));
