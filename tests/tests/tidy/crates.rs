@@ -179,3 +179,17 @@ fn every_crate_takes_the_workspace_lints() {
         &without.map(|(folder, _)| (*folder).to_owned()).collect::<Vec<_>>(),
     );
 }
+
+#[test]
+fn every_example_is_named_on_the_page_of_its_crate() {
+    let files = crate::files();
+    let page = files.iter().find(|file| file.path == "examples/src/lib.rs").unwrap();
+    let examples = files
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("examples/examples/")?.strip_suffix(".rs"));
+    let unnamed = examples.filter(|name| !page.text.contains(&format!("| `{name}` |")));
+    none(
+        "examples without a row",
+        &unnamed.map(str::to_owned).collect::<Vec<_>>(),
+    );
+}
