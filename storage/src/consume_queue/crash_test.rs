@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::disk::memory::Survival;
+use crate::disk::memory::{Survival, ending};
 use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::entropy::{Entropy, SeededEntropy};
-use crate::error::StoreError;
 use crate::position::{PhysicalOffset, QueueOffset};
 
 /// Long enough for sectors of 512 bytes to end in the midst of a unit's physical offset (byte 1024) and behind it (2048).
@@ -137,16 +136,8 @@ fn survive(seed: u64) -> u32 {
         disk.crash_at(1 + world.entropy.below(30));
         let process: Arc<dyn Disk> = Arc::new(disk.process());
         let error = world.live(&process, u32::MAX).unwrap_err();
-        let StoreError::Io { source, .. } = &error else {
-            panic!("seed {seed}: {error}")
-        };
-        assert!(MemoryDisk::is_death(source), "seed {seed}: {error}");
-        match world.entropy.below(5) {
-            0 => disk.kill(),
-            1 => disk.crash(Survival::Nothing),
-            2 => disk.crash(Survival::Everything),
-            _ => disk.crash(Survival::Random(world.entropy.next_u64())),
-        }
+        assert!(ending::is_death(&error), "seed {seed}: {error}");
+        ending::lose(&disk, &world.entropy);
     }
     let process: Arc<dyn Disk> = Arc::new(disk.process());
     let mut queue = world.recover(&process).unwrap();

@@ -10,6 +10,8 @@
 
 mod blocks;
 mod contents;
+#[cfg(test)]
+pub(crate) mod ending;
 mod fault;
 mod file;
 mod inode;

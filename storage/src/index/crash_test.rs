@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::disk::memory::Survival;
+use crate::disk::memory::{Survival, ending};
 use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::entropy::{Entropy, SeededEntropy};
-use crate::error::StoreError;
 
 const HASHES: u64 = 12;
 
@@ -170,16 +169,8 @@ fn survive(seed: u64) {
         disk.crash_at(1 + world.entropy.below(40));
         let process: Arc<dyn Disk> = Arc::new(disk.process());
         let error = world.live(&process, u32::MAX).unwrap_err();
-        let StoreError::Io { source, .. } = &error else {
-            panic!("seed {seed}: {error}")
-        };
-        assert!(MemoryDisk::is_death(source), "seed {seed}: {error}");
-        match world.entropy.below(5) {
-            0 => disk.kill(),
-            1 => disk.crash(Survival::Nothing),
-            2 => disk.crash(Survival::Everything),
-            _ => disk.crash(Survival::Random(world.entropy.next_u64())),
-        }
+        assert!(ending::is_death(&error), "seed {seed}: {error}");
+        ending::lose(&disk, &world.entropy);
         if world.entropy.below(2) == 0 {
             // The log was flushed asynchronously: it has lost records, and others will take their places.
             let lost_from = world.log.len().saturating_sub(world.entropy.below(20) as usize);

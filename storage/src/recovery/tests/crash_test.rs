@@ -7,7 +7,8 @@
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 
-use super::world::{Open, World, is_death};
+use super::world::{Open, World};
+use crate::disk::memory::ending::{self, is_death};
 use crate::disk::memory::{Fault, Operation, Survival};
 use crate::disk::{Disk, OpenMode};
 use crate::entropy::{Entropy, SeededEntropy};
@@ -122,13 +123,9 @@ fn reopen(world: &mut World, random: &SeededEntropy) -> Open {
 
 /// Ends the process or the machine.
 fn lose(world: &mut World, random: &SeededEntropy) {
-    match random.below(5) {
-        1 => return world.disk.kill(),
-        0 => world.disk.crash(Survival::Nothing),
-        2 => world.disk.crash(Survival::Everything),
-        _ => world.disk.crash(Survival::Random(random.next_u64())),
+    if ending::lose(&world.disk, random) {
+        world.forget_unsafe();
     }
-    world.forget_unsafe();
 }
 
 /// One life of the store after it was opened; `Err` says how it was cut short.

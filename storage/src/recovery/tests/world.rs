@@ -13,6 +13,7 @@ use crate::commit_log::derive::{for_each_key, queue_tags_code};
 use crate::commit_log::{CommitLog, Effects, PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
 use crate::consume_queue::ConsumeQueue;
 use crate::delay_level::DelayLevels;
+use crate::disk::memory::ending::is_death;
 use crate::disk::{Disk, MemoryDisk};
 use crate::error::{Result, StoreError};
 use crate::hash::Map;
@@ -60,10 +61,6 @@ pub(super) fn layout() -> StoreLayout {
     layout.queue_file_bytes = 200;
     layout.index = Layout::new(7, 30);
     layout
-}
-
-pub(super) fn is_death(error: &StoreError) -> bool {
-    matches!(error, StoreError::Io { source, .. } if MemoryDisk::is_death(source))
 }
 
 impl World {
