@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use cuemq_storage::consume_queue::{self, ConsumeQueue, Cut, FoundQueue, Opening, QueuePlace};
 use cuemq_storage::disk::{Disk, RealDisk};
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
-use cuemq_tests::golden::{self, GoldenStore, Queue};
+use cuemq_tests::golden::{self, GoldenStore, Message, Queue};
 
 type Check<'a> = dyn Fn(&GoldenStore, &Queue, &mut ConsumeQueue) -> Result<()> + 'a;
 
@@ -39,29 +39,9 @@ fn check_store(name: &str, check: &Check<'_>) -> Result<()> {
 #[test]
 fn every_unit_is_where_the_release_found_it() {
     for_each_queue(|_, queue, opened| {
-        let view = opened.view();
-        ensure!(
-            view.min_offset() == QueueOffset(queue.min_queue_offset),
-            "begins at {}",
-            view.min_offset()
-        );
-        ensure!(
-            view.max_offset() == QueueOffset(queue.max_queue_offset),
-            "ends at {}",
-            view.max_offset()
-        );
-        for message in &queue.messages {
-            let unit = view.unit(QueueOffset(message.queue_offset))?.context("no unit")?;
-            ensure!(
-                unit.physical_offset == PhysicalOffset(message.physical_offset),
-                "{unit:?} for {message:?}"
-            );
-            ensure!(unit.size as usize == message.store_size, "{unit:?} for {message:?}");
-        }
-        let end = queue
-            .messages
-            .last()
-            .map_or(0, |last| last.physical_offset + last.store_size as u64);
+        golden::check_units(&opened.view(), queue)?;
+        let last = queue.messages.last();
+        let end = last.map_or(0, |last| last.physical_offset + last.store_size as u64);
         ensure!(
             opened.end_physical() == PhysicalOffset(end),
             "its last record ends at {}",
@@ -74,29 +54,10 @@ fn every_unit_is_where_the_release_found_it() {
 #[test]
 fn a_time_leads_to_the_offset_that_4_x_answers_or_to_a_nearer_one() {
     for_each_queue(|store, queue, opened| {
-        if store.manifest.server_version.starts_with('5') {
-            // 5.x answers the end of the queue, and never an earlier neighbour.
-            return Ok(());
-        }
-        let times: BTreeMap<_, _> = queue
-            .messages
-            .iter()
-            .map(|message| (message.physical_offset, message.store_timestamp_ms))
-            .collect();
+        let time_of = |message: &Message| (message.physical_offset, message.store_timestamp_ms);
+        let times: BTreeMap<_, _> = queue.messages.iter().map(time_of).collect();
         let store_time_of = |physical: PhysicalOffset| Ok(times.get(&physical.0).copied());
-        for &(time, expected) in &queue.queue_offset_by_time {
-            let log_min = PhysicalOffset(store.manifest.min_physical_offset);
-            let found = consume_queue::offset_by_time(&opened.view(), time, log_min, store_time_of)?.0;
-            // Java chooses the file by its modification time, which its mapped writes leave behind; 4.9.7 was misled by
-            // that in one store.
-            let distance = |offset: u64| queue.messages[offset as usize].store_timestamp_ms.abs_diff(time);
-            let is_nearer = || distance(found) < distance(expected);
-            ensure!(
-                found == expected || is_nearer(),
-                "{time} leads to {found} and not to {expected}"
-            );
-        }
-        Ok(())
+        golden::check_times(&opened.view(), queue, &store.manifest, store_time_of)
     });
 }
 

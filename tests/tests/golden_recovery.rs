@@ -11,7 +11,7 @@ use cuemq_net::message::{properties, tags};
 use cuemq_storage::checkpoint::CheckpointFile;
 use cuemq_storage::commit_log::derive::{for_each_key, queue_tags_code};
 use cuemq_storage::commit_log::{CommitLog, Effects, LogView, PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
-use cuemq_storage::consume_queue::{self, ConsumeQueue};
+use cuemq_storage::consume_queue::ConsumeQueue;
 use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::disk::{Disk, OpenMode, RealDisk};
 use cuemq_storage::index::{Index, Layout, Question};
@@ -134,41 +134,13 @@ impl Opened {
 
 fn check_queue(log: &LogView, opened: &mut ConsumeQueue, queue: &Queue, manifest: &Manifest) -> Result<()> {
     let view = opened.view();
-    ensure!(
-        view.min_offset() == QueueOffset(queue.min_queue_offset),
-        "begins at {}",
-        view.min_offset()
-    );
-    ensure!(
-        view.max_offset() == QueueOffset(queue.max_queue_offset),
-        "ends at {}",
-        view.max_offset()
-    );
+    golden::check_units(&view, queue)?;
     for message in &queue.messages {
-        let unit = view.unit(QueueOffset(message.queue_offset))?.context("no unit")?;
-        ensure!(
-            (unit.physical_offset.0, unit.size as usize) == (message.physical_offset, message.store_size),
-            "{unit:?} for {message:?}"
-        );
-        let read = log.read(unit.physical_offset, unit.size, |bytes| check_record(bytes, message));
+        let (at, length) = (PhysicalOffset(message.physical_offset), message.store_size.try_into()?);
+        let read = log.read(at, length, |bytes| check_record(bytes, message));
         read.context("a record that cannot be read")??;
     }
-    if manifest.server_version.starts_with('5') {
-        // 5.x answers the end of the queue, and never an earlier neighbour.
-        return Ok(());
-    }
-    let log_min = PhysicalOffset(manifest.min_physical_offset);
-    for &(time, expected) in &queue.queue_offset_by_time {
-        let found = consume_queue::offset_by_time(&view, time, log_min, |at| log.store_time(at))?.0;
-        // Java chooses the file by its modification time, which its mapped writes leave behind; 4.9.7 was misled by that
-        // in one store.
-        let distance = |offset: u64| queue.messages[offset as usize].store_timestamp_ms.abs_diff(time);
-        ensure!(
-            found == expected || distance(found) < distance(expected),
-            "{time} leads to {found} and not to {expected}"
-        );
-    }
-    Ok(())
+    golden::check_times(&view, queue, manifest, |at| log.store_time(at))
 }
 
 fn check_record(bytes: &[u8], message: &Message) -> Result<()> {

@@ -1,10 +1,12 @@
 //! Stores that Java brokers wrote, with what those brokers read back from them: the measure of every reader of ours.
 //!
 //! [`unpack`] makes a working copy with its modification times, since opening a store changes it; [`manifest`] alone
-//! needs no files. The archives and their contents are described in `testdata/stores/README.md`.
+//! needs no files. [`check_units`] and [`check_times`] hold a queue of ours against them. The archives and their contents are described in `testdata/stores/README.md`.
 
+mod check;
 mod manifest;
 
+pub use check::{check_times, check_units};
 pub use manifest::{Blank, ConsumerOffsets, DelayOffsets, IndexHeader, Manifest, Message, Query, Queue, StoreFile};
 
 use anyhow::Context;
@@ -21,43 +23,19 @@ struct Packed {
     manifest: &'static [u8],
 }
 
-const PACKED: [Packed; 7] = [
-    Packed {
-        name: "4.3.0-clean",
-        archive: include_bytes!("../../testdata/stores/4.3.0-clean.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/4.3.0-clean.json.gz"),
-    },
-    Packed {
-        name: "4.3.0-abort",
-        archive: include_bytes!("../../testdata/stores/4.3.0-abort.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/4.3.0-abort.json.gz"),
-    },
-    Packed {
-        name: "4.3.0-ext",
-        archive: include_bytes!("../../testdata/stores/4.3.0-ext.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/4.3.0-ext.json.gz"),
-    },
-    Packed {
-        name: "4.9.8-clean",
-        archive: include_bytes!("../../testdata/stores/4.9.8-clean.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/4.9.8-clean.json.gz"),
-    },
-    Packed {
-        name: "4.9.8-abort",
-        archive: include_bytes!("../../testdata/stores/4.9.8-abort.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/4.9.8-abort.json.gz"),
-    },
-    Packed {
-        name: "5.3.3-clean",
-        archive: include_bytes!("../../testdata/stores/5.3.3-clean.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/5.3.3-clean.json.gz"),
-    },
-    Packed {
-        name: "5.3.3-abort",
-        archive: include_bytes!("../../testdata/stores/5.3.3-abort.tar.gz"),
-        manifest: include_bytes!("../../testdata/stores/5.3.3-abort.json.gz"),
-    },
-];
+macro_rules! packed {
+    ($($name:literal)+) => {
+        [$(Packed {
+            name: $name,
+            archive: include_bytes!(concat!("../../testdata/stores/", $name, ".tar.gz")),
+            manifest: include_bytes!(concat!("../../testdata/stores/", $name, ".json.gz")),
+        }),+]
+    };
+}
+
+const PACKED: [Packed; 7] = packed! {
+    "4.3.0-clean" "4.3.0-abort" "4.3.0-ext" "4.9.8-clean" "4.9.8-abort" "5.3.3-clean" "5.3.3-abort"
+};
 
 /// Returns the names of all stores.
 pub fn names() -> impl Iterator<Item = &'static str> {
