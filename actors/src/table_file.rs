@@ -11,6 +11,7 @@ use cuemq_net::dialect::Style;
 use cuemq_storage::StoreError;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::table::{read_table, write_table};
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 /// The file of a table.
@@ -73,16 +74,32 @@ pub(crate) struct Unsaved {
 }
 
 impl Unsaved {
-    /// Whether a change waits, so that a write is under way already.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Answers a change when it is saved, and at once what was refused or left nothing staged. `save` asks for the write
+    /// where none is under way.
+    pub(crate) fn answer<T: 'static, R: std::error::Error + 'static>(
+        &mut self,
+        outcome: Result<T, R>,
+        is_staged: bool,
+        save: impl FnOnce(),
+    ) -> LocalBoxFuture<'static, Result<T, ChangeError<R>>> {
+        let waits = outcome.is_ok() && is_staged;
+        if waits && self.waiting.is_empty() {
+            save();
+        }
+        let saved = waits.then(|| self.wait());
+        Box::pin(async move {
+            let value = outcome.map_err(ChangeError::Refused)?;
+            if let Some(saved) = saved {
+                saved.await.unwrap_or(Err(NotSaved::Unknown))?;
+            }
+            Ok(value)
+        })
     }
 
-    /// Lets a change wait.
-    pub(crate) fn wait(&mut self) -> Saved {
+    fn wait(&mut self) -> oneshot::Receiver<Result<(), NotSaved>> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.push(sender);
-        Saved(Some(receiver))
+        receiver
     }
 
     /// Tells all that wait.
@@ -90,23 +107,6 @@ impl Unsaved {
         for waiting in self.waiting {
             // Who asked may have gone.
             let _ = waiting.send(outcome.clone());
-        }
-    }
-}
-
-/// The wait of one change.
-#[derive(Debug)]
-pub(crate) struct Saved(Option<oneshot::Receiver<Result<(), NotSaved>>>);
-
-impl Saved {
-    /// No wait: the change is in the file already.
-    pub(crate) const ALREADY: Self = Self(None);
-
-    /// Ends when the change is in the file.
-    pub(crate) async fn wait(self) -> Result<(), NotSaved> {
-        match self.0 {
-            None => Ok(()),
-            Some(receiver) => receiver.await.unwrap_or(Err(NotSaved::Unknown)),
         }
     }
 }

@@ -13,7 +13,7 @@ use cuemq_storage::clock::Clock;
 
 use super::{OnSend, Refusal, SystemTopics, Topic, TopicTable, TopicView};
 use crate::supervise::{Cause, Context};
-use crate::table_file::{ChangeError, NotSaved, Saved, TableFile, Unsaved};
+use crate::table_file::{ChangeError, NotSaved, TableFile, Unsaved};
 
 /// Why a topic was not made or changed.
 pub type TopicError = ChangeError<Refusal>;
@@ -145,16 +145,8 @@ impl Topics {
         outcome: Result<T, Refusal>,
         ctx: &mut Context<Self>,
     ) -> ResponseFuture<Result<T, TopicError>> {
-        let waits = outcome.is_ok() && self.table.is_staged();
-        if waits && !self.unsaved.is_waiting() {
-            ctx.notify(Save);
-        }
-        let saved = if waits { self.unsaved.wait() } else { Saved::ALREADY };
-        Box::pin(async move {
-            let value = outcome.map_err(ChangeError::Refused)?;
-            saved.wait().await?;
-            Ok(value)
-        })
+        let is_staged = self.table.is_staged();
+        self.unsaved.answer(outcome, is_staged, || ctx.notify(Save))
     }
 }
 
