@@ -1,12 +1,13 @@
 //! [`TestBroker`] in the hands of tests of every kind: without a runtime, in a tokio runtime of either flavour, on disks
-//! that last longer than a broker.
+//! that last longer than a broker, on a network within the process.
 
 use std::time::Duration;
 
 use cuemq_actors::supervise::Health;
-use cuemq_actors::testing::{MemoryDisk, Site, TestBroker};
+use cuemq_actors::testing::{MemoryDisk, MemoryNet, Site, TestBroker};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::transport::{self, Settings};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -14,7 +15,11 @@ const SOON: Duration = Duration::from_secs(5);
 #[expect(clippy::disallowed_types, reason = "a client of the broker, as any other")]
 #[expect(clippy::unwrap_used, reason = "part of the tests below")]
 async fn asks_for_runtime_info(broker: &TestBroker) {
-    let stream = tokio::net::TcpStream::connect(broker.broker()).await.unwrap();
+    asks_over(tokio::net::TcpStream::connect(broker.broker()).await.unwrap()).await;
+}
+
+#[expect(clippy::unwrap_used, reason = "part of the tests below")]
+async fn asks_over(stream: impl AsyncRead + AsyncWrite + Send + 'static) {
     let (caller, _requests, driver) = transport::over(stream, Settings::default());
     let driving = tokio::spawn(driver.run());
     let answer = caller
@@ -44,6 +49,21 @@ async fn it_serves_a_test_on_one_thread() {
     let broker = TestBroker::start();
     asks_for_runtime_info(&broker).await;
     broker.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_memory_net_it_is_reached_by_a_stream_and_two_brokers_may_share_the_net() {
+    let net = MemoryNet::new();
+    let started = || TestBroker::builder().memory_net(&net).start().unwrap();
+    let (one, other) = (started(), started());
+    assert_ne!(one.addresses(), other.addresses());
+    asks_over(one.connect()).await;
+    asks_over(net.dial(other.broker()).unwrap()).await;
+    let address = one.broker();
+    one.stop().unwrap();
+    assert!(net.dial(address).is_err(), "a broker that has stopped does not listen");
+    asks_over(other.connect()).await;
+    other.stop().unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! of the connections, a clock is moved by hand, and a panic comes on request.
 //!
 //! Run it: `cargo run -p cuemq-examples --example test_one_actor`. In a crate of yours, `main` would be an
-//! `#[actix::test]` function.
+//! `#[actix::test]` function. `test_whole_broker` does the same with all of a broker's actors.
 
 use std::sync::Arc;
 use std::time::Duration;

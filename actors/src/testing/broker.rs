@@ -1,5 +1,7 @@
 //! A whole broker with its name server for tests, on a thread of its own: real sockets on the loopback interface, ports
-//! that the kernel picks, files in a directory that goes with it or on a disk that the test holds.
+//! that the kernel picks, files in a directory that goes with it. All of that can be replaced by what the test holds: with
+//! a [`MemoryNet`], a [`MemoryDisk`] and a [`ManualClock`](super::ManualClock), every actor runs as it does in a server, and
+//! neither a socket nor a file is opened.
 //!
 //! All calls are plain and block, so a test uses it in the same way from a tokio runtime of any flavour, from a
 //! `LocalSet`, from actix or from no runtime at all. A broker that is dropped is stopped.
@@ -12,6 +14,34 @@
 //! assert!(broker.tree().contains("commit log"));
 //! broker.stop().expect("everything is on disk");
 //! ```
+//!
+//! Without sockets, the test talks to it over a [`MemoryStream`], by typed requests or by bytes of its own:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use cuemq_actors::testing::{ManualClock, MemoryDisk, MemoryNet, TestBroker};
+//! use cuemq_net::code::RequestCode;
+//! use cuemq_net::request::MaxOffset;
+//! use cuemq_net::transport::{self, Settings};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let broker = TestBroker::builder()
+//!     .memory_net(&MemoryNet::new())
+//!     .memory_disk(&MemoryDisk::new(1))
+//!     .clock(Arc::new(ManualClock::new(1_700_000_000_000)))
+//!     .start()
+//!     .expect("a broker needs no more than that");
+//! let (caller, _told, driver) = transport::over(broker.connect(), Settings::default());
+//! let driving = tokio::spawn(driver.run());
+//! let asked = MaxOffset { topic: "TBW102", queue_id: 0, committed: None };
+//! let answer = caller.call(RequestCode::GET_MAX_OFFSET, |fields| asked.write(fields), b"", Duration::from_secs(5));
+//! assert_eq!(answer.await.expect("an answer").fields.get("offset"), Some("0"));
+//! # drop(caller);
+//! # driving.await.unwrap().unwrap();
+//! # });
+//! ```
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,9 +53,11 @@ use cuemq_storage::disk::{Disk, MemoryDisk, RealDisk};
 
 use super::PATIENCE;
 use super::broker_thread::{BrokerThread, End, Recipe};
+use super::memory_net::{MemoryNet, MemoryStream};
 use crate::broker::{Standing, SystemError};
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
+use crate::net::{Net, TcpNet};
 use crate::placement::Layout;
 use crate::supervise::{Faults, Health};
 
@@ -34,6 +66,7 @@ pub struct TestBroker {
     thread: BrokerThread,
     faults: Faults,
     data: PathBuf,
+    memory_net: Option<MemoryNet>,
     /// Dropped after the thread, which has fields above this one.
     _directory: Option<tempfile::TempDir>,
 }
@@ -47,6 +80,7 @@ pub struct TestBrokerBuilder {
     faults: Faults,
     data: Option<PathBuf>,
     in_memory: bool,
+    memory_net: Option<MemoryNet>,
 }
 
 impl TestBrokerBuilder {
@@ -70,6 +104,13 @@ impl TestBrokerBuilder {
     pub fn memory_disk(mut self, disk: &MemoryDisk) -> Self {
         self.disk = Arc::new(disk.process());
         self.in_memory = true;
+        self
+    }
+
+    /// Listens on a network without sockets, and looks for name servers there. Ports are still picked and told.
+    #[must_use]
+    pub fn memory_net(mut self, net: &MemoryNet) -> Self {
+        self.memory_net = Some(net.clone());
         self
     }
 
@@ -116,10 +157,15 @@ impl TestBrokerBuilder {
             }
         };
         let data = self.config.data.clone();
+        let net: Arc<dyn Net> = match &self.memory_net {
+            Some(net) => Arc::new(net.clone()),
+            None => Arc::new(TcpNet),
+        };
         let recipe = Recipe {
             config: self.config,
             disk: self.disk,
             clock: self.clock,
+            net,
             layout: self.layout,
             faults: self.faults.clone(),
         };
@@ -127,6 +173,7 @@ impl TestBrokerBuilder {
             thread: BrokerThread::start(recipe)?,
             faults: self.faults,
             data,
+            memory_net: self.memory_net,
             _directory: directory,
         })
     }
@@ -156,6 +203,7 @@ impl TestBroker {
             faults: Faults::default(),
             data: None,
             in_memory: false,
+            memory_net: None,
         }
     }
 
@@ -169,6 +217,20 @@ impl TestBroker {
     #[must_use]
     pub fn broker(&self) -> SocketAddr {
         self.thread.broker
+    }
+
+    /// A connection to the broker on its [`MemoryNet`]; to its other ports, or from other threads, dial the net.
+    ///
+    /// # Panics
+    /// When the broker listens on real sockets.
+    #[must_use]
+    pub fn connect(&self) -> MemoryStream {
+        let net = self.memory_net.as_ref();
+        match net.map(|net| net.dial(self.broker())) {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => panic!("the broker does not listen any more: {error}"),
+            None => panic!("the broker listens on real sockets; start it with a memory_net"),
+        }
     }
 
     /// Where the name server and the broker listen.

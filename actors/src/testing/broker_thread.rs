@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::broker::{self, Running, Seams, Services, Standing, SystemError};
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
-use crate::net::TcpNet;
+use crate::net::Net;
 use crate::placement::{Layout, Threads};
 use crate::supervise::{Faults, install_panic_hook};
 
@@ -30,6 +30,7 @@ pub(super) struct Recipe {
     pub(super) config: BrokerConfig,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) net: Arc<dyn Net>,
     pub(super) layout: Layout,
     pub(super) faults: Faults,
 }
@@ -161,7 +162,7 @@ fn run(recipe: Recipe, up: &blocking::Sender<Up>, orders: mpsc::UnboundedReceive
         disk: recipe.disk,
         clock: recipe.clock,
         entropy: Arc::new(SeededEntropy::from_system().map_err(|error| settings(&error))?),
-        net: Arc::new(TcpNet),
+        net: recipe.net,
         placement: threads.placement(),
         faults: recipe.faults,
     };
