@@ -2,7 +2,8 @@
 //! heartbeat needs, and tells members of changes.
 //!
 //! Built anew after a failure, it first asks every I/O thread for what its connections keep; until all have answered, no
-//! message is handled. Notices of one turn are gathered, so that a hundred members who leave together are one notice to
+//! message is handled; and since a notice that was still to be sent may have been lost with the value before, all groups
+//! are told then. Notices of one turn are gathered, so that a hundred members who leave together are one notice to
 //! those who stay.
 
 use std::collections::BTreeMap;
@@ -162,8 +163,11 @@ impl Rebalance {
         u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn rebuild(&mut self, kept: impl IntoIterator<Item = (PeerKey, Arc<PeerRecord>)>) {
+    fn rebuild(&mut self, kept: impl IntoIterator<Item = (PeerKey, Arc<PeerRecord>)>, ctx: &mut Context<Self>) {
         self.membership = Membership::rebuild(self.settings.notifies, self.view.clone(), kept, self.now_ms());
+        let groups = &self.neighbours.group_view;
+        let all = self.membership.all_to_tell(|group| notifies(groups, group));
+        self.tell(all, ctx);
     }
 
     fn expire(&mut self) {
@@ -274,7 +278,10 @@ impl Actor for Rebalance {
                 .flatten()
                 .collect::<Vec<_>>()
         };
-        ctx.wait(kept.into_actor(self).map(|kept, rebalance, _| rebalance.rebuild(kept)));
+        ctx.wait(
+            kept.into_actor(self)
+                .map(|kept, rebalance, ctx| rebalance.rebuild(kept, ctx)),
+        );
     }
 }
 
@@ -510,6 +517,21 @@ mod tests {
         assert!(scene.rebalance.send(leave).await.unwrap().is_none());
         assert_eq!(scene.recalls.drain().await.len(), 1);
         assert_eq!(scene.view.consumer_group("g").unwrap().consumer_ids(), ["c2".into()]);
+    }
+
+    #[actix::test]
+    async fn a_rebuilt_owner_tells_the_members_whose_notice_may_be_lost() {
+        let mut scene = Scene::new();
+        scene.beat(1, "g").await;
+        scene.beat(2, "g").await;
+        scene.notices.drain().await;
+        // Its connection is closed, so it keeps nothing any more; the owner fails before it has told who stays.
+        scene.kept.lock().unwrap().remove(&peer(2));
+        scene.stage.faults.arm("rebalance", Site::Handler, 1);
+        assert!(scene.rebalance.send(PeerClosed(peer(2))).await.is_err());
+        let notice = scene.notices.next().await;
+        assert_eq!((&*notice.group, notice.peers), ("g", vec![peer(1)]));
+        assert!(scene.notices.drain().await.is_empty());
     }
 
     #[actix::test]

@@ -493,6 +493,12 @@ impl Membership {
         self.insert(peer, kept);
     }
 
+    /// All groups whose members may be told of changes.
+    pub fn all_to_tell(&self, notifies: impl Fn(&str) -> bool) -> Vec<Arc<ConsumerGroup>> {
+        let all = self.consumers.values().filter_map(|group| group.shown.clone());
+        self.to_tell(all.collect(), notifies)
+    }
+
     fn to_tell(
         &self,
         mut changed: Vec<Arc<ConsumerGroup>>,
