@@ -85,13 +85,14 @@ pub struct FindFirst(pub Arc<QueueHandle>);
 pub struct ColdReads {
     log: Arc<LogView>,
     queues: Arc<QueueDirectory>,
+    limits: Limits,
 }
 
 impl ColdReads {
-    /// A reader of this store.
+    /// A reader of this store, which gives a pull as much as `limits` say.
     #[must_use]
-    pub fn new(log: Arc<LogView>, queues: Arc<QueueDirectory>) -> Self {
-        Self { log, queues }
+    pub fn new(log: Arc<LogView>, queues: Arc<QueueDirectory>, limits: Limits) -> Self {
+        Self { log, queues, limits }
     }
 }
 
@@ -103,7 +104,7 @@ impl Handler<LookUp> for ColdReads {
     type Result = ();
 
     fn handle(&mut self, mut look_up: LookUp, _: &mut Self::Context) {
-        look_up.answer(|pull| Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, Limits::of_memory()));
+        look_up.answer(|pull| Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, self.limits));
     }
 }
 
@@ -172,7 +173,11 @@ mod tests {
     async fn a_pull_is_answered_once() {
         let (mut stage, mut egress) = (Stage::new(), Probe::new());
         let reads = stage.start("cold reads", |_| {
-            Ok(ColdReads::new(Arc::new(LogView::new(Vec::new())), Arc::default()))
+            Ok(ColdReads::new(
+                Arc::new(LogView::new(Vec::new())),
+                Arc::default(),
+                Limits::of_memory(0),
+            ))
         });
         reads.send(look_up(&egress)).await.unwrap();
         let answer = egress.next().await;

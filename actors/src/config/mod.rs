@@ -92,6 +92,8 @@ pub struct BrokerConfig {
     pub long_polling: bool,
     /// How long it waits otherwise (`shortPollingTimeMills`).
     pub short_polling: Duration,
+    /// The newest part of the log, in bytes, which is taken to be in memory: pulls of what is older wait until it is.
+    pub hot_bytes: u64,
     /// How often consumer offsets are saved (`flushConsumerOffsetInterval`).
     pub offsets_interval: Duration,
     /// How often the broker registers with its name servers (`registerNameServerPeriod`).
@@ -144,6 +146,7 @@ impl Default for BrokerConfig {
             trace_on: true,
             long_polling: true,
             short_polling: Duration::from_secs(1),
+            hot_bytes: 512 << 20,
             offsets_interval: Duration::from_secs(5),
             register_interval: Duration::from_secs(30),
             notify_ids_changed: true,

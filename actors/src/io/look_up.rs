@@ -16,8 +16,6 @@ use crate::rebalance::TagFilter;
 
 /// How many units of the consume queue are looked at for one pull at least (`maxFilterMessageCount`).
 const UNITS_PER_PULL: usize = 800;
-/// The newest part of the log, in bytes, which is taken to be in memory.
-const HOT_BYTES: u64 = 512 << 20;
 /// What a pull is told whose messages the disk does not give.
 const UNREADABLE: &str =
     "the messages cannot be read from the disk; the broker's log says why, pull again once it is mended";
@@ -64,23 +62,26 @@ impl Status {
     }
 }
 
-/// How much one answer holds at most (`maxTransferBytesOnMessageInMemory` and its kin).
+/// How much one answer holds at most (`maxTransferBytesOnMessageInMemory` and its kin), and what of it is in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of records, but for a first one that is longer.
     pub bytes: usize,
     /// Messages.
     pub messages: u32,
+    /// The newest part of the log, in bytes, which is taken to be in memory.
+    pub hot_bytes: u64,
 }
 
 impl Limits {
     /// RocketMQ's limits for messages in memory. Its smaller ones for messages on disk protect a page cache that is read
     /// by faults; ours are made present first.
     #[must_use]
-    pub fn of_memory() -> Self {
+    pub fn of_memory(hot_bytes: u64) -> Self {
         Self {
             bytes: 256 * 1024,
             messages: 32,
+            hot_bytes,
         }
     }
 }
@@ -171,7 +172,7 @@ impl<'a> Wanted<'a> {
             return Some(found);
         }
         let first = QueueOffset(self.queue_offset);
-        let hot_from = PhysicalOffset(log.visible().0.saturating_sub(HOT_BYTES));
+        let hot_from = PhysicalOffset(log.visible().0.saturating_sub(limits.hot_bytes));
         queue.is_young(first, hot_from).then(|| {
             let units = queue.read(first, self.units(limits));
             let units = units.map(|units| units.map(|(_, unit)| unit));

@@ -12,7 +12,7 @@ use cuemq_net::header::HeaderView;
 use cuemq_net::request::PullHeader;
 use cuemq_net::response::{self, PullResponse, ResponseHead};
 
-use super::look_up::{Found, Limits, Status, Wanted};
+use super::look_up::{Found, Status, Wanted};
 use super::peer_table::Peer;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
@@ -226,7 +226,7 @@ fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
 
 /// Looks the messages up; old ones are looked up where the disk may be waited for.
 fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
-    match Wanted::by(&pull).look_up(&broker.log, &broker.queues, Limits::of_memory()) {
+    match Wanted::by(&pull).look_up(&broker.log, &broker.queues, broker.limits) {
         Some(found) => conclude(io, broker, peer, pull, found),
         None => look_up_on_disk(io, broker, peer, pull),
     }

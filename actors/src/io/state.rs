@@ -16,6 +16,7 @@ use cuemq_storage::queue_directory::QueueDirectory;
 use super::budget::Budgets;
 use super::egress::{LookedUp, Lost};
 use super::identity::Identity;
+use super::look_up::Limits;
 use super::peer_table::{Peer, PeerTable};
 use super::send::Batches;
 use super::send_context::SendBatch;
@@ -52,6 +53,8 @@ pub struct BrokerSide {
     pub append: Recipient<AppendBatch>,
     /// Takes pulls that wait for a message.
     pub hold: Recipient<Park>,
+    /// How much a pull gets.
+    pub limits: Limits,
     /// Looks up what may not be in memory.
     pub cold: Recipient<LookUp>,
     /// The newest part of the log, in bytes, of which a new group is taken to want the beginning.

@@ -168,6 +168,7 @@ where
     fn handle(&mut self, actor: &mut A, ctx: &mut Context<A>) {
         let Some(message) = self.message.take() else { return };
         ctx.agenda.doing = type_name::<M>();
+        ctx.strike(Site::Message);
         let answer = actor.handle(message, ctx);
         ctx.strike(Site::Handler);
         answer.handle(ctx, self.reply.take());

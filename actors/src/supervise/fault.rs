@@ -1,6 +1,6 @@
 //! Panics on request, in any supervised actor by name, so that tests reach every recovery path.
 //!
-//! Each actor's context holds its [`FaultPoint`] and strikes it at three sites. An unarmed point costs one relaxed load.
+//! Each actor's context holds its [`FaultPoint`] and strikes it at four sites. An unarmed point costs one relaxed load.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,14 @@ pub enum Site {
     Handler = 1,
     /// Before a future or timer spawned on the actor's context is polled.
     Task = 2,
+    /// Before a message is handled: it is lost with nothing done.
+    Message = 3,
 }
 
 /// One actor's fault sites: how many panics are still due at each.
 #[derive(Clone, Debug, Default)]
 pub struct FaultPoint {
-    due: Arc<[AtomicU32; 3]>,
+    due: Arc<[AtomicU32; 4]>,
 }
 
 impl FaultPoint {

@@ -411,6 +411,17 @@ async fn armed_faults_strike_handlers_and_tasks_by_name() {
 }
 
 #[actix::test]
+async fn a_fault_before_a_message_is_handled_loses_it_with_nothing_done() {
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, Policy::RESTART);
+    stage.faults.arm("notebook", Site::Message, 1);
+    assert_eq!(notebook.send(Note(1)).await, Err(MailboxError::Closed));
+    assert!(failure(&mut stage).await.contains("Message"));
+    notebook.send(Note(2)).await.unwrap();
+    assert_eq!(notebook.send(Read).await.unwrap(), [2]);
+}
+
+#[actix::test]
 async fn an_actor_that_gives_up_is_built_anew_like_one_that_panicked() {
     let mut stage = Stage::new();
     let notebook = notebook(&mut stage, ONCE);

@@ -10,6 +10,7 @@ use crate::cold_reads::ColdReads;
 use crate::hold::actor::{Hold, HoldLimits};
 use crate::hold::queue_ends::Ends;
 use crate::io::egress::Egress;
+use crate::io::look_up::Limits;
 use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::placement::Thread;
 use crate::router::{BrokerActors, Router};
@@ -18,8 +19,9 @@ use crate::supervise::ChildSpec;
 impl Ground {
     pub(super) fn start_cold_reads(&self, shared: &Shared) -> Addr<ColdReads> {
         let (log, queues) = (Arc::clone(&shared.view), Arc::clone(&shared.directory));
+        let limits = Limits::of_memory(self.config.hot_bytes);
         self.start(ChildSpec::new("cold reads", Thread::ColdReads), move |_| {
-            Ok(ColdReads::new(Arc::clone(&log), Arc::clone(&queues)))
+            Ok(ColdReads::new(Arc::clone(&log), Arc::clone(&queues), limits))
         })
     }
 
@@ -89,6 +91,7 @@ impl Ground {
             gate: Arc::clone(&shared.gate),
             append: children.log.clone().recipient(),
             hold: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
+            limits: Limits::of_memory(self.config.hot_bytes),
             cold: children.cold_reads.clone().recipient(),
             in_memory_bytes: self.config.in_memory_bytes(),
         }
