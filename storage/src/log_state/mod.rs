@@ -9,7 +9,7 @@
 //!
 //! Invariants, asserted after each step: `visible <= durable` under sync flush, `visible = appended` under async flush,
 //! `replicated <= visible`, `durable <= appended <= assigned`; a ticket is answered once; what is dispatched is visible;
-//! dispatches leave in the order of the log; after `Failed` nothing is acknowledged any more.
+//! dispatches leave in the order of the log; after `Failed` nothing is acknowledged or confirmed any more.
 //!
 //! Group commit has no timer: while a flush runs, appends gather, and when it ends the next flush covers them all.
 
@@ -200,6 +200,9 @@ impl<T, D> LogState<T, D> {
             Input::FlushDue => self.flush(outputs),
             Input::Flushed { epoch, upto } => self.flushed(epoch, upto, outputs),
             Input::Replicated { upto } => self.replicated(upto, outputs),
+            // What failed may have been a sync of this target: the kernel has marked its pages clean, so that a further
+            // sync of them says nothing.
+            Input::Dispatched { .. } if self.failed => {}
             Input::Dispatched { target, upto } => self.confirmations.confirm(target, upto),
             Input::Failed => self.fail(outputs),
         }

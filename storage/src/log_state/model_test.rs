@@ -332,3 +332,27 @@ fn what_is_not_durable_is_visible_to_nobody_under_sync_flush() {
             .any(|output| matches!(output, Output::Publish { .. } | Output::Dispatch { .. }))
     );
 }
+
+#[test]
+fn after_a_failure_nothing_is_confirmed_by_a_further_sync() {
+    let mut state = State::recovered(FlushMode::Sync, PhysicalOffset(0), FlushEpoch(0));
+    let mut outputs = Vec::new();
+    let append = Input::Append {
+        to: PhysicalOffset(10),
+        acknowledge: Acknowledge::Flushed,
+        ticket: 1,
+    };
+    let flushed = Input::Flushed {
+        epoch: FlushEpoch(0),
+        upto: PhysicalOffset(10),
+    };
+    for input in [append, Input::EndOfTick { dispatch: 10 }, Input::Written, flushed] {
+        state.step(input, &mut outputs);
+    }
+    let (target, upto) = (Target::Queue(0), PhysicalOffset(10));
+    state.dispatching(target, PhysicalOffset(0), upto);
+    // A sync of the queue fails; the next one finds no dirty pages and goes well.
+    state.step(Input::Failed, &mut outputs);
+    state.step(Input::Dispatched { target, upto }, &mut outputs);
+    assert_eq!(state.confirmed(), PhysicalOffset(0));
+}
