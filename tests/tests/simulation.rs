@@ -3,16 +3,19 @@
 //! `CUEMQ_SEED=n` replays one seed and prints its history; `CUEMQ_SEEDS=n` or `CUEMQ_SEEDS=a..b` plays others than the
 //! usual ones.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-
 use std::time::Duration;
 
-use cuemq_tests::sim::{Fault, Outcome, run, run_with};
+use cuemq_storage::log_state::FlushMode;
+use cuemq_tests::sim::{Fault, Outcome, PANICS, run, run_with};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 200;
+/// Of how many seeds one is played twice.
+const REPLAYED: usize = 5;
 
 /// The seeds that the environment asks for.
 fn seeds() -> Range<u64> {
@@ -26,24 +29,18 @@ fn seeds() -> Range<u64> {
     }
 }
 
-/// Plays seeds on all cores; what came of each, in order.
-fn play(seeds: Range<u64>) -> Vec<(u64, Outcome)> {
-    let next = AtomicU64::new(seeds.start);
+/// Plays seeds on all cores; what came of each, in their order.
+fn play(seeds: &[u64]) -> Vec<(u64, Outcome)> {
+    let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
+                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = run(seed, false);
-                    outcomes
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((seed, outcome));
+                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcomes.push((seed, outcome));
                 }
             });
         }
@@ -62,30 +59,53 @@ fn every_history_keeps_the_promises() {
         assert!(outcome.violations.is_empty());
         return;
     }
-    let outcomes = play(seeds());
-    let (mut acknowledged, mut read, mut bad) = (0, 0, Vec::new());
+    let outcomes = play(&seeds().collect::<Vec<_>>());
+    let mut bad = Vec::new();
     for (seed, outcome) in &outcomes {
-        acknowledged += outcome.acknowledged;
-        read += outcome.read;
         if let Some(first) = outcome.violations.first() {
             let count = outcome.violations.len();
             bad.push(format!("seed {seed}: {count} broken promises, the first: {first}"));
         }
     }
-    let count = outcomes.len();
-    println!("{count} histories, {acknowledged} messages acknowledged, {read} read");
+    let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(|(_, outcome)| of(outcome)).sum::<usize>();
+    let (count, acknowledged, read) = (
+        outcomes.len(),
+        sum(|outcome| outcome.acknowledged),
+        sum(|outcome| outcome.read),
+    );
+    let notices = sum(|outcome| outcome.notices);
+    let later = sum(|outcome| usize::from(outcome.flush == FlushMode::Async));
+    println!(
+        "{count} histories, {later} of them under async flush; {acknowledged} messages acknowledged, {read} read; {notices} notices"
+    );
     assert!(bad.is_empty(), "replay with CUEMQ_SEED=n:\n{}", bad.join("\n"));
     assert!(
-        acknowledged > count * 50 && read > count * 50,
+        acknowledged > count * 50 && read > count * 100 && notices > count * 5,
         "the histories are empty"
+    );
+    has_all_panics(&outcomes);
+}
+
+/// Every actor has panicked at every place that it is to panic at, where there are enough histories.
+fn has_all_panics(outcomes: &[(u64, Outcome)]) {
+    let panicked: BTreeSet<String> = outcomes
+        .iter()
+        .flat_map(|(_, outcome)| &outcome.panicked)
+        .map(|panic| format!("{panic:?}"))
+        .collect();
+    let missing: Vec<_> = PANICS.iter().map(|panic| format!("{panic:?}")).collect();
+    let missing: Vec<_> = missing.iter().filter(|panic| !panicked.contains(*panic)).collect();
+    assert!(
+        missing.is_empty() || outcomes.len() < 4 * PANICS.len(),
+        "without work for it: {missing:?}"
     );
 }
 
 #[test]
 fn a_seed_replays_to_the_same_trace() {
-    for seed in 0..4 {
-        let (first, second) = (run(seed, false), run(seed, false));
-        assert_eq!(first.hash, second.hash, "seed {seed}");
+    let seeds: Vec<u64> = (0..SEEDS).step_by(REPLAYED).collect();
+    for ((seed, first), (_, second)) in play(&seeds).into_iter().zip(play(&seeds)) {
+        assert_eq!(first.hash, second.hash, "seed {seed} replays to another trace");
     }
 }
 
@@ -96,6 +116,6 @@ fn a_disk_that_is_full_for_a_while_needs_no_restart() {
         rest: 0,
         time: Duration::from_secs(1),
     };
-    let outcome = run_with(22, vec![(Duration::from_millis(500), fills)], false);
+    let outcome = run_with(22, FlushMode::Sync, vec![(Duration::from_millis(500), fills)], false);
     assert_eq!(outcome.violations, []);
 }

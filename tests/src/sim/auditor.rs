@@ -8,12 +8,16 @@ use cuemq_net::code::ResponseCode;
 use tokio::sync::watch;
 
 use super::body::Queue;
-use super::history::{FinalLog, Stored};
+use super::consumer;
+use super::group;
+use super::history::{Event, FinalLog, Stored};
 use super::producer::{Sender, Sent};
-use super::reader::{ends, messages, pull};
+use super::reader::{Pull, ends, messages};
 
 /// The number of its sender.
 pub(super) const NUMBER: u16 = 999;
+/// The pause after an answer that does not help.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the clients are to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +77,28 @@ impl Auditor {
 
     async fn audit(&self) {
         let mut all = FinalLog::new();
-        for queue in Queue::all() {
+        for (number, queue) in (0..).zip(Queue::all()) {
             all.insert(queue, self.read_all(queue).await);
+            self.ask_how_far(number, queue).await;
         }
         self.last.replace(Some(all));
+    }
+
+    /// Asks how far a consumer has come, however often that has to be tried.
+    async fn ask_how_far(&self, consumer: u16, queue: Queue) {
+        loop {
+            if let Ok(link) = self.sender.client.link().await
+                && let Ok(place) = group::find(&link, consumer::GROUP, queue).await
+            {
+                return self.sender.history.add(Event::Found {
+                    consumer,
+                    queue,
+                    consumer_offset: place.consumer_offset,
+                    queue_end: place.queue_end,
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Reads a queue to its end, however often that has to be tried.
@@ -84,8 +106,15 @@ impl Auditor {
         let mut all = Vec::new();
         let mut next = 0;
         loop {
-            let request = pull("auditors", queue, next, Duration::ZERO);
-            let Ok(answer) = self.sender.client.call(&request).await else {
+            let pull = Pull {
+                group: "auditors",
+                queue,
+                queue_offset: next,
+                suspend: Duration::ZERO,
+                commits: false,
+                by_heartbeat: false,
+            };
+            let Ok(answer) = self.sender.client.call(&pull.request()).await else {
                 continue;
             };
             if answer.code == ResponseCode::SUCCESS.0 {

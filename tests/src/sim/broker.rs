@@ -11,6 +11,7 @@ use cuemq_actors::config::BrokerConfig;
 use cuemq_actors::placement::{Lag, Placement, Thread};
 use cuemq_actors::testing::{Faults, MemoryDisk, SeededEntropy};
 use cuemq_storage::entropy::Entropy;
+use cuemq_storage::log_state::FlushMode;
 use tokio::sync::Notify;
 
 use super::client::NAME_SERVER_PORT;
@@ -25,6 +26,11 @@ const PORT: u16 = 10_911;
 /// The bytes of a commit log file: few, so that the log goes on in a next one often.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 10;
 
+/// How often the log is flushed where sends do not wait for it.
+pub(super) const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// How often consumer offsets are saved.
+pub(super) const OFFSETS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The machine that the broker runs on.
 #[derive(Clone)]
 pub(super) struct Machine {
@@ -36,6 +42,8 @@ pub(super) struct Machine {
     pub(super) faults: Faults,
     /// Where everything is noted.
     pub(super) history: Rc<History>,
+    /// When its broker acknowledges.
+    pub(super) flush: FlushMode,
     /// The seed of the simulation.
     pub(super) seed: u64,
     /// How often the broker was started.
@@ -47,7 +55,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// One life of the broker: it starts, serves until it is asked to stop, and stops in order.
+    /// One life of the broker: it starts, serves until it is asked to stop or a part of it fails for good, and stops in
+    /// order, as the program does.
     pub(super) async fn live(self) -> turmoil::Result {
         let life = self.lives.get() + 1;
         self.lives.set(life);
@@ -61,7 +70,7 @@ impl Machine {
             broker: true,
             name_server: true,
         };
-        let running = match start(settings(), services, self.seams(life)).await {
+        let running = match start(settings(self.flush), services, self.seams(life)).await {
             Ok(running) => running,
             Err(error) => {
                 self.history.note(format_args!("life {life} does not start: {error}"));
@@ -69,7 +78,11 @@ impl Machine {
             }
         };
         self.history.note(format_args!("life {life} serves"));
-        self.stop.notified().await;
+        tokio::select! {
+            biased;
+            () = self.stop.notified() => {}
+            failed = running.failed() => self.history.note(format_args!("life {life}: {failed}")),
+        }
         let stopped = running.stop().await;
         self.history.note(format_args!("life {life} stopped: {stopped:?}"));
     }
@@ -103,7 +116,7 @@ impl Lag for SlowThreads {
     }
 }
 
-fn settings() -> BrokerConfig {
+fn settings(flush: FlushMode) -> BrokerConfig {
     BrokerConfig {
         data: "/data".into(),
         listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -111,6 +124,11 @@ fn settings() -> BrokerConfig {
         port: PORT,
         name_server_port: NAME_SERVER_PORT,
         segment_bytes: Some(SEGMENT_BYTES),
+        flush,
+        flush_interval: FLUSH_INTERVAL,
+        offsets_interval: OFFSETS_INTERVAL,
+        register_interval: Duration::from_millis(300),
+        hot_bytes: SEGMENT_BYTES / 2,
         default_topic_queue_nums: u32::from(super::body::QUEUES_PER_TOPIC),
         // Two commit log files have to stay free.
         free_bytes: 1,

@@ -11,7 +11,7 @@ use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::request::RouteInfo;
 use cuemq_net::transport::{CallError, Caller, Settings, over};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use crate::sim_net::SimNet;
@@ -26,10 +26,46 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// One connection to the broker, shared by the tasks of a host.
+/// One connection to the broker.
+#[derive(Clone)]
+pub(super) struct Link {
+    caller: Caller,
+    /// Which of its host's connections it is.
+    pub(super) number: u64,
+}
+
+impl Link {
+    /// Connects to the broker; also gives what the broker asks on that connection.
+    ///
+    /// # Errors
+    /// When it, or the name server that knows where it is, cannot be reached.
+    pub(super) async fn open() -> Result<(Self, mpsc::Receiver<Command>)> {
+        let (caller, requests) = connect(&route().await?).await?;
+        Ok((Self { caller, number: 0 }, requests))
+    }
+
+    /// Makes a call. Without an answer, the connection is given up.
+    ///
+    /// # Errors
+    /// When the connection has ended (nothing was sent then) or the broker does not answer.
+    pub(super) async fn call(&self, request: &Command) -> Result<Command, CallError> {
+        let answer = self.caller.request(request, ANSWER).await;
+        if answer.is_err() {
+            self.close();
+        }
+        answer
+    }
+
+    /// Gives the connection up.
+    pub(super) fn close(&self) {
+        self.caller.close();
+    }
+}
+
+/// A connection to the broker that the tasks of a host share.
 #[derive(Default)]
 pub(super) struct Client {
-    caller: RefCell<Option<Caller>>,
+    link: RefCell<Option<Link>>,
     connecting: Mutex<()>,
 }
 
@@ -39,39 +75,35 @@ impl Client {
     /// # Errors
     /// When the broker cannot be reached (nothing was sent then) or does not answer.
     pub(super) async fn call(&self, request: &Command) -> Result<Command, CallError> {
-        self.call_within(request, ANSWER).await
+        let link = self.link().await.map_err(|_| CallError::Closed)?;
+        link.call(request).await
     }
 
-    /// Makes a call whose answer may take `patience`.
+    /// The connection, made anew when it has ended.
     ///
     /// # Errors
-    /// As for [`Client::call`].
-    pub(super) async fn call_within(&self, request: &Command, patience: Duration) -> Result<Command, CallError> {
-        let caller = self.caller().await.map_err(|_| CallError::Closed)?;
-        let answer = caller.request(request, patience).await;
-        if answer.is_err() {
-            caller.close();
-        }
-        answer
-    }
-
-    async fn caller(&self) -> Result<Caller> {
+    /// When the broker cannot be reached.
+    pub(super) async fn link(&self) -> Result<Link> {
         // One task connects, the others wait for what it gets.
         let _connecting = self.connecting.lock().await;
-        let open = self.caller.borrow().clone().filter(|caller| !caller.is_closed());
-        if let Some(caller) = open {
-            return Ok(caller);
+        let last = self.link.borrow().clone();
+        let number = last.as_ref().map_or(0, |link| link.number);
+        if let Some(link) = last.filter(|link| !link.caller.is_closed()) {
+            return Ok(link);
         }
-        let broker = route().await?;
-        let caller = connect(&broker).await?;
-        self.caller.replace(Some(caller.clone()));
-        Ok(caller)
+        let (link, _) = Link::open().await?;
+        let link = Link {
+            number: number + 1,
+            ..link
+        };
+        self.link.replace(Some(link.clone()));
+        Ok(link)
     }
 }
 
 /// Asks the name server for the address of the broker.
 async fn route() -> Result<String> {
-    let name_server = connect(&format!("broker:{NAME_SERVER_PORT}")).await?;
+    let (name_server, _) = connect(&format!("broker:{NAME_SERVER_PORT}")).await?;
     let header = RouteInfo {
         topic: DEFAULT_TOPIC,
         accept_standard_json_only: false,
@@ -86,10 +118,10 @@ async fn route() -> Result<String> {
     broker.broker_addrs.get(&0).cloned().context("no master")
 }
 
-async fn connect(address: &str) -> Result<Caller> {
+async fn connect(address: &str) -> Result<(Caller, mpsc::Receiver<Command>)> {
     let address = *SimNet.resolve(address).await?.first().context("no address")?;
     let stream = timeout(CONNECT, SimNet.connect(address)).await??;
-    let (caller, _, driver) = over(stream, Settings::default());
+    let (caller, requests, driver) = over(stream, Settings::default());
     tokio::task::spawn_local(driver.run());
-    Ok(caller)
+    Ok((caller, requests))
 }

@@ -6,24 +6,54 @@ use cuemq_actors::testing::Site;
 use cuemq_storage::disk::memory::Survival;
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 
-/// The actors that panic. (Where one of those does that block on files, the store is poisoned.)
-const CHILDREN: [&str; 12] = [
-    "commit log",
-    "consume queue T0/0",
-    "consume queue T1/1",
-    "index",
-    "topics",
-    "groups",
-    "offsets",
-    "rebalance",
-    "registrar",
-    "hold 0",
-    "egress 0",
-    "name server",
+/// The actors that panic, and where; each seed has the next one of them. After those of a flusher or an allocator the
+/// broker ends itself.
+pub const PANICS: [(&str, Site); 41] = [
+    ("commit log", Site::Handler),
+    ("commit log", Site::Message),
+    ("commit log", Site::Task),
+    ("flusher", Site::Handler),
+    ("flusher", Site::Message),
+    ("allocator", Site::Handler),
+    ("allocator", Site::Message),
+    ("consume queue T0/0", Site::Handler),
+    ("consume queue T0/1", Site::Message),
+    ("consume queue T1/0", Site::Task),
+    ("queue flusher", Site::Handler),
+    ("queue flusher", Site::Message),
+    ("index", Site::Handler),
+    ("index", Site::Message),
+    ("index", Site::Task),
+    ("retention", Site::Task),
+    ("cold reads", Site::Handler),
+    ("cold reads", Site::Message),
+    ("topics", Site::Handler),
+    ("topics", Site::Message),
+    ("groups", Site::Handler),
+    ("groups", Site::Message),
+    ("offsets", Site::Handler),
+    ("offsets", Site::Message),
+    ("offsets", Site::Task),
+    ("rebalance", Site::Handler),
+    ("rebalance", Site::Message),
+    ("rebalance", Site::Task),
+    ("hold 0", Site::Handler),
+    ("hold 0", Site::Message),
+    ("hold 0", Site::Task),
+    ("egress 0", Site::Handler),
+    ("egress 0", Site::Message),
+    ("egress 0", Site::Task),
+    ("registrar", Site::Handler),
+    ("registrar", Site::Task),
+    ("name server", Site::Handler),
+    ("name server", Site::Message),
+    ("name server", Site::Task),
+    ("listener of the broker", Site::Task),
+    ("listener of the name server", Site::Task),
 ];
 
 /// How a life of the broker ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The power goes: what was not synced may be lost or torn, by this seed.
     PowerLoss(u64),
@@ -43,7 +73,7 @@ pub enum Failing {
 }
 
 /// Something that strikes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A life ends, and the next one begins after a while.
     Ends {
@@ -91,7 +121,7 @@ pub enum Fault {
         /// How the broker is ended.
         end: End,
     },
-    /// An actor panics once. The broker goes on by itself.
+    /// An actor panics once. The broker goes on by itself, or ends itself and is started again.
     Panic {
         /// Its name.
         child: &'static str,
@@ -118,12 +148,45 @@ pub enum Fault {
     },
 }
 
-/// What happens in a seed's history: how long all is well, and what strikes then.
+impl Fault {
+    /// Whether what an actor keeps in memory alone for a while may be lost: the last commits of consumer offsets.
+    pub(super) fn forgets(&self) -> bool {
+        match self {
+            Self::Ends { end: End::Stop, .. } | Self::Partition { .. } | Self::Hold { .. } | Self::Fills { .. } => {
+                false
+            }
+            Self::Panic { child, .. } => *child == "offsets" || self.ends_store(),
+            _ => true,
+        }
+    }
+
+    /// Whether an actor fails for good, so that the broker ends itself.
+    pub(super) fn ends_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Panic {
+                child: "flusher" | "allocator",
+                ..
+            }
+        )
+    }
+}
+
+/// What happens in a seed's history: how long all is well, and what strikes then. The next of [`PANICS`] is among it.
 pub(super) fn plan(seed: u64, client_hosts: usize) -> Vec<(Duration, Fault)> {
     let dice = Dice(SeededEntropy::new(seed ^ 0xFA17));
-    (0..2 + dice.0.below(3))
+    let mut plan: Vec<_> = (0..2 + dice.0.below(3))
         .map(|_| (dice.ms(100, 700), dice.fault(client_hosts)))
-        .collect()
+        .collect();
+    let (child, site) = PANICS[place(seed, PANICS.len())];
+    let at = place(dice.0.next_u64(), plan.len() + 1);
+    plan.insert(at, (dice.ms(100, 700), Fault::Panic { child, site }));
+    plan
+}
+
+/// One of `count` places.
+fn place(number: u64, count: usize) -> usize {
+    usize::try_from(number % count as u64).unwrap_or_default()
 }
 
 impl End {
@@ -151,21 +214,9 @@ impl Dice {
         }
     }
 
-    fn panic(&self) -> Fault {
-        let child = usize::try_from(self.0.below(CHILDREN.len() as u64)).unwrap_or_default();
-        Fault::Panic {
-            child: CHILDREN[child],
-            site: if self.0.below(2) == 0 {
-                Site::Handler
-            } else {
-                Site::Task
-            },
-        }
-    }
-
     fn fault(&self, client_hosts: usize) -> Fault {
         let hosts = client_hosts as u64;
-        match self.0.below(19) {
+        match self.0.below(17) {
             0..=2 => Fault::Ends {
                 end: self.end(4),
                 down: self.ms(1, 300),
@@ -175,7 +226,7 @@ impl Dice {
                 end: self.end(3),
             },
             7 | 8 => Fault::EndsInRecovery {
-                change: 1 + self.0.below(60),
+                change: 1 + self.0.below(200),
                 first: self.0.next_u64(),
                 second: self.end(3),
             },
@@ -198,8 +249,7 @@ impl Dice {
                 after: self.0.below(60),
                 end: self.end(4),
             },
-            15 | 16 => self.panic(),
-            17 => Fault::Fills {
+            15 => Fault::Fills {
                 left: 132_000 + self.0.below(40_000),
                 rest: self.0.below(20_000),
                 time: self.ms(300, 1200),

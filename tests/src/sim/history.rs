@@ -10,6 +10,7 @@ use cuemq_storage::hash::Hasher;
 
 use super::body::{Content, Message, Queue};
 use super::clock::SimClock;
+use super::fault::{End, Fault};
 
 /// Something that a client did or saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,21 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A consumer begins at a position of a queue, where its group goes on.
+    Takes {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// The position.
+        queue_offset: u64,
+    },
     /// A consumer got a message.
     Read {
         /// The consumer.
         consumer: u16,
+        /// How many events there were when it asked.
+        asked: usize,
         /// The queue.
         queue: Queue,
         /// The position in it.
@@ -68,8 +80,55 @@ pub enum Event {
         /// Where it was told to go on.
         next: u64,
     },
-    /// Something to read by people: a fault, a repair, a start.
+    /// The broker has taken how far a consumer has come.
+    Committed {
+        /// The consumer.
+        consumer: u16,
+        /// How many events there were when it said so.
+        asked: usize,
+        /// The queue.
+        queue: Queue,
+        /// The next position to consume.
+        consumer_offset: u64,
+    },
+    /// The broker said where a consumer's group goes on, and then where the queue ends.
+    Found {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// Where the group goes on.
+        consumer_offset: u64,
+        /// The queue's end.
+        queue_end: u64,
+    },
+    /// A member of the group that shares its queues is about to say that it is there, on a new connection.
+    Joining(u16),
+    /// The broker has taken that.
+    Joined(u16),
+    /// A member was told that its group has changed.
+    Notified(u16),
+    /// A member is about to leave, with a word or by ending its connection.
+    Leaving(u16),
+    /// A member has no connection any more.
+    Parted(u16),
+    /// A fault strikes.
+    Struck(Fault),
+    /// What it did is repaired.
+    Repaired,
+    /// A life of the broker ends.
+    LifeEnds(End),
+    /// Something to read by people: a start, a stop.
     Note(String),
+}
+
+/// An event and when it happened, in milliseconds since the simulation began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at_ms: u64,
+    /// What.
+    pub event: Event,
 }
 
 /// A message at the end of the simulation.
@@ -97,7 +156,7 @@ pub(super) struct History {
 
 #[derive(Default)]
 struct State {
-    events: Vec<Event>,
+    moments: Vec<Moment>,
     hash: u64,
 }
 
@@ -121,12 +180,18 @@ impl History {
         }
         let mut state = self.state.borrow_mut();
         state.hash = Hasher::default().hash_one((state.hash, line));
-        state.events.push(event);
+        state.moments.push(Moment { at_ms, event });
     }
 
     /// Adds a note.
     pub(super) fn note(&self, text: impl fmt::Display) {
         self.add(Event::Note(text.to_string()));
+    }
+
+    /// How many events there were: what is asked for now, is asked before all that happen later.
+    #[must_use]
+    pub(super) fn count(&self) -> usize {
+        self.state.borrow().moments.len()
     }
 
     /// The hash of all events with their times.
@@ -137,7 +202,7 @@ impl History {
 
     /// All events, which are taken out.
     #[must_use]
-    pub(super) fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut self.state.borrow_mut().events)
+    pub(super) fn take(&self) -> Vec<Moment> {
+        std::mem::take(&mut self.state.borrow_mut().moments)
     }
 }

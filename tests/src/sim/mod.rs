@@ -6,6 +6,7 @@
 //! the history against what is there at its end.
 
 mod auditor;
+mod board;
 mod body;
 mod broker;
 mod check;
@@ -13,7 +14,9 @@ mod client;
 mod clock;
 mod consumer;
 mod fault;
+mod group;
 mod history;
+mod member;
 mod producer;
 mod reader;
 mod strike;
@@ -21,6 +24,6 @@ mod world;
 
 pub use body::{Content, Message, Queue};
 pub use check::{Violation, check};
-pub use fault::{End, Failing, Fault};
-pub use history::{Event, FinalLog, Stored};
+pub use fault::{End, Failing, Fault, PANICS};
+pub use history::{Event, FinalLog, Moment, Stored};
 pub use world::{Outcome, run, run_with};

@@ -146,8 +146,11 @@ fn unanswered(messages: Vec<Message>, error: &CallError) -> Event {
 fn request(queue: Queue, messages: &[Message], flushed: bool) -> Command {
     let mut properties = Vec::new();
     let wait = if flushed { "true" } else { "false" };
-    let pushed = properties::push(&mut properties, name::WAIT, wait);
-    debug_assert!(pushed.is_ok(), "a short property");
+    let key = messages.first().map(ToString::to_string).unwrap_or_default();
+    for (name, value) in [(name::WAIT, wait), (name::KEYS, &key)] {
+        let pushed = properties::push(&mut properties, name, value);
+        debug_assert!(pushed.is_ok(), "a short property");
+    }
     let text = String::from_utf8_lossy(&properties);
     let topic = queue.topic_name();
     let is_batch = messages.len() > 1;

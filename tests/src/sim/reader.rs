@@ -11,27 +11,55 @@ use cuemq_net::response::PullResponse;
 use super::body::{Content, Queue};
 use super::history::Stored;
 
+/// The pull's bit for committing where it reads from.
+const COMMIT: i32 = 1;
 /// The pull's bit for waiting.
 const SUSPEND: i32 = 2;
 /// The pull's bit for bringing its own filter.
 const SUBSCRIPTION: i32 = 4;
 
-/// A request for the messages of a queue from `queue_offset` on; `suspend` lets the broker wait for one.
-#[must_use]
-pub(super) fn pull(group: &str, queue: Queue, queue_offset: u64, suspend: Duration) -> Command {
-    let topic = queue.topic_name();
-    let header = PullHeader {
-        consumer_group: group,
-        topic: &topic,
-        queue_id: i32::from(queue.queue_id),
-        queue_offset: i64::try_from(queue_offset).unwrap_or(i64::MAX),
-        max_msg_nums: 16,
-        sys_flag: SUBSCRIPTION | if suspend.is_zero() { 0 } else { SUSPEND },
-        suspend_timeout_millis: i64::try_from(suspend.as_millis()).unwrap_or(i64::MAX),
-        subscription: Some("*"),
-        ..PullHeader::default()
-    };
-    Command::request(RequestCode::PULL_MESSAGE).with_header(|fields| header.write(fields))
+/// A request for the messages of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pull<'a> {
+    /// Who asks.
+    pub(super) group: &'a str,
+    /// The queue.
+    pub(super) queue: Queue,
+    /// From where on.
+    pub(super) queue_offset: u64,
+    /// How long the broker may wait for one.
+    pub(super) suspend: Duration,
+    /// Whether that place is committed.
+    pub(super) commits: bool,
+    /// Whether it is for the group's heartbeats to say what is subscribed to.
+    pub(super) by_heartbeat: bool,
+}
+
+impl Pull<'_> {
+    /// The request.
+    #[must_use]
+    pub(super) fn request(&self) -> Command {
+        let topic = self.queue.topic_name();
+        let queue_offset = i64::try_from(self.queue_offset).unwrap_or(i64::MAX);
+        let flags = [
+            (COMMIT, self.commits),
+            (SUSPEND, !self.suspend.is_zero()),
+            (SUBSCRIPTION, !self.by_heartbeat),
+        ];
+        let header = PullHeader {
+            consumer_group: self.group,
+            topic: &topic,
+            queue_id: i32::from(self.queue.queue_id),
+            queue_offset,
+            max_msg_nums: 16,
+            sys_flag: flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum(),
+            commit_offset: queue_offset,
+            suspend_timeout_millis: i64::try_from(self.suspend.as_millis()).unwrap_or(i64::MAX),
+            subscription: (!self.by_heartbeat).then_some("*"),
+            ..PullHeader::default()
+        };
+        Command::request(RequestCode::PULL_MESSAGE).with_header(|fields| header.write(fields))
+    }
 }
 
 /// What an answer to a pull says about the queue: where to go on, and its end.

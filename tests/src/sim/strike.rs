@@ -10,7 +10,9 @@ use cuemq_storage::disk::memory::{Fault as DiskFault, Operation};
 use futures_util::FutureExt;
 
 use super::broker::HOST;
+use super::check::Violation;
 use super::fault::{End, Failing, Fault};
+use super::history::Event;
 use super::world::World;
 
 /// How long a fault that waits for an operation of the disk waits.
@@ -27,7 +29,7 @@ const START: Duration = Duration::from_millis(100);
 impl World {
     /// Lets a fault strike and repairs it.
     pub(super) fn strike(&mut self, fault: Fault) {
-        self.machine.history.note(format_args!("{fault:?}"));
+        self.machine.history.add(Event::Struck(fault));
         match fault {
             Fault::Ends { end, down } => {
                 self.end(end);
@@ -53,7 +55,7 @@ impl World {
                 hosts.iter().for_each(|host| self.sim.release(HOST, host.as_str()));
             }
             Fault::Disk { failing, after, end } => self.fail_disk(failing, after, end),
-            Fault::Panic { child, site } => self.panic(child, site),
+            Fault::Panic { child, site } => self.panic(child, site, fault.ends_store()),
             Fault::Fills { left, rest, time } => self.fill_disk(left, rest, time),
             Fault::Full { left, time, end } => {
                 let capacity = self.leave_room(left);
@@ -63,7 +65,7 @@ impl World {
                 self.begin();
             }
         }
-        self.machine.history.note("repaired");
+        self.machine.history.add(Event::Repaired);
     }
 
     fn end(&mut self, end: End) {
@@ -74,6 +76,7 @@ impl World {
             assert!(ended, "seed {}: the broker does not stop", self.machine.seed);
             let _ = self.machine.stop.notified().now_or_never();
         }
+        self.machine.history.add(Event::LifeEnds(end));
         // The disk first, so that nothing of what ends can reach it.
         match end.survival() {
             Some(survival) => self.machine.disk.crash(survival),
@@ -109,12 +112,23 @@ impl World {
         self.begin();
     }
 
-    /// An actor panics, if it does anything soon.
-    fn panic(&mut self, child: &str, site: Site) {
+    /// An actor panics, if it does anything soon. If it is one that cannot be built anew, the broker ends itself.
+    fn panic(&mut self, child: &'static str, site: Site, ends_store: bool) {
         let faults = self.machine.faults.clone();
         faults.arm(child, site, 1);
-        self.pass_until(WAIT, || faults.due(child, site) == 0);
+        let struck = self.pass_until(WAIT, || faults.due(child, site) == 0);
         faults.arm(child, site, 0);
+        if struck {
+            self.panicked.push((child, site));
+        }
+        if struck && ends_store {
+            if !self.pass_while_running(STOP) {
+                let goes_on = format!("the broker goes on without its {child}");
+                self.violations.push(Violation::Silent(goes_on));
+            }
+            self.end(End::Kill);
+            self.begin();
+        }
     }
 
     /// There is no room for a while. The broker goes on by itself when there is again.

@@ -5,12 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cuemq_actors::testing::Faults;
+use cuemq_actors::supervise::install_panic_hook;
+use cuemq_actors::testing::{Faults, Site};
 use cuemq_storage::disk::MemoryDisk;
 use cuemq_storage::entropy::SeededEntropy;
+use cuemq_storage::log_state::FlushMode;
 use tokio::sync::{Notify, watch};
 
 use super::auditor::{self, Auditor, Order};
+use super::board::Board;
 use super::body::Queue;
 use super::broker::{HOST, Machine};
 use super::check::{Violation, check};
@@ -19,11 +22,15 @@ use super::clock::{EPOCH_MS, SimClock};
 use super::consumer::Consumer;
 use super::fault::{Fault, plan};
 use super::history::{Event, FinalLog, History};
+use super::member::{self, Member};
 use super::producer::Sender;
 
 /// Hosts with senders, and senders on each.
 const SENDER_HOSTS: u16 = 2;
 const SENDERS_PER_HOST: u16 = 3;
+/// Hosts with members of the group, and members on each.
+const MEMBER_HOSTS: u16 = 2;
+const MEMBERS_PER_HOST: u16 = 2;
 /// How long the broker may take to answer again, and the final reading to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long all is well at the end.
@@ -42,19 +49,32 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// How many messages were read by consumers.
     pub read: usize,
+    /// How often a member of the group was told that it has changed.
+    pub notices: usize,
+    /// The actors that panicked, and where.
+    pub panicked: Vec<(&'static str, Site)>,
+    /// Whether sends were acknowledged before they were flushed.
+    pub flush: FlushMode,
 }
 
-/// Plays the history of a seed; `prints` shows it as it happens.
+/// Plays the history of a seed; `prints` shows it as it happens. Every fourth seed's broker flushes later than it
+/// acknowledges.
 #[must_use]
 pub fn run(seed: u64, prints: bool) -> Outcome {
-    let hosts = usize::from(SENDER_HOSTS) + 1;
-    run_with(seed, plan(seed, hosts), prints)
+    let hosts = usize::from(SENDER_HOSTS + 1 + MEMBER_HOSTS);
+    let flush = if seed % 4 == 3 {
+        FlushMode::Async
+    } else {
+        FlushMode::Sync
+    };
+    run_with(seed, flush, plan(seed, hosts), prints)
 }
 
 /// Plays a history with these faults instead of the seed's own, each after some time in which all is well.
 #[must_use]
-pub fn run_with(seed: u64, faults: Vec<(Duration, Fault)>, prints: bool) -> Outcome {
-    World::new(seed, prints).play(faults)
+pub fn run_with(seed: u64, flush: FlushMode, faults: Vec<(Duration, Fault)>, prints: bool) -> Outcome {
+    install_panic_hook();
+    World::new(seed, flush, prints).play(faults)
 }
 
 /// The simulation and what the test holds of it.
@@ -69,17 +89,20 @@ pub(super) struct World {
     probes: u32,
     answered: Rc<Cell<u32>>,
     last: Rc<RefCell<Option<FinalLog>>>,
-    violations: Vec<Violation>,
+    board: Rc<Board>,
+    pub(super) violations: Vec<Violation>,
+    pub(super) panicked: Vec<(&'static str, Site)>,
 }
 
 impl World {
-    fn new(seed: u64, prints: bool) -> Self {
+    fn new(seed: u64, flush: FlushMode, prints: bool) -> Self {
         let clock = Arc::new(SimClock::default());
         let machine = Machine {
             disk: MemoryDisk::new(seed).with_clock(Arc::clone(&clock) as _),
             faults: Faults::default(),
             history: Rc::new(History::new(Arc::clone(&clock), prints)),
             clock,
+            flush,
             seed,
             lives: Rc::default(),
             ended: Rc::default(),
@@ -105,10 +128,13 @@ impl World {
             probes: 0,
             answered: Rc::default(),
             last: Rc::default(),
+            board: Rc::default(),
             violations: Vec::new(),
+            panicked: Vec::new(),
         };
         world.add_senders();
         world.add_consumers();
+        world.add_members();
         world.add_auditor();
         world
     }
@@ -138,6 +164,7 @@ impl World {
                 client: Rc::clone(&client),
                 history: Rc::clone(&self.machine.history),
                 queue_offset: 0,
+                known: None,
             };
             let orders = self.order.subscribe();
             async move {
@@ -147,6 +174,31 @@ impl World {
             }
         });
         self.add_client("consumers".to_owned(), works.collect());
+    }
+
+    fn add_members(&mut self) {
+        for host in 0..MEMBER_HOSTS {
+            let works = (0..MEMBERS_PER_HOST).map(|place| {
+                let number = member::FIRST + host * MEMBERS_PER_HOST + place;
+                let member = Member {
+                    number,
+                    history: Rc::clone(&self.machine.history),
+                    entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
+                    board: Rc::clone(&self.board),
+                    orders: self.order.subscribe(),
+                    places: RefCell::default(),
+                    visits: Cell::default(),
+                };
+                member.work()
+            });
+            let works = futures_util::future::join_all(works.collect::<Vec<_>>());
+            let name = format!("members-{host}");
+            self.sim.client(name.as_str(), async move {
+                works.await;
+                Ok(())
+            });
+            self.hosts.push(name);
+        }
     }
 
     fn add_auditor(&mut self) {
@@ -196,6 +248,7 @@ impl World {
         if !self.pass_until(PATIENCE, || busy.get() == 0) {
             self.violations.push(Violation::Silent("clients do not end".to_owned()));
         }
+        self.settle_members();
         self.order.send_replace(Order::Audit);
         let last = Rc::clone(&self.last);
         if !self.pass_until(PATIENCE, || last.borrow().is_some()) {
@@ -205,12 +258,25 @@ impl World {
         self.judge()
     }
 
-    fn judge(mut self) -> Outcome {
-        let events = self.machine.history.take();
-        if let Some(last) = self.last.take() {
-            self.violations.extend(check(&events, &last));
+    /// Waits until the members of the group agree on it, and have read all there is.
+    fn settle_members(&mut self) {
+        let members: Vec<String> = (0..MEMBER_HOSTS * MEMBERS_PER_HOST)
+            .map(|place| Member::name(member::FIRST + place))
+            .collect();
+        let board = Rc::clone(&self.board);
+        board.look_anew();
+        if !self.pass_until(PATIENCE, || board.is_settled(&members)) {
+            self.violations
+                .push(Violation::Silent(format!("the group does not settle: {board:?}")));
         }
-        let count = |of: fn(&Event) -> usize| events.iter().map(of).sum();
+    }
+
+    fn judge(mut self) -> Outcome {
+        let moments = self.machine.history.take();
+        if let Some(last) = self.last.take() {
+            self.violations.extend(check(self.machine.flush, &moments, &last));
+        }
+        let count = |of: fn(&Event) -> usize| moments.iter().map(|moment| of(&moment.event)).sum();
         Outcome {
             hash: self.machine.history.hash() ^ self.machine.disk.trace_hash().rotate_left(1),
             violations: self.violations,
@@ -219,6 +285,9 @@ impl World {
                 _ => 0,
             }),
             read: count(|event| usize::from(matches!(event, Event::Read { .. }))),
+            notices: count(|event| usize::from(matches!(event, Event::Notified(_)))),
+            panicked: self.panicked,
+            flush: self.machine.flush,
         }
     }
 

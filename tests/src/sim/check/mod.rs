@@ -1,14 +1,27 @@
 //! Holds what was said during a history against what is there at its end.
 //!
-//! The promises, each a kind of [`Violation`]: what was acknowledged as flushed is there, at the place that was named; it
-//! is there once; what one request began after another was acknowledged lies behind it; nobody read anything but what
-//! stays; a consumer meets each position of its queue in turn; queues have no hole; what was refused is nowhere.
+//! | module | promises |
+//! |---|---|
+//! | `log` | acknowledged messages are there, once, in their places and in order; queues have no hole |
+//! | `reads` | what was read stays; consumers meet every position in turn; a group reads everything |
+//! | `offsets` | consumer offsets lie within their queues and go back only where it is documented |
+//! | `notices` | who is in a group hears of those who come and go |
+//! | `timeline` | what a power loss excuses: nothing that was flushed, and under async flush the newest messages |
 
-use std::collections::BTreeMap;
+mod log;
+mod notices;
+mod offsets;
+mod reads;
+#[cfg(test)]
+mod stage;
+mod timeline;
+
 use std::fmt;
 
+use cuemq_storage::log_state::FlushMode;
+
 use super::body::{Content, Message, Queue};
-use super::history::{Event, FinalLog, Stored};
+use super::history::{FinalLog, Moment, Stored};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +97,52 @@ pub enum Violation {
         /// The message.
         message: Message,
     },
-    /// The broker did not come back after a fault was repaired.
+    /// A power loss took an acknowledged message and left one that was sent after that.
+    Overtaken {
+        /// What was acknowledged first, and is gone.
+        lost: Message,
+        /// What was sent then, and is there.
+        kept: Message,
+    },
+    /// No member of the group that shares the queues has read a message.
+    Unread {
+        /// The queue.
+        queue: Queue,
+        /// The position.
+        queue_offset: u64,
+        /// What is there.
+        message: Message,
+    },
+    /// A group goes on before what it had committed long ago.
+    Rewound {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// What was committed.
+        committed: u64,
+        /// Where the broker says that it goes on.
+        found: u64,
+    },
+    /// A group goes on beyond the end of its queue.
+    BeyondEnd {
+        /// The consumer.
+        consumer: u16,
+        /// The queue.
+        queue: Queue,
+        /// Where the broker says that it goes on.
+        consumer_offset: u64,
+        /// The queue's end.
+        queue_end: u64,
+    },
+    /// A member of a group was not told that another one has come or gone.
+    Unnoticed {
+        /// The member.
+        member: u16,
+        /// The other one.
+        by: u16,
+    },
+    /// Something did not come about that should after a fault was repaired.
     Silent(String),
 }
 
@@ -94,408 +152,20 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the history says of one message.
-struct Fate {
-    queue: Queue,
-    /// The event by which it went on its way.
-    sent_at: usize,
-    /// The event that acknowledged it.
-    acknowledged_at: Option<usize>,
-    refused: bool,
-}
-
-/// All promises that a history breaks.
+/// All promises that a history breaks, of a broker that flushes like this.
 #[must_use]
-pub fn check(events: &[Event], last: &FinalLog) -> Vec<Violation> {
+pub fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let fates = fates(events);
-    check_queues(last, &fates, &mut violations);
-    check_order(last, &fates, &mut violations);
-    check_events(events, last, &mut violations);
+    log::check(flush, moments, last, &mut violations);
+    reads::check(flush, moments, last, &mut violations);
+    reads::check_group(moments, last, &mut violations);
+    offsets::check(flush, moments, &mut violations);
+    notices::check(moments, &mut violations);
     violations
 }
 
-fn fates(events: &[Event]) -> BTreeMap<Message, Fate> {
-    let mut fates = BTreeMap::new();
-    for (at, event) in events.iter().enumerate() {
-        match event {
-            Event::Sending { queue, messages } => {
-                for &message in messages {
-                    let fate = Fate {
-                        queue: *queue,
-                        sent_at: at,
-                        acknowledged_at: None,
-                        refused: false,
-                    };
-                    fates.insert(message, fate);
-                }
-            }
-            Event::Acknowledged { messages, .. } => {
-                for message in messages {
-                    if let Some(fate) = fates.get_mut(message) {
-                        fate.acknowledged_at = Some(at);
-                    }
-                }
-            }
-            Event::Refused { messages, .. } => {
-                for message in messages {
-                    if let Some(fate) = fates.get_mut(message) {
-                        fate.refused = true;
-                    }
-                }
-            }
-            Event::Unknown { .. } | Event::Read { .. } | Event::Moved { .. } | Event::Note(_) => {}
-        }
-    }
-    fates
-}
-
-/// Each queue by itself: no hole, nothing torn, nothing twice, nothing uninvited.
-fn check_queues(last: &FinalLog, fates: &BTreeMap<Message, Fate>, violations: &mut Vec<Violation>) {
-    let mut seen = BTreeMap::new();
-    for (&queue, messages) in last {
-        let mut before: Option<&Stored> = None;
-        for (expected, stored) in (0..).zip(messages) {
-            let goes_back = before.is_some_and(|before| {
-                stored.physical_offset <= before.physical_offset
-                    || stored.store_timestamp_ms < before.store_timestamp_ms
-            });
-            if stored.queue_offset != expected || goes_back {
-                violations.push(Violation::Hole {
-                    queue,
-                    expected,
-                    got: stored.clone(),
-                });
-            }
-            before = Some(stored);
-            let Content::Whole(message) = stored.content else {
-                violations.push(Violation::Torn {
-                    queue,
-                    queue_offset: stored.queue_offset,
-                    found: stored.content.clone(),
-                });
-                continue;
-            };
-            if seen.insert(message, ()).is_some() {
-                violations.push(Violation::Duplicated(message));
-            }
-            if fates
-                .get(&message)
-                .is_none_or(|fate| fate.refused || fate.queue != queue)
-            {
-                violations.push(Violation::Uninvited { queue, message });
-            }
-        }
-    }
-}
-
-/// What was acknowledged before another was sent lies before it.
-fn check_order(last: &FinalLog, fates: &BTreeMap<Message, Fate>, violations: &mut Vec<Violation>) {
-    for (&queue, messages) in last {
-        // The earliest acknowledgement among all that lie behind.
-        let mut earliest: Option<(usize, Message)> = None;
-        for stored in messages.iter().rev() {
-            let Content::Whole(message) = stored.content else {
-                continue;
-            };
-            let Some(fate) = fates.get(&message) else { continue };
-            if let Some((acknowledged_at, earlier)) = earliest
-                && acknowledged_at < fate.sent_at
-            {
-                violations.push(Violation::Reordered {
-                    queue,
-                    earlier,
-                    later: message,
-                });
-            }
-            if let Some(at) = fate.acknowledged_at
-                && earliest.is_none_or(|(earliest, _)| at < earliest)
-            {
-                earliest = Some((at, message));
-            }
-        }
-    }
-}
-
-/// What was acknowledged is there; what was read is there.
-fn check_events(events: &[Event], last: &FinalLog, violations: &mut Vec<Violation>) {
-    let found = |queue: Queue, queue_offset: u64| -> Option<Content> {
-        let index = usize::try_from(queue_offset).ok()?;
-        Some(last.get(&queue)?.get(index)?.content.clone())
-    };
-    let mut next: BTreeMap<u16, u64> = BTreeMap::new();
-    for event in events {
-        match event {
-            Event::Acknowledged {
-                queue,
-                messages,
-                queue_offset,
-                flushed: true,
-            } => {
-                for (queue_offset, &message) in (*queue_offset..).zip(messages) {
-                    let found = found(*queue, queue_offset);
-                    if found != Some(Content::Whole(message)) {
-                        violations.push(Violation::Lost {
-                            queue: *queue,
-                            queue_offset,
-                            message,
-                            found,
-                        });
-                    }
-                }
-            }
-            Event::Read {
-                consumer,
-                queue,
-                queue_offset,
-                content,
-            } => {
-                let expected = next.insert(*consumer, queue_offset.saturating_add(1)).unwrap_or(0);
-                if expected != *queue_offset {
-                    violations.push(Violation::Skipped {
-                        consumer: *consumer,
-                        queue: *queue,
-                        expected,
-                        got: *queue_offset,
-                    });
-                }
-                let found = found(*queue, *queue_offset);
-                if found.as_ref() != Some(content) {
-                    violations.push(Violation::UndurableRead {
-                        consumer: *consumer,
-                        queue: *queue,
-                        queue_offset: *queue_offset,
-                        read: content.clone(),
-                        found,
-                    });
-                }
-            }
-            Event::Moved {
-                consumer,
-                queue,
-                queue_offset,
-                next,
-            } => violations.push(Violation::Skipped {
-                consumer: *consumer,
-                queue: *queue,
-                expected: *queue_offset,
-                got: *next,
-            }),
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUEUE: Queue = Queue { topic: 0, queue_id: 0 };
-
-    fn message(number: u32) -> Message {
-        Message { sender: 1, number }
-    }
-
-    fn sending(number: u32) -> Event {
-        Event::Sending {
-            queue: QUEUE,
-            messages: vec![message(number)],
-        }
-    }
-
-    fn acknowledged(number: u32, queue_offset: u64) -> Event {
-        Event::Acknowledged {
-            queue: QUEUE,
-            messages: vec![message(number)],
-            queue_offset,
-            flushed: true,
-        }
-    }
-
-    fn read(queue_offset: u64, number: u32) -> Event {
-        Event::Read {
-            consumer: 9,
-            queue: QUEUE,
-            queue_offset,
-            content: Content::Whole(message(number)),
-        }
-    }
-
-    fn last(numbers: &[u32]) -> FinalLog {
-        let stored = |(queue_offset, &number): (u64, &u32)| Stored {
-            queue_offset,
-            physical_offset: queue_offset * 100,
-            store_timestamp_ms: 5,
-            content: Content::Whole(message(number)),
-        };
-        std::iter::once((QUEUE, (0..).zip(numbers).map(stored).collect())).collect()
-    }
-
-    fn good() -> (Vec<Event>, FinalLog) {
-        let events = vec![
-            sending(0),
-            acknowledged(0, 0),
-            sending(1),
-            read(0, 0),
-            acknowledged(1, 1),
-            read(1, 1),
-        ];
-        (events, last(&[0, 1]))
-    }
-
-    fn only(violations: Vec<Violation>) -> Violation {
-        assert_eq!(violations.len(), 1, "{violations:?}");
-        violations.into_iter().next().unwrap()
-    }
-
-    #[test]
-    fn a_good_history_passes() {
-        let (events, last) = good();
-        assert_eq!(check(&events, &last), []);
-    }
-
-    #[test]
-    fn an_acknowledged_message_that_is_gone_is_lost() {
-        let events = [sending(0), acknowledged(0, 0)];
-        assert!(matches!(
-            only(check(&events, &last(&[]))),
-            Violation::Lost { found: None, .. }
-        ));
-    }
-
-    #[test]
-    fn an_acknowledged_message_in_another_place_is_lost() {
-        let events = [sending(0), sending(1), acknowledged(1, 0)];
-        assert!(matches!(
-            only(check(&events, &last(&[0, 1]))),
-            Violation::Lost { queue_offset: 0, .. }
-        ));
-    }
-
-    #[test]
-    fn what_was_not_flushed_may_go() {
-        let mut unflushed = acknowledged(0, 0);
-        if let Event::Acknowledged { flushed, .. } = &mut unflushed {
-            *flushed = false;
-        }
-        assert_eq!(check(&[sending(0), unflushed], &last(&[])), []);
-    }
-
-    #[test]
-    fn a_message_of_unknown_outcome_may_stay_or_go() {
-        let unknown = Event::Unknown {
-            messages: vec![message(0)],
-            why: String::new(),
-        };
-        let events = [sending(0), unknown];
-        assert_eq!(check(&events, &last(&[])), []);
-        assert_eq!(check(&events, &last(&[0])), []);
-        assert!(check(&events, &last(&[0, 0])).contains(&Violation::Duplicated(message(0))));
-    }
-
-    #[test]
-    fn a_later_send_before_an_earlier_acknowledgement_is_reordered() {
-        let (events, _) = good();
-        let swapped = check(&events, &last(&[1, 0]));
-        assert!(swapped.contains(&Violation::Reordered {
-            queue: QUEUE,
-            earlier: message(0),
-            later: message(1),
-        }));
-        // Those that were under way together may lie in either order.
-        let together = [sending(0), sending(1), acknowledged(0, 1), acknowledged(1, 0)];
-        assert_eq!(check(&together, &last(&[1, 0])), []);
-    }
-
-    #[test]
-    fn a_read_of_what_is_gone_was_not_durable() {
-        let events = [sending(0), read(0, 0)];
-        assert!(matches!(
-            only(check(&events, &last(&[]))),
-            Violation::UndurableRead { found: None, .. }
-        ));
-    }
-
-    #[test]
-    fn a_read_of_what_changed_is_found() {
-        let events = [sending(0), sending(1), read(0, 0)];
-        assert!(matches!(
-            only(check(&events, &last(&[1]))),
-            Violation::UndurableRead { found: Some(_), .. }
-        ));
-    }
-
-    #[test]
-    fn a_torn_read_is_found() {
-        let torn = Event::Read {
-            consumer: 9,
-            queue: QUEUE,
-            queue_offset: 0,
-            content: Content::Torn("1:0/ab".to_owned()),
-        };
-        assert!(matches!(
-            only(check(&[sending(0), torn], &last(&[0]))),
-            Violation::UndurableRead { .. }
-        ));
-    }
-
-    #[test]
-    fn a_consumer_that_misses_a_position_or_is_sent_away_skipped() {
-        let events = [sending(0), sending(1), read(1, 1)];
-        assert!(matches!(
-            only(check(&events, &last(&[0, 1]))),
-            Violation::Skipped {
-                expected: 0,
-                got: 1,
-                ..
-            }
-        ));
-        let twice = [sending(0), read(0, 0), read(0, 0)];
-        assert!(matches!(
-            only(check(&twice, &last(&[0]))),
-            Violation::Skipped {
-                expected: 1,
-                got: 0,
-                ..
-            }
-        ));
-        let moved = Event::Moved {
-            consumer: 9,
-            queue: QUEUE,
-            queue_offset: 4,
-            next: 2,
-        };
-        assert!(matches!(only(check(&[moved], &last(&[]))), Violation::Skipped { .. }));
-    }
-
-    #[test]
-    fn holes_and_torn_messages_at_the_end_are_found() {
-        let mut hole = last(&[0, 1]);
-        let stored = &mut hole.get_mut(&QUEUE).unwrap()[1];
-        stored.queue_offset = 2;
-        let events = [sending(0), sending(1)];
-        assert!(matches!(
-            only(check(&events, &hole)),
-            Violation::Hole { expected: 1, .. }
-        ));
-        let mut back = last(&[0, 1]);
-        back.get_mut(&QUEUE).unwrap()[1].store_timestamp_ms = 4;
-        assert!(matches!(only(check(&events, &back)), Violation::Hole { .. }));
-        let mut torn = last(&[0]);
-        torn.get_mut(&QUEUE).unwrap()[0].content = Content::Torn("x".to_owned());
-        assert!(matches!(only(check(&events, &torn)), Violation::Torn { .. }));
-    }
-
-    #[test]
-    fn what_was_refused_or_never_sent_is_uninvited() {
-        let refused = Event::Refused {
-            messages: vec![message(0)],
-            code: 14,
-        };
-        assert!(matches!(
-            only(check(&[sending(0), refused], &last(&[0]))),
-            Violation::Uninvited { .. }
-        ));
-        assert!(matches!(only(check(&[], &last(&[0]))), Violation::Uninvited { .. }));
-    }
+/// What is at a position of a queue in the end.
+fn at(last: &FinalLog, queue: Queue, queue_offset: u64) -> Option<&Content> {
+    let index = usize::try_from(queue_offset).ok()?;
+    Some(&last.get(&queue)?.get(index)?.content)
 }
