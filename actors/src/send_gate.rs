@@ -44,11 +44,11 @@ impl SendGate {
         self.from_ms
     }
 
-    /// Why a send is refused at `now_ms`; `None` when it is not.
+    /// Why a send is refused now, `None` when it is not; the clock is asked only by a gate that has an hour.
     #[must_use]
-    pub fn refusal(&self, now_ms: u64) -> Option<(ResponseCode, Cow<'static, str>)> {
+    pub fn refusal(&self, now_ms: impl FnOnce() -> u64) -> Option<(ResponseCode, Cow<'static, str>)> {
         let unavailable = |remark: &'static str| Some((ResponseCode::SERVICE_NOT_AVAILABLE, Cow::Borrowed(remark)));
-        if now_ms < self.from_ms {
+        if self.from_ms > 0 && now_ms() < self.from_ms {
             let remark = format!("broker unable to service, until {}", local_time::told(self.from_ms));
             return Some((ResponseCode::SYSTEM_ERROR, remark.into()));
         }

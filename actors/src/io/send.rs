@@ -8,6 +8,7 @@ use cuemq_net::body::{SubscriptionGroupConfig, TopicFilterType};
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
+use cuemq_net::message::properties::KnownProperties;
 use cuemq_net::message::record::{self, RecordFields};
 use cuemq_net::message::{batch, properties, sysflag};
 use cuemq_net::request::SendHeader;
@@ -152,12 +153,12 @@ pub fn take(
     if header.batch {
         encoder.batch(place)
     } else {
-        encoder.single(place)
+        encoder.single(place, known)
     }
 }
 
 fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {
-    match broker.gate.refusal(io.clock.now_ms()) {
+    match broker.gate.refusal(|| io.clock.now_ms()) {
         None => Ok(()),
         Some((code, remark)) => refuse(code, remark),
     }
@@ -226,7 +227,7 @@ fn check_retry(
 
 /// What this broker cannot do yet is refused by name: a transaction or a delay that is stored as an ordinary message
 /// would be delivered at once.
-fn check_kind(known: &properties::KnownProperties<'_>) -> Result<(), Refusal> {
+fn check_kind(known: &KnownProperties<'_>) -> Result<(), Refusal> {
     if known
         .transaction_prepared
         .is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -268,16 +269,18 @@ struct Encoder<'a, 'h> {
 struct Part<'a> {
     body: &'a [u8],
     properties: &'a [u8],
+    /// What the properties hold.
+    known: KnownProperties<'a>,
     flag: i32,
     joined: bool,
 }
 
 impl Encoder<'_, '_> {
-    fn single(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
-        let properties = self.header.properties.unwrap_or_default().as_bytes();
+    fn single(&mut self, batch: &mut SendBatch, known: KnownProperties<'_>) -> Result<(), Refusal> {
         let part = Part {
             body: self.request.body,
-            properties,
+            properties: self.header.properties.unwrap_or_default().as_bytes(),
+            known,
             flag: self.header.flag,
             joined: false,
         };
@@ -317,12 +320,14 @@ impl Encoder<'_, '_> {
                 Ok(entry) => entry,
                 Err(error) => return refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
             };
-            check_kind(&properties::known(entry.properties))?;
+            let known = properties::known(entry.properties);
+            check_kind(&known)?;
             self.part(
                 batch,
                 &Part {
                     body: entry.body,
                     properties: entry.properties,
+                    known,
                     flag: entry.flag,
                     joined,
                 },
@@ -380,9 +385,8 @@ impl Encoder<'_, '_> {
         let Ok(length) = record::encode(&fields, &mut batch.bytes) else {
             return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
         };
-        let known = properties::known(part.properties);
         let number = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-        for_each_key(&self.topic.name, &known, system_flag, |hash| {
+        for_each_key(&self.topic.name, &part.known, system_flag, |hash| {
             batch.keys.push(PendingKey { record: number, hash });
         });
         batch.records.push(PendingRecord {
@@ -394,7 +398,7 @@ impl Encoder<'_, '_> {
                 .find(&self.topic.name, self.queue_id)
                 .map_or(UNRESOLVED, |q| q.slot()),
             queue_id: self.queue_id,
-            tags_code: queue_tags_code(&self.topic.name, &known, 0, &DelayLevels::none()),
+            tags_code: queue_tags_code(&self.topic.name, &part.known, 0, &DelayLevels::none()),
             joined: part.joined,
             queued: is_queued(system_flag),
             physical_offset: cuemq_storage::position::PhysicalOffset(0),

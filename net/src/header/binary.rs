@@ -13,15 +13,15 @@
 use super::{HeaderError, HeaderView, text};
 use crate::language::Language;
 
-/// Reads a binary header.
-pub(super) fn parse(bytes: &[u8]) -> Result<HeaderView<'_>, HeaderError> {
+/// Reads a binary header into an empty view.
+pub(super) fn parse<'a>(bytes: &'a [u8], view: &mut HeaderView<'a>) -> Result<(), HeaderError> {
     let mut reader = Reader {
         left: bytes,
+        checked: ("", bytes.len()),
         fault: HeaderError::Trailing { extra: 0 },
     };
-    let mut view = HeaderView::default();
-    match reader.header(&mut view) {
-        Some(()) => Ok(view),
+    match reader.header(view) {
+        Some(()) => Ok(()),
         None => Err(reader.fault),
     }
 }
@@ -30,6 +30,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<HeaderView<'_>, HeaderError> {
 /// in `fault`.
 struct Reader<'a> {
     left: &'a [u8],
+    /// The bytes that were last found to be UTF-8, and what was left where they begin. The lengths between the texts of
+    /// the table mostly are UTF-8 too, so that one check stands for many.
+    checked: (&'a str, usize),
     /// Means something once a method has returned `None`.
     fault: HeaderError,
 }
@@ -48,11 +51,12 @@ impl<'a> Reader<'a> {
         let table = self.sized(table, "field table")?;
         // only the table is left to read; what follows it is not part of a header
         let extra = std::mem::replace(&mut self.left, table).len();
+        self.checked = ("", table.len());
         while !self.left.is_empty() {
             let key = self.short("key length")?;
-            let key = self.text(key.into(), "key")?;
+            let key = self.table_text(key.into(), "key")?;
             let value = self.int("value length")?;
-            let value = self.text(value, "value")?;
+            let value = self.table_text(value, "value")?;
             if let Err(error) = view.push(key, value) {
                 return self.refuse(error.into());
             }
@@ -107,18 +111,66 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    #[inline]
     fn text(&mut self, length: i32, member: &'static str) -> Option<&'a str> {
         match text(self.sized(length, member)?) {
             Ok(text) => Some(text),
             Err(error) => self.refuse(error),
         }
     }
+
+    #[inline]
+    fn table_text(&mut self, length: i32, member: &'static str) -> Option<&'a str> {
+        let before = self.left;
+        let bytes = self.sized(length, member)?;
+        if let Some(text) = self.known_text(before.len(), bytes.len()) {
+            return Some(text);
+        }
+        let checked = longest_text(before);
+        self.checked = (checked, before.len());
+        match checked.get(..bytes.len()) {
+            Some(text) => Some(text),
+            None => self.no_text(bytes),
+        }
+    }
+
+    /// The text of `length` bytes that begins where `left` bytes were left, if it lies in what is checked.
+    #[inline]
+    fn known_text(&self, left: usize, length: usize) -> Option<&'a str> {
+        let (checked, from) = self.checked;
+        let start = from.checked_sub(left)?;
+        checked.get(start..start.checked_add(length)?)
+    }
+
+    /// A text that ends within a character, or holds what is none.
+    #[cold]
+    fn no_text<T>(&mut self, bytes: &[u8]) -> Option<T> {
+        match text(bytes) {
+            Err(error) => self.refuse(error),
+            Ok(_) => self.refuse(HeaderError::NotUtf8 { at: bytes.len() }),
+        }
+    }
+}
+
+/// The longest beginning of `bytes` that is UTF-8. Each byte of a table is looked at twice at most: what ends it is a
+/// length, behind which the next begins.
+fn longest_text(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => bytes
+            .get(..error.valid_up_to())
+            .and_then(|valid| std::str::from_utf8(valid).ok())
+            .unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<HeaderView<'_>, HeaderError> {
+        let mut view = HeaderView::default();
+        super::parse(bytes, &mut view).map(|()| view)
+    }
 
     /// Code 11, JAVA, version 273, opaque 7, flag 2, then what is given.
     fn header(tail: &[u8]) -> Vec<u8> {
@@ -136,6 +188,19 @@ mod tests {
         assert_eq!(view.remark, Some("no"));
         assert_eq!(view.fields(), [("k", "vé")]);
         assert!(view.is_oneway() && !view.is_response());
+    }
+
+    #[test]
+    fn a_text_is_checked_by_itself_and_not_with_the_length_before_it() {
+        // 0xC3 0xA9 is a character, but here its first byte belongs to a length of 195 bytes
+        let mut value = vec![b'v'; 195];
+        let table = |value: &[u8]| [b"\0\0\0\0\0\0\0\xca\0\x01k\0\0\0\xc3", value].concat();
+        assert!(parse(&header(&table(&value))).is_ok());
+        value[0] = 0xa9;
+        assert_eq!(parse(&header(&table(&value))), Err(HeaderError::NotUtf8 { at: 0 }));
+        // nor with the length behind it
+        (value[0], value[194]) = (b'v', 0xc3);
+        assert_eq!(parse(&header(&table(&value))), Err(HeaderError::NotUtf8 { at: 194 }));
     }
 
     #[test]

@@ -13,17 +13,16 @@
 use super::{HeaderError, HeaderView, MAX_DEPTH};
 use crate::language::Language;
 
-/// Reads a JSON header; `room` must be as long as `text`.
-pub(super) fn parse<'a>(text: &'a str, room: &'a mut [u8]) -> Result<HeaderView<'a>, HeaderError> {
+/// Reads a JSON header into an empty view; `room` must be as long as `text`.
+pub(super) fn parse<'a>(text: &'a str, room: &'a mut [u8], view: &mut HeaderView<'a>) -> Result<(), HeaderError> {
     let mut scanner = Scanner {
         text,
         at: 0,
         room,
         fault: HeaderError::Trailing { extra: 0 },
     };
-    let mut view = HeaderView::default();
-    match scanner.header(&mut view) {
-        Some(()) => Ok(view),
+    match scanner.header(view) {
+        Some(()) => Ok(()),
         None => Err(scanner.fault),
     }
 }
@@ -398,7 +397,8 @@ mod tests {
 
     fn with<T>(text: &str, look: impl FnOnce(Result<HeaderView<'_>, HeaderError>) -> T) -> T {
         let mut room = vec![0; text.len()];
-        look(parse(text, &mut room))
+        let mut view = HeaderView::default();
+        look(parse(text, &mut room, &mut view).map(|()| view))
     }
 
     fn fails(text: &str) -> HeaderError {

@@ -132,10 +132,13 @@ pub fn parse<'a>(
     bytes: &'a [u8],
     scratch: &'a mut HeaderScratch,
 ) -> Result<HeaderView<'a>, HeaderError> {
+    // A view is long, so it is made once and filled in place.
+    let mut view = HeaderView::default();
     match codec {
-        HeaderCodec::Json => json::parse(text(bytes)?, scratch.room(bytes.len())),
-        HeaderCodec::Binary => binary::parse(bytes),
+        HeaderCodec::Json => json::parse(text(bytes)?, scratch.room(bytes.len()), &mut view)?,
+        HeaderCodec::Binary => binary::parse(bytes, &mut view)?,
     }
+    Ok(view)
 }
 
 /// Checks that bytes are text.

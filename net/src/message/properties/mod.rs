@@ -99,28 +99,45 @@ pub struct KnownProperties<'a> {
 pub fn known(bytes: &[u8]) -> KnownProperties<'_> {
     let mut known = KnownProperties::default();
     for (candidate, value) in Pairs(bytes) {
-        let Ok(candidate) = std::str::from_utf8(candidate) else {
-            continue;
-        };
+        // Names are compared as bytes: most are none of these, and need not be text.
         let field = match candidate {
-            name::TAGS => &mut known.tags,
-            name::KEYS => &mut known.keys,
-            name::UNIQUE_KEY => &mut known.unique_key,
-            name::WAIT => &mut known.wait,
-            name::DELAY => &mut known.delay_level,
-            name::TRANSACTION_PREPARED => &mut known.transaction_prepared,
-            name::PRODUCER_GROUP => &mut known.producer_group,
-            name::REAL_TOPIC => &mut known.real_topic,
-            name::REAL_QUEUE_ID => &mut known.real_queue_id,
-            name::TIMER_DELAY_SECONDS => &mut known.timer_delay_seconds,
-            name::TIMER_DELAY_MS => &mut known.timer_delay_ms,
-            name::TIMER_DELIVER_MS => &mut known.timer_deliver_ms,
-            name::TIMER_DELETE_UNIQUE_KEY => &mut known.timer_delete_unique_key,
+            wire::TAGS => &mut known.tags,
+            wire::KEYS => &mut known.keys,
+            wire::UNIQUE_KEY => &mut known.unique_key,
+            wire::WAIT => &mut known.wait,
+            wire::DELAY => &mut known.delay_level,
+            wire::TRANSACTION_PREPARED => &mut known.transaction_prepared,
+            wire::PRODUCER_GROUP => &mut known.producer_group,
+            wire::REAL_TOPIC => &mut known.real_topic,
+            wire::REAL_QUEUE_ID => &mut known.real_queue_id,
+            wire::TIMER_DELAY_SECONDS => &mut known.timer_delay_seconds,
+            wire::TIMER_DELAY_MS => &mut known.timer_delay_ms,
+            wire::TIMER_DELIVER_MS => &mut known.timer_deliver_ms,
+            wire::TIMER_DELETE_UNIQUE_KEY => &mut known.timer_delete_unique_key,
             _ => continue,
         };
         *field = text(value).or(*field);
     }
     known
+}
+
+/// The known names as they stand in the string.
+mod wire {
+    use super::name;
+
+    pub(super) const TAGS: &[u8] = name::TAGS.as_bytes();
+    pub(super) const KEYS: &[u8] = name::KEYS.as_bytes();
+    pub(super) const UNIQUE_KEY: &[u8] = name::UNIQUE_KEY.as_bytes();
+    pub(super) const WAIT: &[u8] = name::WAIT.as_bytes();
+    pub(super) const DELAY: &[u8] = name::DELAY.as_bytes();
+    pub(super) const TRANSACTION_PREPARED: &[u8] = name::TRANSACTION_PREPARED.as_bytes();
+    pub(super) const PRODUCER_GROUP: &[u8] = name::PRODUCER_GROUP.as_bytes();
+    pub(super) const REAL_TOPIC: &[u8] = name::REAL_TOPIC.as_bytes();
+    pub(super) const REAL_QUEUE_ID: &[u8] = name::REAL_QUEUE_ID.as_bytes();
+    pub(super) const TIMER_DELAY_SECONDS: &[u8] = name::TIMER_DELAY_SECONDS.as_bytes();
+    pub(super) const TIMER_DELAY_MS: &[u8] = name::TIMER_DELAY_MS.as_bytes();
+    pub(super) const TIMER_DELIVER_MS: &[u8] = name::TIMER_DELIVER_MS.as_bytes();
+    pub(super) const TIMER_DELETE_UNIQUE_KEY: &[u8] = name::TIMER_DELETE_UNIQUE_KEY.as_bytes();
 }
 
 /// Java would put replacement characters in; a property nobody can have written by a client is rather not there.
