@@ -73,6 +73,9 @@ pub struct Settle {
 #[rtype(result = "()")]
 struct Tick;
 
+/// How long keys are gathered before the index gets them.
+const KEYS_WAIT: Duration = Duration::from_millis(2);
+
 /// What the allocator says, if it says anything.
 type Allocation = Result<Result<SegmentWriter, StoreError>, oneshot::error::RecvError>;
 
@@ -98,6 +101,8 @@ pub struct CommitLog {
     /// How often to flush under async flush.
     flush_interval: Option<Duration>,
     ticking: bool,
+    /// Whether the index is about to be handed what is gathered.
+    handing_over: bool,
     effects: Effects<SendContext>,
     /// Is told when nothing is owed any more.
     settling: Option<oneshot::Sender<()>>,
@@ -118,6 +123,7 @@ impl CommitLog {
             clock,
             flush_interval,
             ticking: false,
+            handing_over: false,
             effects: Effects::default(),
             settling: None,
         }
@@ -158,6 +164,7 @@ impl CommitLog {
         for dispatch in effects.dispatches {
             self.dispatch(dispatch);
         }
+        self.hand_over_soon(ctx);
         self.answer(effects.answers);
         self.settle();
     }
@@ -200,6 +207,21 @@ impl CommitLog {
         }
         if let Some(index) = &mut self.neighbours.index {
             index.feed(dispatch.from, dispatch.upto, dispatch.keys);
+        }
+    }
+
+    /// Hands the gathered keys to the index when [`KEYS_WAIT`] has passed: a query by key finds a message that much later,
+    /// and the index's thread is not woken for each tick.
+    fn hand_over_soon(&mut self, ctx: &mut Context<Self>) {
+        let has_gathered = self.neighbours.index.as_ref().is_some_and(IndexFeed::has_gathered);
+        if has_gathered && !self.handing_over {
+            self.handing_over = true;
+            ctx.run_later(KEYS_WAIT, |actor, _| {
+                actor.handing_over = false;
+                if let Some(index) = &mut actor.neighbours.index {
+                    index.hand_over();
+                }
+            });
         }
     }
 

@@ -21,14 +21,16 @@ use crate::supervise::Context;
 const WAITING_KEYS_MAX: usize = 1 << 20;
 /// How many keys are gathered from the log before they are written.
 const KEYS_PER_WRITE: usize = 8192;
+/// How many keys are handed over at once.
+const KEYS_PER_MESSAGE: usize = 4096;
 
-/// Index these keys. From `CommitLog`, one for each tick, bounded by a count of waiting keys.
+/// Index these keys. From `CommitLog`, one for the ticks of some milliseconds, bounded by a count of waiting keys.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct AddKeys {
-    /// Where the tick began in the log.
+    /// Where their ticks began in the log.
     pub from: PhysicalOffset,
-    /// Where it ended.
+    /// Where they ended.
     pub upto: PhysicalOffset,
     /// The keys; `None` when they are to be read from the log.
     pub keys: Option<Vec<IndexKey>>,
@@ -43,8 +45,17 @@ pub struct Query(pub Question);
 pub struct IndexFeed {
     index: Recipient<AddKeys>,
     waiting: Arc<AtomicUsize>,
+    /// Keys that are not handed over yet, so that the index's thread is not woken for every tick.
+    gathered: Option<Gathered>,
     /// From where to where keys were left to be read from the log.
     left: Option<(PhysicalOffset, PhysicalOffset)>,
+}
+
+/// The keys of some ticks.
+struct Gathered {
+    from: PhysicalOffset,
+    upto: PhysicalOffset,
+    keys: Vec<IndexKey>,
 }
 
 impl IndexFeed {
@@ -54,37 +65,67 @@ impl IndexFeed {
         Self {
             index,
             waiting,
+            gathered: None,
             left: None,
         }
     }
 
-    /// Hands over a tick's keys, or leaves them for later.
-    #[expect(clippy::disallowed_methods, reason = "bounded by the count of waiting keys")]
+    /// Gathers a tick's keys, or leaves them for later.
     pub fn feed(&mut self, from: PhysicalOffset, upto: PhysicalOffset, keys: Vec<IndexKey>) {
         if self.is_behind() {
+            self.hand_over();
             let (left_from, _) = self.left.unwrap_or((from, upto));
             self.left = Some((left_from, upto));
         } else if let Some((left_from, _)) = self.left.take() {
             self.leave(left_from, upto);
         } else if !keys.is_empty() {
+            self.gather(from, upto, keys);
+        }
+    }
+
+    fn gather(&mut self, from: PhysicalOffset, upto: PhysicalOffset, keys: Vec<IndexKey>) {
+        match &mut self.gathered {
+            Some(gathered) => {
+                gathered.upto = upto;
+                gathered.keys.extend(keys);
+            }
+            none => *none = Some(Gathered { from, upto, keys }),
+        }
+        if self
+            .gathered
+            .as_ref()
+            .is_some_and(|gathered| gathered.keys.len() >= KEYS_PER_MESSAGE)
+        {
+            self.hand_over();
+        }
+    }
+
+    /// Whether keys are gathered that nobody has yet.
+    #[must_use]
+    pub fn has_gathered(&self) -> bool {
+        self.gathered.is_some()
+    }
+
+    /// Hands over what is gathered.
+    #[expect(clippy::disallowed_methods, reason = "bounded by the count of waiting keys")]
+    pub fn hand_over(&mut self) {
+        if let Some(Gathered { from, upto, keys }) = self.gathered.take() {
             self.waiting.fetch_add(keys.len(), Ordering::Relaxed);
-            self.index.do_send(AddKeys {
-                from,
-                upto,
-                keys: Some(keys),
-            });
+            let keys = Some(keys);
+            self.index.do_send(AddKeys { from, upto, keys });
         }
     }
 
     /// Lets the index read what was left once it has caught up. Without it that would wait for the next message.
     pub fn catch_up(&mut self) {
-        if !self.is_behind() {
+        if self.left.is_some() && !self.is_behind() {
             self.finish();
         }
     }
 
-    /// Lets the index read what was left, however much waits: nothing follows.
+    /// Hands over what is gathered and lets the index read what was left, however much waits: nothing follows.
     pub fn finish(&mut self) {
+        self.hand_over();
         if let Some((from, upto)) = self.left.take() {
             self.leave(from, upto);
         }
@@ -283,6 +324,39 @@ mod tests {
             let (log, neighbours) = first.take().ok_or("the commit log has failed")?;
             Ok(CommitLog::new(log, neighbours, clock.clone(), None))
         })
+    }
+
+    #[actix::test]
+    async fn the_keys_of_some_ticks_are_handed_over_as_one() {
+        let mut index = Probe::new();
+        let waiting = Arc::<AtomicUsize>::default();
+        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(&waiting));
+        let keys = |range: std::ops::Range<u64>| {
+            range
+                .map(|position| IndexKey {
+                    hash: 7,
+                    physical_offset: PhysicalOffset(position),
+                    store_timestamp_ms: 1,
+                })
+                .collect::<Vec<_>>()
+        };
+        feed.feed(PhysicalOffset(0), PhysicalOffset(10), keys(0..3));
+        feed.feed(PhysicalOffset(10), PhysicalOffset(20), Vec::new());
+        feed.feed(PhysicalOffset(20), PhysicalOffset(30), keys(20..22));
+        index.expect_none().await;
+        assert!(feed.has_gathered());
+        feed.hand_over();
+        let add = index.next().await;
+        assert_eq!((add.from, add.upto), (PhysicalOffset(0), PhysicalOffset(30)));
+        assert_eq!(add.keys.map(|keys| keys.len()), Some(5));
+        assert_eq!(waiting.load(Ordering::Relaxed), 5);
+        feed.feed(
+            PhysicalOffset(30),
+            PhysicalOffset(99_999),
+            keys(30..30 + KEYS_PER_MESSAGE as u64),
+        );
+        assert!(!feed.has_gathered(), "so many do not wait");
+        assert_eq!(index.next().await.upto, PhysicalOffset(99_999));
     }
 
     fn is_all_that_was_left(add: &AddKeys) -> bool {
