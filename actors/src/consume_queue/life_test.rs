@@ -17,8 +17,8 @@ use cuemq_storage::queue_directory::QueueDirectory;
 use cuemq_storage::segment::SegmentWriter;
 
 use super::*;
-use crate::cold_reads::QueueFlusher;
 use crate::placement::Thread;
+use crate::queue_flusher::QueueFlusher;
 use crate::supervise::{ChildEvent, ChildReport, ChildSpec, Faults, Nursery};
 use crate::testing::{Probe, Site, Stage};
 
@@ -142,7 +142,7 @@ fn log(disk: &MemoryDisk) -> Log<()> {
     let files = LogFiles::new(SEGMENT_BYTES, VecDeque::from([writer]), view, begin, SEGMENT_BYTES);
     let mut table = QueueTable::default();
     table.insert("T", 0, QueueOffset(0));
-    Log::new(FlushMode::Async, FlushEpoch(0), files, table, begin, 0)
+    Log::new(FlushMode::Async, FlushEpoch(0), files, table, begin, 0, Vec::new())
 }
 
 fn batch() -> RecordBatch<()> {

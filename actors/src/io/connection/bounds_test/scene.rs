@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::cold_reads::ColdReads;
 use crate::commit_log::{AppendBatch, SendGate};
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
@@ -30,6 +31,7 @@ use crate::hold::actor::Park;
 use crate::io::budget::{Budget, Budgets};
 use crate::io::egress::{Completed, Door, Egress, Serve};
 use crate::io::identity::Identity;
+use crate::io::look_up::Limits;
 use crate::io::peer_table::Peer;
 use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::listener::ConnectionLimit;
@@ -207,6 +209,7 @@ impl Scene {
             leave: Probe::answering(|_: &Unregister| None).recipient(),
             gone: gone.recipient(),
             forget: Probe::new().recipient(),
+            cold: stage.start("cold reads", |_| Ok(no_reads())),
         };
         let records = Arc::new(LogView::new(Vec::new()));
         let side = BrokerSide {
@@ -218,7 +221,9 @@ impl Scene {
             queues: Arc::default(),
             append,
             hold: hold.recipient(),
+            limits: Limits::of_memory(u64::MAX),
             cold: Probe::new().recipient(),
+            in_memory_bytes: u64::MAX,
         };
         let side = if plan.log_ended { without_log(side) } else { side };
         let egress = start_egress(&mut stage, plan.budgets, actors, side);
@@ -301,6 +306,11 @@ fn without_log(side: BrokerSide) -> BrokerSide {
     }
 }
 
+/// Nothing lies on a disk here.
+fn no_reads() -> ColdReads {
+    ColdReads::new(Arc::new(LogView::new(Vec::new())), Arc::default(), Limits::of_memory(0))
+}
+
 fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side: BrokerSide) -> Addr<Egress> {
     let clock: Arc<dyn Clock> = stage.clock.clone();
     let mut neighbours = Some((actors, side));
@@ -318,7 +328,7 @@ fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side:
             router: Router::new(Some(actors), None),
             metrics: Arc::default(),
             lost: ctx.address().recipient(),
-            deliver: ctx.address().recipient(),
+            looked_up: ctx.address().recipient(),
             idle_limit: IDLE,
             budgets: budgets.clone(),
         });
