@@ -132,7 +132,8 @@ async fn a_broker_does_its_work_without_a_socket() {
     assert_eq!(route.code, ResponseCode::SUCCESS.0, "{:?}", route.remark);
 
     // Times are the clock's, and so are the deadlines of pulls that wait.
-    let timestamp = i64::try_from(NOON + 1).unwrap();
+    // Nearer to the second message than to the first.
+    let timestamp = i64::try_from(NOON + 3_000_000).unwrap();
     let asked = SearchOffset {
         topic: "Orders",
         queue_id: 0,
