@@ -34,7 +34,7 @@ pub use discover::{Discovery, FoundQueue, discover};
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};
 pub use recover::Cut;
 pub use sync::{QueueSync, Synced};
-pub use unit::{UNIT_BYTES, Unit};
+pub use unit::{LAST_QUEUE_OFFSET, UNIT_BYTES, Unit};
 pub use view::{QueueView, Units};
 
 /// The length of a consume queue file unless the files found say otherwise: 300,000 units.

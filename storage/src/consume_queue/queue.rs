@@ -22,6 +22,8 @@ use crate::position::{PhysicalOffset, QueueOffset};
 const RESERVE_STEP: u64 = 64 * 1024;
 /// How many fillers are written at a time.
 const FILLER_STEP: usize = 3000;
+/// The longest name of a directory that file systems take.
+const NAME_BYTES_MAX: usize = 255;
 /// How many units of a batch are encoded without allocating.
 const INLINE_UNITS: usize = 64;
 
@@ -278,10 +280,16 @@ impl ConsumeQueue {
 }
 
 impl QueuePlace<'_> {
+    /// Whether a topic can have queues here: their directory has its name.
+    #[must_use]
+    pub fn is_possible(topic: &str) -> bool {
+        !matches!(topic, "" | "." | "..") && topic.len() <= NAME_BYTES_MAX && !topic.contains(['/', '\0'])
+    }
+
     /// The queue's directory. A topic that is no plain directory name is refused.
     pub(super) fn directory(&self) -> Result<PathBuf> {
         let topics = self.root.join(FOLDER);
-        if self.topic.is_empty() || self.topic == "." || self.topic == ".." || self.topic.contains(['/', '\0']) {
+        if !Self::is_possible(self.topic) {
             let reason = format!("{:?} is no name of a topic", self.topic);
             return Err(StoreError::Unsupported { path: topics, reason });
         }

@@ -390,7 +390,8 @@ fn files_of_another_length_are_used_as_they_are() {
 #[test]
 fn a_topic_never_leads_out_of_its_directory() {
     let store = Store::new();
-    for topic in ["", ".", "..", "a/b", "/etc", "a\0"] {
+    let long = "t".repeat(256);
+    for topic in ["", ".", "..", "a/b", "/etc", "a\0", &long] {
         let place = QueuePlace {
             root: store.root(),
             topic,
@@ -401,6 +402,7 @@ fn a_topic_never_leads_out_of_its_directory() {
             "{topic:?}"
         );
     }
+    assert!(QueuePlace::is_possible(&long[1..]));
 }
 
 #[test]

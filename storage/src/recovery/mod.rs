@@ -14,6 +14,7 @@
 
 mod assemble;
 mod cut;
+mod destination;
 mod directories;
 mod find;
 mod foreign;
@@ -109,6 +110,8 @@ pub struct Report {
     pub cut_bytes: u64,
     /// How many units the consume queues lost, to be fed again.
     pub cut_units: u64,
+    /// How many records name a queue that cannot be, and are in the log alone.
+    pub unplaced: u64,
     /// How many whole records were cut, where no crash of ours can have torn them.
     pub lost_records: u64,
     /// Where a copy of such bytes is kept.
@@ -220,6 +223,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         damage: end.damage.clone(),
         cut_bytes,
         cut_units: refeed.cut_units,
+        unplaced: refeed.unplaced.count(),
         lost_records: lost.records,
         copy: lost.copy,
     };
@@ -359,6 +363,7 @@ fn walk(
         (Err(error), None) => Err(Interrupted::Store(error)),
         (Ok(end), None) => {
             refeed.finish()?;
+            refeed.unplaced.tell();
             Ok((refeed, end))
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cuemq_net::message::record::Record;
 
+use super::destination::{Destination, Unplaced, destination_of};
 use super::refill::unit_of;
-use crate::commit_log::derive::{is_queued, keys_of};
+use crate::commit_log::derive::keys_of;
 use crate::commit_log::{QueueName, QueueTable};
 use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, Unit};
 use crate::delay_level::DelayLevels;
@@ -39,6 +40,8 @@ pub(super) struct Refeed {
     upto: PhysicalOffset,
     /// What was cut from the queues when they were opened.
     pub(super) cut_units: u64,
+    /// The records that no queue can take.
+    pub(super) unplaced: Unplaced,
 }
 
 /// Why a walk has to stop.
@@ -75,6 +78,7 @@ impl Refeed {
             records: 0,
             upto: PhysicalOffset(0),
             cut_units: 0,
+            unplaced: Unplaced::default(),
         }
     }
 
@@ -101,14 +105,15 @@ impl Refeed {
 
     /// Takes one record.
     pub(super) fn feed(&mut self, record: &Record<'_>) -> std::result::Result<(), Interrupted> {
-        let topic = record.topic().unwrap_or_default();
         let position = PhysicalOffset(record.physical_offset());
-        if is_queued(record.system_flag())
-            && let Ok(queue_id) = u32::try_from(record.queue_id())
-        {
-            let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
-            let unit = unit_of(record, &self.levels);
-            self.gather(slot, QueueOffset(record.queue_offset()), unit)?;
+        match destination_of(record) {
+            Destination::Queue { topic, queue_id, at } => {
+                let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
+                let unit = unit_of(record, &self.levels);
+                self.gather(slot, at, unit)?;
+            }
+            Destination::Nowhere => {}
+            Destination::Impossible => self.unplaced.note(position),
         }
         keys_of(record, &mut self.keys);
         self.upto = position.advanced(record.total_size() as u64);

@@ -5,12 +5,13 @@ use std::path::Path;
 use cuemq_net::message::properties;
 use cuemq_net::message::record::Record;
 
-use crate::commit_log::derive::{is_queued, queue_tags_code};
+use super::destination::{Destination, destination_of};
+use crate::commit_log::derive::queue_tags_code;
 use crate::commit_log::{LogView, QueueName};
 use crate::consume_queue::{AppendError, ConsumeQueue, Unit};
 use crate::delay_level::DelayLevels;
 use crate::error::StoreError;
-use crate::position::{PhysicalOffset, QueueOffset};
+use crate::position::PhysicalOffset;
 
 /// Reads the log from the position that every queue has confirmed, and appends this queue's records.
 ///
@@ -62,13 +63,12 @@ fn refill_one(
     record: &Record<'_>,
     levels: &DelayLevels,
 ) -> std::result::Result<(), AppendError> {
-    let ours = u32::try_from(record.queue_id()).is_ok_and(|queue_id| queue_id == name.queue_id)
-        && record.topic().is_ok_and(|topic| topic == &*name.topic);
-    if !ours || !is_queued(record.system_flag()) {
-        return Ok(());
+    match destination_of(record) {
+        Destination::Queue { topic, queue_id, at } if topic == &*name.topic && queue_id == name.queue_id => {
+            queue.append(at, &[unit_of(record, levels)]).map(|_| ())
+        }
+        _ => Ok(()),
     }
-    let unit = unit_of(record, levels);
-    queue.append(QueueOffset(record.queue_offset()), &[unit]).map(|_| ())
 }
 
 /// A record's unit in its consume queue.

@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::destination::{Destination, destination_of};
 use super::refill::unit_of;
 use super::scan::{Checks, FoundLog};
 use super::{StoreLayout, cut, find};
-use crate::commit_log::derive::{is_queued, keys_of};
+use crate::commit_log::derive::keys_of;
 use crate::commit_log::{Dispatch, LogFiles, LogView, QueueName, QueueTable, QueueUnits};
 use crate::consume_queue::Unit;
 use crate::disk::Disk;
@@ -99,12 +100,8 @@ struct Gathered {
 
 impl Gathered {
     fn take(&mut self, record: &cuemq_net::message::record::Record<'_>, layout: &StoreLayout) {
-        let Ok(topic) = record.topic() else { return };
-        if is_queued(record.system_flag())
-            && let Ok(queue_id) = u32::try_from(record.queue_id())
-        {
+        if let Destination::Queue { topic, queue_id, at } = destination_of(record) {
             let slot = self.table.insert(topic, queue_id, QueueOffset(0));
-            let at = QueueOffset(record.queue_offset());
             let group = self.groups.entry(slot).or_insert_with(|| (at, Vec::new()));
             group.1.push(unit_of(record, &layout.levels));
             let next = self.next.entry(slot).or_default();
