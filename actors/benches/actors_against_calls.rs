@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Handler, Recipient};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use cuemq_actors::allocator::Allocate;
-use cuemq_actors::commit_log::{AppendBatch, CommitLog, Confirmed, Neighbours, Poison, QueueIdle};
+use cuemq_actors::commit_log::{AppendBatch, CommitLog, Confirmed, Neighbours, Poison, QueueIdle, SendGate};
 use cuemq_actors::consume_queue::{
     AddUnits, ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue,
 };
@@ -224,6 +224,7 @@ fn start_log(
         holds: Vec::new(),
         confirmed: Probe::<Confirmed>::new().recipient(),
         poison: poison.recipient(),
+        gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
         idle: Probe::<QueueIdle>::new().recipient(),
         sync_interval: NEVER,
     });

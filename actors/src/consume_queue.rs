@@ -4,6 +4,9 @@
 //! On its first start, and after it was let go, it lacks nothing but what it is about to be handed: it opens its files, or
 //! takes those that recovery has opened, and reads nothing. Built anew after a failure, it reads the log from the position
 //! that everybody has confirmed, and adds what it lacks; what waits in its mailbox is skipped when it is there already.
+//!
+//! On a full disk it starves: it drops what it is handed, keeps the gate closed for sends, and tries again now and then to
+//! read from the log what it lacks. Since sends are refused, that is never much.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, Recipient, WrapFuture};
 use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::{LogView, QueueName, QueueUnits};
-use cuemq_storage::consume_queue::{AppendError, ConsumeQueue as Queue, Opening, QueuePlace, QueueSync, Synced};
+use cuemq_storage::consume_queue::{AppendError, ConsumeQueue as Queue, Opening, QueuePlace, QueueSync, Synced, Unit};
 use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::log_state::Target;
@@ -23,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::commit_log::{Confirmed, Poison, QueueIdle};
 use crate::hold::actor::Arrived;
+use crate::send_gate::{SendGate, Starving};
 use crate::supervise::{Cause, Context};
 
 mod actors;
@@ -33,6 +37,8 @@ pub use actors::{FoundQueue, Heritage, NewHandle, QueueActors, QueueStart};
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
+/// How long a queue without room waits until it tries again.
+pub(crate) const HUNGRY: Duration = Duration::from_millis(500);
 
 /// Add these units. From `CommitLog`, one for each tick that touches the queue, bounded by the bytes in flight.
 #[derive(Message, Debug)]
@@ -75,6 +81,8 @@ pub struct QueueNeighbours {
     pub confirmed: Recipient<Confirmed>,
     /// Hears of failures.
     pub poison: Recipient<Poison>,
+    /// Kept closed while a queue finds no room.
+    pub gate: Arc<SendGate>,
     /// Hears of idleness.
     pub idle: Recipient<QueueIdle>,
     /// How long units stay unsynced at most.
@@ -87,8 +95,10 @@ pub struct ConsumeQueue {
     name: QueueName,
     handle: Arc<QueueHandle>,
     neighbours: Arc<QueueNeighbours>,
-    /// The end of the last tick that was added.
+    /// Up to where in the log it holds everything: the end of the last tick that was added.
     upto: PhysicalOffset,
+    /// Since when the disk has no room for what it lacks.
+    starved: Option<Starved>,
     /// Whether a sync is under way.
     syncing: bool,
     sync_asked: bool,
@@ -97,6 +107,14 @@ pub struct ConsumeQueue {
     announced: bool,
     /// Whether a look for idleness is due.
     looks: bool,
+}
+
+/// What a queue without room lacks.
+struct Starved {
+    /// Where that begins in the log.
+    from: PhysicalOffset,
+    /// Keeps the gate closed.
+    _gate: Starving,
 }
 
 impl ConsumeQueue {
@@ -111,6 +129,7 @@ impl ConsumeQueue {
             handle,
             neighbours,
             upto: PhysicalOffset(0),
+            starved: None,
             syncing,
             sync_asked,
             upto_at_last_look: PhysicalOffset(0),
@@ -128,36 +147,85 @@ impl ConsumeQueue {
         Ok(Self::new(queue, name, handle, neighbours))
     }
 
-    /// Opens the queue's files after a failure, and adds what the log has and they lack.
+    /// Opens the queue's files after a failure, and adds what the log has and they lack, if there is room.
     ///
     /// # Errors
     /// When a file cannot be read or written.
     fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
-        let mut queue = open_files(&name, &neighbours)?;
-        let upto = neighbours.log.visible();
-        refill(&mut queue, &name, &neighbours.log, &neighbours.levels)?;
-        let reopened = Self::new(queue, name, handle, neighbours);
-        // What it has taken from the log is to be confirmed as well.
-        Ok(Self { upto, ..reopened })
+        let from = neighbours.log.confirmed();
+        let queue = open_files(&name, &neighbours)?;
+        let mut reopened = Self::new(queue, name, handle, neighbours);
+        match reopened.take_from_log(from) {
+            Err(AppendError::Store(error)) if error.is_no_room() => reopened.starve(from, &error),
+            taken => taken?,
+        }
+        Ok(reopened)
+    }
+
+    /// Adds what the log has from `from` on and the queue lacks. That is to be confirmed as well.
+    fn take_from_log(&mut self, from: PhysicalOffset) -> Result<(), AppendError> {
+        let (log, levels) = (&self.neighbours.log, &self.neighbours.levels);
+        let reached = refill(&mut self.queue, &self.name, log, levels, from)?;
+        self.took(reached);
+        Ok(())
+    }
+
+    fn took(&mut self, upto: PhysicalOffset) {
+        self.upto = self.upto.max(upto);
+        self.handle.behind().taken(upto);
+    }
+
+    fn starve(&mut self, from: PhysicalOffset, error: &StoreError) {
+        let _gate = self.neighbours.gate.starve(error);
+        self.starved = Some(Starved { from, _gate });
+    }
+
+    /// Tries to add what there was no room for.
+    fn feed(&mut self, ctx: &mut Context<Self>) {
+        let Some(from) = self.starved.as_ref().map(|starved| starved.from) else {
+            return;
+        };
+        match self.take_from_log(from) {
+            Ok(()) => {
+                self.starved = None;
+                self.announce(None);
+                self.sync_later(ctx);
+            }
+            Err(error) => self.not_added(from, error, ctx),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
+    fn not_added(&mut self, from: PhysicalOffset, error: AppendError, ctx: &mut Context<Self>) {
+        match error {
+            gap @ AppendError::Gap { .. } => ctx.fail(gap),
+            AppendError::Store(error) if error.is_no_room() => {
+                if self.starved.is_none() {
+                    self.starve(from, &error);
+                }
+                ctx.run_later(HUNGRY, Self::feed);
+            }
+            AppendError::Store(error) => self.neighbours.poison.do_send(Poison(error)),
+        }
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "one for each tick and I/O thread, while somebody waits"
     )]
-    fn announce(&mut self, tags_codes: impl Iterator<Item = i64>) {
+    fn announce(&mut self, units: Option<&[Unit]>) {
         // Who waited for a queue that did not exist could not tell it so.
         if self.announced && !self.handle.is_awaited() {
             return;
         }
         self.announced = true;
-        let tags_codes: Arc<[i64]> = tags_codes.collect();
+        let tags_codes: Option<Arc<[i64]>> = units.map(|units| units.iter().map(|unit| unit.tags_code).collect());
         for hold in &self.neighbours.holds {
             hold.do_send(Arrived {
                 topic: Arc::clone(&self.name.topic),
                 queue_id: self.name.queue_id,
                 max_offset: self.queue.end(),
-                tags_codes: Some(Arc::clone(&tags_codes)),
+                tags_codes: tags_codes.clone(),
             });
         }
     }
@@ -218,7 +286,8 @@ impl ConsumeQueue {
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
         self.looks = false;
-        let idle = self.upto == self.upto_at_last_look && !self.syncing && self.queue.dirty().is_none();
+        let owes = self.syncing || self.starved.is_some() || self.queue.dirty().is_some();
+        let idle = self.upto == self.upto_at_last_look && !owes;
         self.upto_at_last_look = self.upto;
         if idle {
             self.queue.release();
@@ -267,11 +336,15 @@ impl Actor for ConsumeQueue {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look_later(ctx);
+        if self.starved.is_some() {
+            ctx.run_later(HUNGRY, Self::feed);
+        }
         self.sync_later(ctx);
     }
 
     #[expect(clippy::disallowed_methods, reason = "once, at the end")]
-    fn stopped(&mut self, _: &mut Self::Context) {
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        self.feed(ctx);
         match self.queue.sync() {
             Ok(()) => {
                 let target = Target::Queue(self.handle.slot());
@@ -288,17 +361,21 @@ impl Actor for ConsumeQueue {
 impl Handler<AddUnits> for ConsumeQueue {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
-    fn handle(&mut self, add: AddUnits, ctx: &mut Self::Context) {
+    fn handle(&mut self, AddUnits { units, upto }: AddUnits, ctx: &mut Self::Context) {
         self.look_later(ctx);
-        match self.queue.append(add.units.first, &add.units.units) {
+        if self.starved.is_some() {
+            return;
+        }
+        match self.queue.append(units.first, &units.units) {
             Ok(_) => {
-                self.upto = self.upto.max(add.upto);
-                self.announce(add.units.units.iter().map(|unit| unit.tags_code));
+                self.took(upto);
+                self.announce(Some(&units.units));
                 self.sync_later(ctx);
             }
-            Err(gap @ AppendError::Gap { .. }) => ctx.fail(gap),
-            Err(AppendError::Store(error)) => self.neighbours.poison.do_send(Poison(error)),
+            Err(error) => {
+                let first = units.units.first().map_or(upto, |unit| unit.physical_offset);
+                self.not_added(first, error, ctx);
+            }
         }
     }
 }

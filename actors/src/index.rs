@@ -1,13 +1,15 @@
 //! The only writer of `index/`. Dispatch, step 6 of 7: indexes the keys of new messages, answers queries by key.
 //!
 //! It may fall behind the log, since it never holds back a send: what does not fit its mailbox's bound it reads from the log
-//! later by itself.
+//! later by itself. So it does with what it is handed while the disk has no room, and sends are refused, until there is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Handler, Message, Recipient};
+use cuemq_storage::StoreError;
+use cuemq_storage::behind::Behind;
 use cuemq_storage::commit_log::LogView;
 use cuemq_storage::commit_log::derive::keys_of;
 use cuemq_storage::index::{Answer, Index as Files, IndexKey, Question};
@@ -15,6 +17,8 @@ use cuemq_storage::log_state::Target;
 use cuemq_storage::position::PhysicalOffset;
 
 use crate::commit_log::{Confirmed, Poison};
+use crate::consume_queue::HUNGRY;
+use crate::send_gate::{SendGate, Starving};
 use crate::supervise::Context;
 
 /// Keys that may wait in the mailbox; beyond that they are read from the log when their turn comes.
@@ -41,10 +45,19 @@ pub struct AddKeys {
 #[rtype(result = "Answer")]
 pub struct Query(pub Question);
 
+/// What the index was handed and has not taken yet; known to both sides, and to whoever asks how far it is behind.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    /// How many keys wait in the mailbox.
+    keys: AtomicUsize,
+    /// From where on it lacks something.
+    pub behind: Behind,
+}
+
 /// The commit log's side of the index.
 pub struct IndexFeed {
     index: Recipient<AddKeys>,
-    waiting: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
     /// Keys that are not handed over yet, so that the index's thread is not woken for every tick.
     gathered: Option<Gathered>,
     /// From where to where keys were left to be read from the log.
@@ -59,12 +72,12 @@ struct Gathered {
 }
 
 impl IndexFeed {
-    /// Feeds this index; `waiting` is shared with it.
+    /// Feeds this index; the backlog is shared with it.
     #[must_use]
-    pub fn new(index: Recipient<AddKeys>, waiting: Arc<AtomicUsize>) -> Self {
+    pub fn new(index: Recipient<AddKeys>, backlog: Arc<Backlog>) -> Self {
         Self {
             index,
-            waiting,
+            backlog,
             gathered: None,
             left: None,
         }
@@ -72,6 +85,9 @@ impl IndexFeed {
 
     /// Gathers a tick's keys, or leaves them for later.
     pub fn feed(&mut self, from: PhysicalOffset, upto: PhysicalOffset, keys: Vec<IndexKey>) {
+        if !keys.is_empty() {
+            self.backlog.behind.handed(from, upto);
+        }
         if self.is_behind() {
             self.hand_over();
             let (left_from, _) = self.left.unwrap_or((from, upto));
@@ -110,7 +126,7 @@ impl IndexFeed {
     #[expect(clippy::disallowed_methods, reason = "bounded by the count of waiting keys")]
     pub fn hand_over(&mut self) {
         if let Some(Gathered { from, upto, keys }) = self.gathered.take() {
-            self.waiting.fetch_add(keys.len(), Ordering::Relaxed);
+            self.backlog.keys.fetch_add(keys.len(), Ordering::Relaxed);
             let keys = Some(keys);
             self.index.do_send(AddKeys { from, upto, keys });
         }
@@ -132,7 +148,7 @@ impl IndexFeed {
     }
 
     fn is_behind(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > WAITING_KEYS_MAX
+        self.backlog.keys.load(Ordering::Relaxed) > WAITING_KEYS_MAX
     }
 
     #[expect(
@@ -150,12 +166,14 @@ pub struct IndexParts {
     pub files: Files,
     /// The log, to be read where keys were left out.
     pub log: Arc<LogView>,
-    /// How many keys wait in the mailbox.
-    pub waiting: Arc<AtomicUsize>,
+    /// What it was handed and has not taken yet.
+    pub backlog: Arc<Backlog>,
     /// Hears what is durable.
     pub confirmed: Recipient<Confirmed>,
     /// Hears of failures.
     pub poison: Recipient<Poison>,
+    /// Kept closed while there is no room.
+    pub gate: Arc<SendGate>,
     /// How often to flush.
     pub flush_interval: Duration,
 }
@@ -165,13 +183,24 @@ pub struct Index {
     parts: IndexParts,
     /// Up to where keys were added since the last flush.
     added: Option<PhysicalOffset>,
+    /// Since when the disk has no room for what it lacks.
+    starved: Option<Starved>,
+}
+
+/// What an index without room lacks.
+struct Starved {
+    /// Where that begins in the log.
+    from: PhysicalOffset,
+    /// Keeps the gate closed.
+    _gate: Starving,
 }
 
 impl Index {
     /// Owns an index that holds, or will be given once more, everything from the log's confirmed position on.
     #[must_use]
     pub fn new(parts: IndexParts) -> Self {
-        Self { parts, added: None }
+        let (added, starved) = (None, None);
+        Self { parts, added, starved }
     }
 
     /// Adds what the log has from `from` to `upto`.
@@ -192,19 +221,24 @@ impl Index {
             self.parts.files.put_batch(&keys, reached)?;
             at = reached;
         }
+        self.took(at);
         Ok(())
     }
 
     fn add(&mut self, add: AddKeys) -> cuemq_storage::Result<()> {
         match add.keys {
-            None => self.read_log(add.from, add.upto)?,
+            None => self.read_log(add.from, add.upto),
             Some(keys) => {
-                self.parts.waiting.fetch_sub(keys.len(), Ordering::Relaxed);
                 self.parts.files.put_batch(&keys, add.upto)?;
+                self.took(add.upto);
+                Ok(())
             }
         }
-        self.added = self.added.max(Some(add.upto));
-        Ok(())
+    }
+
+    fn took(&mut self, upto: PhysicalOffset) {
+        self.added = self.added.max(Some(upto));
+        self.parts.backlog.behind.taken(upto);
     }
 
     #[expect(clippy::disallowed_methods, reason = "one for each flush")]
@@ -220,14 +254,39 @@ impl Index {
         Ok(())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "at most once: the store is poisoned after it")]
-    fn poison(&self, result: cuemq_storage::Result<()>) -> bool {
-        match result {
-            Ok(()) => true,
-            Err(error) => {
-                self.parts.poison.do_send(Poison(error));
-                false
+    /// Tries to add and to flush what there was no room for.
+    fn feed(&mut self, ctx: &mut Context<Self>) {
+        if let Some(from) = self.starved.as_ref().map(|starved| starved.from) {
+            let fed = self
+                .read_log(from, self.parts.log.visible())
+                .and_then(|()| self.flush());
+            if fed.is_ok() {
+                self.starved = None;
             }
+            self.settle(from, fed, ctx);
+        }
+    }
+
+    /// Starves, if there was no room for what the log has from `from` on. Other failures poison the store.
+    #[expect(clippy::disallowed_methods, reason = "at most once: the store is poisoned after it")]
+    fn settle(&mut self, from: PhysicalOffset, done: Result<(), StoreError>, ctx: &mut Context<Self>) {
+        match done {
+            Ok(()) => {}
+            Err(error) if error.is_no_room() => {
+                if self.starved.is_none() {
+                    let _gate = self.parts.gate.starve(&error);
+                    self.starved = Some(Starved { from, _gate });
+                }
+                ctx.run_later(HUNGRY, Self::feed);
+            }
+            Err(error) => self.parts.poison.do_send(Poison(error)),
+        }
+    }
+
+    fn flush_due(&mut self, ctx: &mut Context<Self>) {
+        if let (Some(added), None) = (self.added, &self.starved) {
+            let flushed = self.flush();
+            self.settle(added, flushed, ctx);
         }
     }
 }
@@ -237,27 +296,29 @@ impl Actor for Index {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         // What the value before this one had taken and not made durable is in the log, behind what everybody confirmed.
-        let read = self.read_log(self.parts.log.confirmed(), self.parts.log.visible());
-        self.added = Some(self.parts.log.visible());
-        self.poison(read);
-        ctx.run_interval(self.parts.flush_interval, |actor, _| {
-            let flushed = actor.flush();
-            actor.poison(flushed);
-        });
+        let from = self.parts.log.confirmed();
+        let read = self.read_log(from, self.parts.log.visible());
+        self.settle(from, read, ctx);
+        ctx.run_interval(self.parts.flush_interval, Self::flush_due);
     }
 
-    fn stopped(&mut self, _: &mut Self::Context) {
-        let flushed = self.flush();
-        self.poison(flushed);
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        self.feed(ctx);
+        self.flush_due(ctx);
     }
 }
 
 impl Handler<AddKeys> for Index {
     type Result = ();
 
-    fn handle(&mut self, add: AddKeys, _: &mut Self::Context) {
-        let added = self.add(add);
-        self.poison(added);
+    fn handle(&mut self, add: AddKeys, ctx: &mut Self::Context) {
+        let keys = add.keys.as_ref().map_or(0, Vec::len);
+        self.parts.backlog.keys.fetch_sub(keys, Ordering::Relaxed);
+        if self.starved.is_none() {
+            let from = add.from;
+            let added = self.add(add);
+            self.settle(from, added, ctx);
+        }
     }
 }
 
@@ -289,9 +350,9 @@ mod tests {
     use crate::testing::{Probe, Stage};
 
     /// A commit log that has left keys out because too many wait.
-    fn overloaded(stage: &mut Stage, index: &Probe<AddKeys>, waiting: &Arc<AtomicUsize>) -> Addr<CommitLog> {
-        waiting.store(WAITING_KEYS_MAX + 1, Ordering::Relaxed);
-        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(waiting));
+    fn overloaded(stage: &mut Stage, index: &Probe<AddKeys>, backlog: &Arc<Backlog>) -> Addr<CommitLog> {
+        backlog.keys.store(WAITING_KEYS_MAX + 1, Ordering::Relaxed);
+        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(backlog));
         feed.feed(PhysicalOffset(100), PhysicalOffset(200), Vec::new());
         feed.feed(PhysicalOffset(200), PhysicalOffset(300), Vec::new());
         let end = PhysicalOffset(0);
@@ -329,8 +390,8 @@ mod tests {
     #[actix::test]
     async fn the_keys_of_some_ticks_are_handed_over_as_one() {
         let mut index = Probe::new();
-        let waiting = Arc::<AtomicUsize>::default();
-        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(&waiting));
+        let backlog = Arc::<Backlog>::default();
+        let mut feed = IndexFeed::new(index.recipient(), Arc::clone(&backlog));
         let keys = |range: std::ops::Range<u64>| {
             range
                 .map(|position| IndexKey {
@@ -349,7 +410,7 @@ mod tests {
         let add = index.next().await;
         assert_eq!((add.from, add.upto), (PhysicalOffset(0), PhysicalOffset(30)));
         assert_eq!(add.keys.map(|keys| keys.len()), Some(5));
-        assert_eq!(waiting.load(Ordering::Relaxed), 5);
+        assert_eq!(backlog.keys.load(Ordering::Relaxed), 5);
         feed.feed(
             PhysicalOffset(30),
             PhysicalOffset(99_999),
@@ -365,12 +426,13 @@ mod tests {
 
     #[actix::test]
     async fn keys_left_out_under_load_are_read_when_the_index_has_caught_up_though_nothing_follows() {
-        let (mut stage, mut index, waiting) = (Stage::new(), Probe::new(), Arc::default());
-        let log = overloaded(&mut stage, &index, &waiting);
+        let (mut stage, mut index) = (Stage::new(), Probe::new());
+        let backlog = Arc::<Backlog>::default();
+        let log = overloaded(&mut stage, &index, &backlog);
         let (target, upto) = (Target::Index, PhysicalOffset(50));
         log.send(Confirmed { target, upto }).await.unwrap();
         index.expect_none().await;
-        waiting.store(0, Ordering::Relaxed);
+        backlog.keys.store(0, Ordering::Relaxed);
         log.send(Confirmed { target, upto }).await.unwrap();
         assert!(is_all_that_was_left(&index.next().await));
         log.send(Confirmed { target, upto }).await.unwrap();
@@ -379,8 +441,9 @@ mod tests {
 
     #[actix::test]
     async fn keys_left_out_under_load_are_read_before_a_stop() {
-        let (mut stage, mut index, waiting) = (Stage::new(), Probe::new(), Arc::default());
-        let log = overloaded(&mut stage, &index, &waiting);
+        let (mut stage, mut index) = (Stage::new(), Probe::new());
+        let backlog = Arc::<Backlog>::default();
+        let log = overloaded(&mut stage, &index, &backlog);
         let (done, settled) = oneshot::channel();
         log.send(Settle { done }).await.unwrap();
         settled.await.unwrap();

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use cuemq_net::code::ResponseCode;
+use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::LogView;
 
 use crate::local_time;
@@ -15,6 +16,8 @@ pub struct SendGate {
     log: Arc<LogView>,
     from_ms: u64,
     full: AtomicBool,
+    /// How many consume queues, and the index, find no room.
+    starving: AtomicU32,
     available: AtomicU64,
     needed: AtomicU64,
     used: AtomicU64,
@@ -30,6 +33,7 @@ impl SendGate {
             log,
             from_ms,
             full: AtomicBool::new(false),
+            starving: AtomicU32::new(0),
             available: AtomicU64::new(u64::MAX),
             needed: AtomicU64::new(0),
             used: AtomicU64::new(0),
@@ -78,7 +82,22 @@ impl SendGate {
             );
             return Some((ResponseCode::SERVICE_NOT_AVAILABLE, remark.into()));
         }
+        if self.starving.load(Ordering::Relaxed) > 0 {
+            return unavailable(
+                "service not available now, maybe disk full: a consume queue or the index finds no room; make room on the \
+                 broker's disk, or raise its quota, sends go on by themselves",
+            );
+        }
         None
+    }
+
+    /// Closes the gate for as long as the answer is held: whoever keeps what the log brings finds no room for it.
+    #[must_use]
+    pub fn starve(self: &Arc<Self>, error: &StoreError) -> Starving {
+        if self.starving.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(%error, "no room on the disk: sends are refused until there is, reads go on");
+        }
+        Starving { gate: Arc::clone(self) }
     }
 
     /// Notes how much room the disk has and how much has to stay free; whether that changed the answer.
@@ -100,6 +119,12 @@ impl SendGate {
         f64::from_bits(self.used.load(Ordering::Relaxed))
     }
 
+    /// Whether a consume queue or the index finds no room.
+    #[must_use]
+    pub fn is_starving(&self) -> bool {
+        self.starving.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the disk was found full.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -114,5 +139,19 @@ impl SendGate {
     /// Closes the gate for good: the broker stops.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Held by a consume queue or the index while it finds no room on the disk: sends are refused meanwhile.
+#[derive(Debug)]
+pub struct Starving {
+    gate: Arc<SendGate>,
+}
+
+impl Drop for Starving {
+    fn drop(&mut self) {
+        if self.gate.starving.fetch_sub(1, Ordering::Relaxed) == 1 {
+            tracing::info!("no consume queue and no index waits for room on the disk any more");
+        }
     }
 }

@@ -86,12 +86,28 @@ impl StoreError {
         }
     }
 
-    /// Whether there was no room on the disk: nothing is lost then, and the same may go well later.
+    /// Whether there was no room on the disk, or none within a quota: nothing is lost then, and the same may go well later.
+    /// A sync that fails is never that: what it did not write is gone from the page cache.
     #[must_use]
     pub fn is_no_room(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        let is_no_room = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, Self::Io { operation, source, .. } if *operation != "sync" && is_no_room(source.kind()))
     }
 }
 
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_full_quota_are_no_room_but_never_for_a_sync() {
+        let failed = |operation, errno: rustix::io::Errno| StoreError::io(operation, Path::new("x"), errno.into());
+        assert!(failed("write", rustix::io::Errno::NOSPC).is_no_room());
+        assert!(failed("reserve blocks of", rustix::io::Errno::DQUOT).is_no_room());
+        assert!(!failed("write", rustix::io::Errno::IO).is_no_room());
+        assert!(!failed("sync", rustix::io::Errno::NOSPC).is_no_room());
+    }
+}

@@ -3,6 +3,7 @@
 //! Plain logic and blocking files behind the [`disk::Disk`] seam; the actors that own these values live in
 //! `cuemq-actors`.
 
+pub mod behind;
 pub mod checkpoint;
 pub mod clock;
 pub mod commit_log;

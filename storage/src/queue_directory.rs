@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::behind::Behind;
 use crate::consume_queue::QueueView;
 use crate::hash::Hasher;
 
@@ -13,6 +14,7 @@ pub struct QueueHandle {
     slot: u32,
     view: ArcSwap<QueueView>,
     parked: AtomicU32,
+    behind: Behind,
 }
 
 impl QueueHandle {
@@ -23,6 +25,7 @@ impl QueueHandle {
             slot,
             view: ArcSwap::new(view),
             parked: AtomicU32::new(0),
+            behind: Behind::default(),
         }
     }
 
@@ -41,6 +44,12 @@ impl QueueHandle {
     /// Replaces what it holds, when its owner was built anew.
     pub fn replace(&self, view: Arc<QueueView>) {
         self.view.store(view);
+    }
+
+    /// What it was handed and has not taken yet.
+    #[must_use]
+    pub fn behind(&self) -> &Behind {
+        &self.behind
     }
 
     /// Notes that a pull waits for the queue's next message; the caller looks at the queue once more afterwards.

@@ -112,6 +112,9 @@ impl QueueActors {
             }
         };
         entry.sent = upto;
+        if let Some(first) = units.units.first() {
+            entry.handle.behind().handed(first.physical_offset, upto);
+        }
         actor.do_send(AddUnits { units, upto });
     }
 

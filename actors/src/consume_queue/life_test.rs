@@ -60,6 +60,7 @@ impl Ground {
             holds: Vec::new(),
             confirmed: Probe::new().recipient(),
             poison: Probe::new().recipient(),
+            gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
             idle: idle.recipient(),
             sync_interval: Duration::from_millis(10),
         });

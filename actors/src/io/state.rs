@@ -24,6 +24,7 @@ use crate::cold_reads::LookUp;
 use crate::commit_log::{AppendBatch, SendGate};
 use crate::group::GroupView;
 use crate::hold::actor::Park;
+use crate::index::Backlog;
 use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
@@ -47,6 +48,8 @@ pub struct BrokerSide {
     pub log: Arc<LogView>,
     /// The consume queues.
     pub queues: Arc<QueueDirectory>,
+    /// How far the index is behind the log.
+    pub index_backlog: Arc<Backlog>,
     /// Whether sends are accepted.
     pub gate: Arc<SendGate>,
     /// Takes batches of sends. One address for the whole thread: its clones would widen the mailbox.

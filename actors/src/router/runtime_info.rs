@@ -29,7 +29,7 @@ pub(super) fn body(io: &IoState, side: &BrokerSide, earliest: Option<i64>) -> Ve
     );
     put("commitLogMinOffset", side.log.minimum().to_string());
     put("commitLogMaxOffset", side.log.visible().to_string());
-    put("dispatchBehindBytes", "0".to_owned());
+    put("dispatchBehindBytes", dispatch_behind(side).to_string());
     let behind = side.log.visible().0.saturating_sub(side.log.durable().0);
     put("remainHowManyDataToFlush", format!("{behind} B"));
     let (received, delivered) = (io.metrics.messages_in.get(), io.metrics.messages_out.get());
@@ -61,6 +61,15 @@ pub(super) fn body(io: &IoState, side: &BrokerSide, earliest: Option<i64>) -> Ve
     put("commitLogDiskRatio", disk_ratio(side));
     put("consumeQueueDiskRatio", disk_ratio(side));
     table.encode(Style::Fastjson)
+}
+
+/// How many bytes of the log, from the oldest record that a consume queue or the index has not taken yet.
+fn dispatch_behind(side: &BrokerSide) -> u64 {
+    let visible = side.log.visible();
+    let mut oldest = side.index_backlog.behind.from().unwrap_or(visible);
+    side.queues
+        .for_each(|_, _, queue| oldest = oldest.min(queue.behind().from().unwrap_or(visible)));
+    visible.0.saturating_sub(oldest.0)
 }
 
 fn disk_ratio(side: &BrokerSide) -> String {

@@ -26,6 +26,9 @@ pub(super) struct IndexFile {
     /// The header that is on disk.
     pub(super) durable: Header,
     pub(super) slots: SlotTable,
+    /// The newest entries, encoded, that the header counts and the file does not have yet: none but while they are put in,
+    /// or while the disk has no room for them.
+    unwritten: Vec<u8>,
     handle: Option<Arc<dyn DiskFile>>,
     /// Up to which byte blocks are reserved.
     reserved: u64,
@@ -41,6 +44,7 @@ impl IndexFile {
             written: on_disk,
             durable: on_disk,
             slots,
+            unwritten: Vec::new(),
             handle: None,
             reserved: 0,
         }
@@ -62,13 +66,14 @@ impl IndexFile {
         Ok(handle)
     }
 
-    /// Makes the file at its full length, durably: no later file may outlive it in a crash.
+    /// Makes the file at its full length, durably: no later file may outlive it in a crash. One that an earlier attempt left
+    /// without its length is taken.
     pub(super) fn create(&mut self, disk: &dyn Disk, directory: &Path, layout: Layout) -> Result<()> {
         let path = &self.path;
         disk.create_directory(directory)
             .map_err(|error| StoreError::io("make", directory, error))?;
         let file = disk
-            .open(path, OpenMode::CreateNew)
+            .open(path, OpenMode::Create)
             .map_err(|error| StoreError::io("make", path, error))?;
         file.set_length(layout.file_bytes())
             .map_err(|error| StoreError::io("extend", path, error))?;
@@ -79,11 +84,19 @@ impl IndexFile {
         Ok(())
     }
 
-    /// Writes encoded entries, of which the first has the number `first`.
-    pub(super) fn write_entries(&mut self, disk: &dyn Disk, layout: Layout, first: u32, bytes: &[u8]) -> Result<()> {
+    /// Adds an entry, which is in the file after [`IndexFile::write_entries`].
+    pub(super) fn push_entry(&mut self, entry: &Entry) {
+        self.unwritten.extend_from_slice(&entry.encode());
+    }
+
+    /// Writes the entries that were added. When that fails they stay, to be written later.
+    pub(super) fn write_entries(&mut self, disk: &dyn Disk, layout: Layout) -> Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
         let file = self.handle(disk)?;
-        let at = layout.entry_at(first);
-        let upto = at + bytes.len() as u64;
+        let at = layout.entry_at(self.first_unwritten());
+        let upto = at + self.unwritten.len() as u64;
         if upto > self.reserved {
             let from = at.max(self.reserved);
             let reserved = upto.next_multiple_of(RESERVE_STEP).min(layout.file_bytes());
@@ -91,13 +104,25 @@ impl IndexFile {
             done.map_err(|error| StoreError::io("reserve blocks of", &self.path, error))?;
             self.reserved = reserved;
         }
-        file.write_at(&[IoSlice::new(bytes)], at)
-            .map_err(|error| StoreError::io("write", &self.path, error))
+        file.write_at(&[IoSlice::new(&self.unwritten)], at)
+            .map_err(|error| StoreError::io("write", &self.path, error))?;
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// The number of the first entry that is not in the file.
+    fn first_unwritten(&self) -> u32 {
+        self.header.next - (self.unwritten.len() / ENTRY_LENGTH) as u32
     }
 
     /// Reads the entry of a number.
     pub(super) fn entry(&mut self, disk: &dyn Disk, layout: Layout, number: u32) -> Result<Entry> {
         let mut bytes = [0; ENTRY_LENGTH];
+        if let Some(behind) = number.checked_sub(self.first_unwritten())
+            && let Some(unwritten) = self.unwritten.as_chunks::<ENTRY_LENGTH>().0.get(behind as usize)
+        {
+            return Ok(Entry::decode(unwritten));
+        }
         let read = self.handle(disk)?.read_at(&mut bytes, layout.entry_at(number));
         read.map_err(|error| StoreError::io("read", &self.path, error))?;
         Ok(Entry::decode(&bytes))

@@ -54,15 +54,18 @@ impl Index {
     /// Writes the changed slots, and gives the sync that must follow; `None` when all is durable.
     ///
     /// # Errors
-    /// When the slots cannot be written; the index must then be opened anew.
+    /// When entries or slots cannot be written; but for want of room the index must then be opened anew.
     pub fn dirty(&mut self) -> Result<Option<IndexSync>> {
-        self.check_usable()?;
-        self.is_failed = true;
+        self.guarded(Self::write_slots)
+    }
+
+    fn write_slots(&mut self) -> Result<Option<IndexSync>> {
         let mut files = Vec::new();
         let mut headers = Vec::new();
         for file in self.files.iter_mut().filter(|file| file.header != file.durable) {
             let handle = file.handle(self.disk.as_ref())?;
             let path = Arc::clone(&file.path);
+            file.write_entries(self.disk.as_ref(), self.layout)?;
             file.slots.write(handle.as_ref(), &path)?;
             if file.is_full(self.layout) {
                 file.slots.release();
@@ -70,7 +73,6 @@ impl Index {
             headers.push((file.name, file.header));
             files.push((path, handle));
         }
-        self.is_failed = false;
         if files.is_empty() {
             return Ok(None);
         }
@@ -87,14 +89,14 @@ impl Index {
     /// without effect.
     ///
     /// # Errors
-    /// When a header cannot be written; the index must then be opened anew.
+    /// When a header cannot be written; but for want of room the index must then be opened anew.
     pub fn confirm(&mut self, synced: Synced) -> Result<Option<IndexSync>> {
         self.check_usable()?;
         if synced.generation != self.generation {
             return Ok(None);
         }
         match synced.step {
-            Step::Data => self.write_headers(synced).map(Some),
+            Step::Data => self.guarded(|index| index.write_headers(synced)).map(Some),
             Step::Headers => {
                 for (name, header) in synced.headers {
                     if let Some(file) = self.files.iter_mut().find(|file| file.name == name)
@@ -112,7 +114,7 @@ impl Index {
     /// Flushes on this thread.
     ///
     /// # Errors
-    /// When the disk fails; the index must then be opened anew.
+    /// When the disk fails; but for want of room the index must then be opened anew.
     pub fn flush(&mut self) -> Result<()> {
         let mut next = self.dirty()?;
         while let Some(step) = next {
@@ -125,7 +127,6 @@ impl Index {
     /// Writes headers whose claims are on disk, unless a later flush has written more.
     fn write_headers(&mut self, synced: Synced) -> Result<IndexSync> {
         let mut files = Vec::new();
-        self.is_failed = true;
         for (name, header) in &synced.headers {
             let Some(file) = self.files.iter_mut().find(|file| file.name == *name) else {
                 continue;
@@ -139,7 +140,6 @@ impl Index {
             }
             files.push((path, handle));
         }
-        self.is_failed = false;
         Ok(IndexSync {
             files,
             done: Synced {
@@ -149,8 +149,17 @@ impl Index {
         })
     }
 
-    /// Fails after a failed write: what is in memory may then be ahead of the files.
-    pub(super) fn check_usable(&self) -> Result<()> {
+    /// Does something that leaves the index of no use when it fails half-way, since what is in memory may then be ahead of
+    /// the files. Want of room is no such failure: all that was put in is kept, and the same can be done again.
+    pub(super) fn guarded<T>(&mut self, operation: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.check_usable()?;
+        self.is_failed = true;
+        let done = operation(self);
+        self.is_failed = done.as_ref().is_err_and(|error| !error.is_no_room());
+        done
+    }
+
+    fn check_usable(&self) -> Result<()> {
         if self.is_failed { Err(self.failure()) } else { Ok(()) }
     }
 

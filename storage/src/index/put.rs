@@ -7,7 +7,7 @@
 //! Two things are not as in Java 4.3.0: a slot counts as used once (as from 4.9 on), and the first entry of a file is 0
 //! seconds from its beginning (Java measures it from the end of the file before, and adds it to its own beginning).
 
-use super::entry::{ENTRY_LENGTH, Entry};
+use super::entry::Entry;
 use super::file::IndexFile;
 use super::header::Header;
 use super::{Index, name};
@@ -26,38 +26,13 @@ pub struct IndexKey {
 }
 
 impl Index {
-    /// Puts in the keys of all records of the log up to `upto`, in the order of the log.
+    /// Puts in the keys of all records of the log up to `upto`, in the order of the log. When the disk has no room for
+    /// them, put them in again later.
     ///
     /// # Errors
-    /// When a file cannot be made, read or written; the index must then be opened anew.
+    /// When a file cannot be made, read or written; but for want of room the index must then be opened anew.
     pub fn put_batch(&mut self, keys: &[IndexKey], upto: PhysicalOffset) -> Result<()> {
-        self.check_usable()?;
-        self.is_failed = true;
-        let mut bytes = Vec::with_capacity(keys.len() * ENTRY_LENGTH);
-        let mut seen = 0;
-        for key in keys {
-            match &mut self.newest {
-                Some((newest, _)) if key.physical_offset < *newest => continue,
-                Some((newest, present)) if key.physical_offset == *newest => {
-                    seen += 1;
-                    if seen <= *present {
-                        continue;
-                    }
-                    *present = seen;
-                }
-                _ => {
-                    self.newest = Some((key.physical_offset, 1));
-                    seen = 1;
-                }
-            }
-            if self.files.last().is_none_or(|file| file.is_full(self.layout)) {
-                self.write_entries(&mut bytes)?;
-                self.add_file(key.store_timestamp_ms)?;
-            }
-            bytes.extend_from_slice(&self.chain(key)?.encode());
-        }
-        self.write_entries(&mut bytes)?;
-        self.is_failed = false;
+        self.guarded(|index| index.put_all(keys))?;
         self.put_upto = self.put_upto.max(upto);
         if self.files.iter().all(|file| file.header == file.durable) {
             self.confirmed = self.put_upto;
@@ -65,8 +40,31 @@ impl Index {
         Ok(())
     }
 
+    fn put_all(&mut self, keys: &[IndexKey]) -> Result<()> {
+        let mut seen = 0;
+        for key in keys {
+            match self.newest {
+                Some((newest, _)) if key.physical_offset < newest => continue,
+                Some((newest, present)) if key.physical_offset == newest => {
+                    seen += 1;
+                    if seen <= present {
+                        continue;
+                    }
+                }
+                _ => seen = 1,
+            }
+            if self.files.last().is_none_or(|file| file.is_full(self.layout)) {
+                self.write_entries()?;
+                self.add_file(key.store_timestamp_ms)?;
+            }
+            self.chain(key)?;
+            self.newest = Some((key.physical_offset, seen));
+        }
+        self.write_entries()
+    }
+
     /// Gives a key its number in the last file, and its place in its slot's chain.
-    fn chain(&mut self, key: &IndexKey) -> Result<Entry> {
+    fn chain(&mut self, key: &IndexKey) -> Result<()> {
         let (slot, layout) = (self.layout.slot_of(key.hash), self.layout);
         let Some(file) = self.files.last_mut() else {
             return Err(self.failure());
@@ -92,22 +90,21 @@ impl Index {
         } else {
             i32::try_from(seconds).unwrap_or(i32::MAX).max(0)
         };
-        Ok(Entry {
+        file.push_entry(&Entry {
             hash: key.hash,
             physical_offset: key.physical_offset,
             seconds,
             previous,
-        })
+        });
+        Ok(())
     }
 
-    /// Writes the entries that were chained last, and empties `bytes`.
-    fn write_entries(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
-        if let Some(file) = self.files.last_mut().filter(|_| !bytes.is_empty()) {
-            let first = file.header.next - (bytes.len() / ENTRY_LENGTH) as u32;
-            file.write_entries(self.disk.as_ref(), self.layout, first, bytes)?;
+    /// Writes the entries that were chained last.
+    fn write_entries(&mut self) -> Result<()> {
+        match self.files.last_mut() {
+            Some(file) => file.write_entries(self.disk.as_ref(), self.layout),
+            None => Ok(()),
         }
-        bytes.clear();
-        Ok(())
     }
 
     /// Begins a file whose first record was stored at `store_ms`.

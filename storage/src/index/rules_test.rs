@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::disk::{Disk, OpenMode, RealDisk};
+use crate::disk::memory::{Fault, Operation, Survival};
+use crate::disk::{Disk, MemoryDisk, OpenMode, RealDisk};
 
 struct Store {
     directory: TempDir,
@@ -427,4 +428,64 @@ fn after_a_failed_write_the_index_is_of_no_more_use() {
     assert!(index.put_batch(&[key(1, 20)], PhysicalOffset(21)).is_err());
     assert!(index.put_batch(&[key(1, 20)], PhysicalOffset(21)).is_err());
     assert!(index.dirty().is_err() && index.flush().is_err());
+}
+
+/// Puts keys in on a disk that has no room for some operations, again and again until there is.
+fn put_and_flush(index: &mut Index, keys: &[IndexKey]) -> crate::Result<()> {
+    let upto = keys[keys.len() - 1].physical_offset.advanced(1);
+    index.put_batch(keys, upto)?;
+    index.flush()
+}
+
+#[test]
+fn a_put_and_a_flush_that_find_no_room_lose_nothing_and_go_on_when_there_is() {
+    let before = [key(1, 10), key(1, 10), key(2, 20), key(1, 30), key(5, 40)];
+    let after = [key(1, 45), key(1, 50), key(2, 60), key(1, 70), key(5, 80), key(1, 90)];
+    for operation in [
+        Operation::Allocate,
+        Operation::Write,
+        Operation::SetLength,
+        Operation::Create,
+        Operation::CreateDirectory,
+    ] {
+        for succeed in 0..8 {
+            let memory = MemoryDisk::new(1);
+            let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+            let (mut index, _) = Index::open(&disk, Path::new("/store"), layout(), Opening::Clean).unwrap();
+            let full = Fault::new(operation).kind(std::io::ErrorKind::StorageFull).partial(7);
+            let full = memory.inject(full.after(succeed));
+            for keys in [&before[..], &after[..]] {
+                for _ in 0..3 {
+                    if let Err(error) = put_and_flush(&mut index, keys) {
+                        assert!(error.is_no_room(), "{error}");
+                        // What is there is found also while it is not in the file.
+                        find(&mut index, 1);
+                    }
+                }
+                memory.clear(full);
+                put_and_flush(&mut index, keys).unwrap();
+            }
+            let check = |index: &mut Index| {
+                assert_eq!(find(index, 1), [10, 10, 30, 45, 50, 70, 90], "{operation:?} {succeed}");
+                assert_eq!((find(index, 2), find(index, 5)), (vec![20, 60], vec![40, 80]));
+            };
+            check(&mut index);
+            assert_eq!(index.confirmed(), PhysicalOffset(91));
+            memory.crash(Survival::Nothing);
+            let limit = PhysicalOffset(1000);
+            let opened = Index::open(&disk, Path::new("/store"), layout(), Opening::AfterCrash(limit));
+            check(&mut opened.unwrap().0);
+        }
+    }
+}
+
+#[test]
+fn entries_for_which_there_is_no_room_yet_are_found() {
+    let memory = MemoryDisk::new(1);
+    let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+    let (mut index, _) = Index::open(&disk, Path::new("/store"), layout(), Opening::Clean).unwrap();
+    put(&mut index, &[key(1, 10)]);
+    memory.inject(Fault::new(Operation::Write).kind(std::io::ErrorKind::StorageFull));
+    assert!(index.put_batch(&[key(1, 20)], PhysicalOffset(21)).is_err());
+    assert_eq!(find(&mut index, 1), [10, 20]);
 }

@@ -13,19 +13,21 @@ use crate::delay_level::DelayLevels;
 use crate::error::StoreError;
 use crate::position::PhysicalOffset;
 
-/// Reads the log from the position that every queue has confirmed, and appends this queue's records.
+/// Reads the log from `from`, the beginning of a record, and appends this queue's records. Gives up to where it holds
+/// them all now.
 ///
 /// # Errors
-/// When the queue cannot be written or lacks something from before that position, or the log cannot be read to its end.
+/// When the queue cannot be written or lacks something from before `from`, or the log cannot be read to its end.
 pub fn refill(
     queue: &mut ConsumeQueue,
     name: &QueueName,
     log: &LogView,
     levels: &DelayLevels,
-) -> std::result::Result<(), AppendError> {
+    from: PhysicalOffset,
+) -> std::result::Result<PhysicalOffset, AppendError> {
     let mut failure = None;
     let visible = log.visible();
-    let end = log.walk(log.confirmed(), |record| {
+    let end = log.walk(from, |record| {
         match refill_one(queue, name, record, levels) {
             Ok(()) => true,
             Err(error) => {
@@ -37,7 +39,7 @@ pub fn refill(
     match failure {
         Some(failure) => Err(failure),
         None if end < visible => Err(unreadable(log, end).into()),
-        None => Ok(()),
+        None => Ok(end),
     }
 }
 

@@ -250,7 +250,7 @@ impl Dice {
                 end: self.end(4),
             },
             15 => Fault::Fills {
-                left: 132_000 + self.0.below(40_000),
+                left: self.0.below(172_000),
                 rest: self.0.below(20_000),
                 time: self.ms(300, 1200),
             },

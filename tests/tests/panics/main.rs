@@ -13,6 +13,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod for_good;
+mod full_disk;
+mod line;
 mod load;
 
 use std::time::Duration;

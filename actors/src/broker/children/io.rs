@@ -88,6 +88,7 @@ impl Ground {
             membership: self.membership.clone(),
             log: Arc::clone(&shared.view),
             queues: Arc::clone(&shared.directory),
+            index_backlog: Arc::clone(&shared.index_backlog),
             gate: Arc::clone(&shared.gate),
             append: children.log.clone().recipient(),
             hold: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),

@@ -1,7 +1,6 @@
 //! The factories of the commit log, of what it writes and flushes with, and of what it feeds: consume queues and index.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use actix::Addr;
 use cuemq_storage::commit_log::{CommitLog as Log, QueueName};
@@ -54,14 +53,13 @@ impl Ground {
         log: Log<SendContext>,
         queues: Vec<(QueueName, Arc<QueueHandle>, QueueFiles)>,
         shared: &Shared,
-        waiting: &Arc<AtomicUsize>,
     ) -> Addr<CommitLog> {
         let found = queues.into_iter();
         let found = found.map(|(name, handle, files)| (name, handle, Some(files))).collect();
         let mut first = Some((log, found));
         let mut life = 0;
         let heritage = Heritage::default();
-        let (ground, log_shared, log_waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
+        let (ground, log_shared) = (self.clone(), shared.clone());
         self.start(ChildSpec::new("commit log", Thread::Log), move |_| {
             life += 1;
             let (log, found) = match first.take() {
@@ -69,7 +67,7 @@ impl Ground {
                 None => ground.resume_log(&log_shared, life)?,
             };
             let interval = (ground.config.flush == FlushMode::Async).then_some(ground.config.flush_interval);
-            let neighbours = ground.neighbours_of_log(&log_shared, &log_waiting, heritage.clone(), found);
+            let neighbours = ground.neighbours_of_log(&log_shared, heritage.clone(), found);
             Ok(CommitLog::new(
                 log,
                 neighbours,
@@ -125,7 +123,6 @@ impl Ground {
     fn neighbours_of_log(
         &self,
         shared: &Shared,
-        waiting: &Arc<AtomicUsize>,
         heritage: Heritage,
         found: Vec<FoundQueue>,
     ) -> Neighbours {
@@ -141,6 +138,7 @@ impl Ground {
             holds: broker.holds.iter().map(|hold| hold.clone().recipient()).collect(),
             confirmed: broker.log.clone().recipient(),
             poison: broker.log.clone().recipient(),
+            gate: Arc::clone(&shared.gate),
             idle: broker.log.clone().recipient(),
             sync_interval: self.config.checkpoint_interval,
         });
@@ -158,7 +156,7 @@ impl Ground {
         let index = broker
             .index
             .as_ref()
-            .map(|index| IndexFeed::new(index.clone().recipient(), Arc::clone(waiting)));
+            .map(|index| IndexFeed::new(index.clone().recipient(), Arc::clone(&shared.index_backlog)));
         Neighbours {
             flusher: broker.flusher.clone().recipient(),
             allocator: broker.allocator.clone().recipient(),
@@ -189,8 +187,8 @@ impl Ground {
         })
     }
 
-    pub(super) fn start_index(&self, files: IndexFiles, shared: &Shared, waiting: &Arc<AtomicUsize>) -> Addr<Index> {
-        let (ground, shared, waiting) = (self.clone(), shared.clone(), Arc::clone(waiting));
+    pub(super) fn start_index(&self, files: IndexFiles, shared: &Shared) -> Addr<Index> {
+        let (ground, shared) = (self.clone(), shared.clone());
         let mut first = Some(files);
         self.start(ChildSpec::new("index", Thread::Upkeep), move |_| {
             let files = match (first.take(), shared.layout.index) {
@@ -205,9 +203,10 @@ impl Ground {
             Ok(Index::new(IndexParts {
                 files,
                 log: Arc::clone(&shared.view),
-                waiting: Arc::clone(&waiting),
+                backlog: Arc::clone(&shared.index_backlog),
                 confirmed: log.clone().recipient(),
                 poison: log.recipient(),
+                gate: Arc::clone(&shared.gate),
                 flush_interval: ground.config.checkpoint_interval,
             }))
         })

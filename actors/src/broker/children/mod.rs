@@ -10,7 +10,6 @@ mod peers;
 mod tables;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use actix::{Actor, Addr};
 use cuemq_storage::commit_log::LogView;
@@ -24,6 +23,7 @@ use super::wiring::{BrokerChildren, Pending, Wiring};
 use crate::commit_log::SendGate;
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
+use crate::index::Backlog;
 use crate::io::budget::Budgets;
 use crate::io::identity::Identity;
 use crate::metrics::Metrics;
@@ -58,6 +58,7 @@ pub(super) struct Shared {
     pub(super) view: Arc<LogView>,
     pub(super) directory: Arc<QueueDirectory>,
     pub(super) gate: Arc<SendGate>,
+    pub(super) index_backlog: Arc<Backlog>,
     pub(super) segment_bytes: u64,
 }
 
@@ -69,6 +70,7 @@ impl Shared {
             view: Arc::clone(&store.view),
             directory: Arc::clone(&store.directory),
             gate: Arc::new(SendGate::new(Arc::clone(&store.view), accept_sends_from_ms)),
+            index_backlog: Arc::default(),
             segment_bytes: store.segment_bytes,
         }
     }
@@ -116,9 +118,8 @@ impl Ground {
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
         let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads(shared));
         // The log before the index, so that it is there to hear what the index makes durable at the end.
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let log = self.start_log(store.log, store.queues, shared, &waiting);
-        let index = store.index.map(|files| self.start_index(files, shared, &waiting));
+        let log = self.start_log(store.log, store.queues, shared);
+        let index = store.index.map(|files| self.start_index(files, shared));
         let rebalance = self.start_rebalance();
         let registrar = self.start_registrar();
         let holds = (0..self.seams.placement.io_threads())
