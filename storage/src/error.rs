@@ -59,6 +59,9 @@ pub enum StoreError {
         /// The newest version known here.
         known: u16,
     },
+    /// Somebody asked for the end while the store was being opened.
+    #[error("the start was ended before the store was open; the next one recovers it")]
+    Interrupted,
     /// A part of the program that the store needs has ended.
     #[error("the store cannot go on without a part that failed for good: {part}")]
     PartFailed {

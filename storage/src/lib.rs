@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod error;
 pub mod hash;
 pub mod index;
+pub mod interrupt;
 pub mod log_state;
 pub mod marker;
 pub mod position;

@@ -15,6 +15,7 @@ use cuemq_storage::consume_queue::ConsumeQueue;
 use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::disk::{Disk, OpenMode, RealDisk};
 use cuemq_storage::index::{Index, Layout, Question};
+use cuemq_storage::interrupt::Interrupt;
 use cuemq_storage::log_state::{Acknowledge, FlushMode, Outcome};
 use cuemq_storage::marker;
 use cuemq_storage::position::{FlushEpoch, PhysicalOffset, QueueOffset};
@@ -52,7 +53,7 @@ fn open(store: &GoldenStore, killed: bool) -> Result<Opened> {
     let layout = layout(store)?;
     let aborted = marker::was_aborted(disk.as_ref(), &layout.root)? || killed;
     let checkpoint = CheckpointFile::open(disk.as_ref(), &layout.root)?.read();
-    let recovered = recovery::open(&disk, &layout, aborted, checkpoint)?;
+    let recovered = recovery::open(&disk, &layout, aborted, checkpoint, &Interrupt::default())?;
     marker::mark_in_use(disk.as_ref(), &layout.root)?;
     let report = recovered.report.clone();
     let (log, queues, index) = recovered.into_log(FlushMode::Sync, FlushEpoch(0));

@@ -17,6 +17,7 @@ use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::entropy::Entropy;
+use cuemq_storage::interrupt::Interrupt;
 
 use crate::listener::BindError;
 use crate::net::Net;
@@ -41,6 +42,8 @@ pub struct Seams {
     pub placement: Placement,
     /// Failures that a test injects.
     pub faults: Faults,
+    /// Ends a start that nobody wants any more.
+    pub interrupt: Interrupt,
 }
 
 /// Which services run in the process.

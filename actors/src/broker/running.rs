@@ -118,7 +118,7 @@ impl Rising {
             config.name_servers.push(reachable(door.address).to_string());
         }
         let mut store = match services.broker {
-            true => Some(store::open(&self.seams.disk, &config)?),
+            true => Some(store::open(&self.seams.disk, &config, &self.seams.interrupt)?),
             false => None,
         };
         let lock = store.as_mut().and_then(|store| store.lock.take());

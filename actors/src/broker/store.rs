@@ -7,6 +7,7 @@ use cuemq_storage::commit_log::{CommitLog, LogView, QueueName};
 use cuemq_storage::consume_queue::ConsumeQueue;
 use cuemq_storage::disk::{Disk, DiskLock, probe};
 use cuemq_storage::index::Index;
+use cuemq_storage::interrupt::Interrupt;
 use cuemq_storage::position::FlushEpoch;
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use cuemq_storage::recovery::{self, Report, StoreLayout};
@@ -30,7 +31,7 @@ pub(super) struct OpenStore {
 }
 
 /// Opens the store. Nothing on the disk changes before the lock is held.
-pub(super) fn open(disk: &Arc<dyn Disk>, config: &BrokerConfig) -> Result<OpenStore> {
+pub(super) fn open(disk: &Arc<dyn Disk>, config: &BrokerConfig, interrupt: &Interrupt) -> Result<OpenStore> {
     let layout = config.layout();
     for directory in [&layout.root, &layout.commit_log] {
         disk.create_directory(directory)
@@ -40,7 +41,7 @@ pub(super) fn open(disk: &Arc<dyn Disk>, config: &BrokerConfig) -> Result<OpenSt
     probe(disk.as_ref(), &layout.root)?;
     let aborted = marker::was_aborted(disk.as_ref(), &layout.root)?;
     let checkpoint = CheckpointFile::open(disk.as_ref(), &layout.root)?.read();
-    let recovered = recovery::open(disk, &layout, aborted, checkpoint)?;
+    let recovered = recovery::open(disk, &layout, aborted, checkpoint, interrupt)?;
     marker::mark_in_use(disk.as_ref(), &layout.root)?;
     tell(&recovered.report);
     let segment_bytes = recovered.segment_bytes;

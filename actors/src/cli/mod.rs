@@ -3,6 +3,7 @@
 mod complaint;
 mod logs;
 mod serve;
+mod signals;
 
 use std::process::ExitCode;
 

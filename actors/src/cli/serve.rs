@@ -9,20 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use cuemq_storage::StoreError;
 use cuemq_storage::clock::{Clock, RealClock};
 use cuemq_storage::disk::RealDisk;
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::FlushMode;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::broker::{self, Running, Seams, Services};
+use super::signals::{Signals, end_at_once};
+use crate::broker::{self, Running, Seams, Services, SystemError};
 use crate::config::{BrokerConfig, file};
 use crate::net::TcpNet;
 use crate::placement::{Layout, Threads};
 use crate::supervise::{Faults, install_panic_hook};
 
-/// A second signal ends the process at once, with this status.
-const IMPATIENT: i32 = 130;
 /// The status when a part of the broker has failed for good.
 const FAILED: u8 = 1;
 /// How long the threads may take to end.
@@ -83,6 +82,7 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let system = actix_rt::System::new();
+    let signals = system.block_on(Signals::listen())?;
     let threads = system.block_on(async { Threads::start(Layout::for_cores(cores)) });
     let threads = threads.context("the threads cannot be started")?;
     let seams = Seams {
@@ -92,8 +92,9 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
         net: Arc::new(TcpNet),
         placement: threads.placement(),
         faults: Faults::default(),
+        interrupt: signals.interrupt(),
     };
-    let ended = system.block_on(serve(config, role, seams, clock));
+    let ended = system.block_on(serve(config, role, seams, clock, signals));
     let joined = system.block_on(threads.join(JOIN_LIMIT));
     if let Err(error) = joined {
         tracing::warn!(%error, "some threads did not end in time");
@@ -101,37 +102,49 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     ended
 }
 
-async fn serve(config: BrokerConfig, role: Role, seams: Seams, clock: Arc<dyn Clock>) -> Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be waited for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be waited for")?;
+async fn serve(
+    config: BrokerConfig,
+    role: Role,
+    seams: Seams,
+    clock: Arc<dyn Clock>,
+    mut signals: Signals,
+) -> Result<ExitCode> {
     let services = Services {
         broker: role != Role::NameServer,
         name_server: role != Role::Broker,
     };
     let data = config.data.clone();
     let flush = config.flush;
-    let running = broker::start(config, services, seams).await?;
-    say_ready(&running, role, &data, flush, clock.monotonic());
+    tracing::info!(data = %data.display(), "starting");
+    let running = match broker::start(config, services, seams).await {
+        Err(SystemError::Store(StoreError::Interrupted)) => {
+            tracing::info!("ended before the store was open; the next start recovers it");
+            return Ok(ExitCode::SUCCESS);
+        }
+        started => started?,
+    };
+    // One who wants it to end while it starts waits for no such line.
+    if !signals.has_come() {
+        say_ready(&running, role, &data, flush, clock.monotonic());
+    }
     let failed = tokio::select! {
         biased;
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        () = signals.first() => None,
         failed = running.failed() => Some(failed),
     };
-    tracing::info!("stopping: a second signal ends the process at once");
+    let Some(failed) = failed else {
+        running.stop().await?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    tracing::info!("stopping: a signal ends the process at once");
     tokio::select! {
         biased;
-        _ = terminate.recv() => std::process::exit(IMPATIENT),
-        _ = interrupt.recv() => std::process::exit(IMPATIENT),
-        stopped = running.stop() => match failed {
-            None => stopped?,
-            Some(failed) => {
-                eprintln!("cuemq: {failed}: the broker cannot go on and has ended; start it again, its store recovers");
-                return Ok(ExitCode::from(FAILED));
-            }
-        },
+        () = signals.first() => end_at_once(),
+        // What it could not bring to disk is recovered at the next start.
+        _ = running.stop() => {}
     }
-    Ok(ExitCode::SUCCESS)
+    eprintln!("cuemq: {failed}: the broker cannot go on and has ended; start it again, its store recovers");
+    Ok(ExitCode::from(FAILED))
 }
 
 /// The one line on standard output that says that sends are accepted.

@@ -50,6 +50,7 @@ use std::time::Duration;
 
 use cuemq_storage::clock::{Clock, RealClock};
 use cuemq_storage::disk::{Disk, MemoryDisk, RealDisk};
+use cuemq_storage::interrupt::Interrupt;
 
 use super::PATIENCE;
 use super::broker_thread::{BrokerThread, End, Recipe};
@@ -78,6 +79,7 @@ pub struct TestBrokerBuilder {
     clock: Arc<dyn Clock>,
     layout: Layout,
     faults: Faults,
+    interrupt: Interrupt,
     data: Option<PathBuf>,
     in_memory: bool,
     memory_net: Option<MemoryNet>,
@@ -135,6 +137,13 @@ impl TestBrokerBuilder {
         self
     }
 
+    /// Ends the start when it is asked to.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
     /// Starts the broker; when this returns it accepts sends.
     ///
     /// # Errors
@@ -168,6 +177,7 @@ impl TestBrokerBuilder {
             net,
             layout: self.layout,
             faults: self.faults.clone(),
+            interrupt: self.interrupt,
         };
         Ok(TestBroker {
             thread: BrokerThread::start(recipe)?,
@@ -201,6 +211,7 @@ impl TestBroker {
             clock: Arc::new(RealClock::new()),
             layout: Layout::for_cores(2),
             faults: Faults::default(),
+            interrupt: Interrupt::default(),
             data: None,
             in_memory: false,
             memory_net: None,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::entropy::SeededEntropy;
+use cuemq_storage::interrupt::Interrupt;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -33,6 +34,7 @@ pub(super) struct Recipe {
     pub(super) net: Arc<dyn Net>,
     pub(super) layout: Layout,
     pub(super) faults: Faults,
+    pub(super) interrupt: Interrupt,
 }
 
 /// How a broker ends.
@@ -165,6 +167,7 @@ fn run(recipe: Recipe, up: &blocking::Sender<Up>, orders: mpsc::UnboundedReceive
         net: recipe.net,
         placement: threads.placement(),
         faults: recipe.faults,
+        interrupt: recipe.interrupt,
     };
     let ended = system.block_on(serve(recipe.config, seams, up, orders));
     let joined = system.block_on(threads.join(JOIN_LIMIT));

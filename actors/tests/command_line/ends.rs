@@ -1,10 +1,37 @@
-//! Signals: the first one ends the program in order, the second one at once.
+//! Signals: the first one ends the program in order, also while it starts, the second one at once.
 
+use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
+use std::path::PathBuf;
 
+use cuemq_actors::broker::SystemError;
+use cuemq_actors::testing::TestBroker;
+use cuemq_storage::StoreError;
+use cuemq_storage::interrupt::Interrupt;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
 use crate::{Home, Running, send};
+
+/// A pipe in the place of a table that a start reads when the store is open: it waits until somebody writes.
+struct Obstacle(PathBuf);
+
+impl Obstacle {
+    fn lay(home: &Home) -> Self {
+        let config = home.data().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        let path = config.join("consumerOffset.json");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        Self(path)
+    }
+
+    /// Lets the start go on, with an empty table.
+    fn clear(self) -> File {
+        let writer = OpenOptions::new().read(true).write(true).open(&self.0).unwrap();
+        std::fs::remove_file(&self.0).unwrap();
+        writer
+    }
+}
 
 #[test]
 fn a_signal_stops_it_in_order() {
@@ -60,6 +87,64 @@ fn a_killed_one_leaves_a_store_that_recovers() {
     server.signal(Signal::KILL);
     let (_, _, status) = server.end();
     assert!(!status.success());
+    let mut server = home.start("server");
+    server.wait_for_log("store recovered after a crash");
+    assert_eq!(send(server.address("broker"), "Kept"), 20);
+    server.stop();
+}
+
+#[test]
+fn a_signal_while_it_starts_ends_it_in_order_before_it_is_ready() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = Home::new();
+        let obstacle = Obstacle::lay(&home);
+        let mut server = Running::starting(home.command("server"));
+        server.wait_for_log("store opened");
+        server.signal(signal);
+        server.wait_for_log("stopping");
+        let _writer = obstacle.clear();
+        let (out, log, status) = server.end();
+        assert!(status.success(), "{status}: {log:?}");
+        assert_eq!(out, [""; 0], "nobody is told that it is ready");
+        assert!(!home.data().join("abort").exists(), "the store is closed in order");
+    }
+}
+
+#[test]
+fn a_second_signal_while_it_starts_ends_it_at_once() {
+    let home = Home::new();
+    let _obstacle = Obstacle::lay(&home);
+    let mut server = Running::starting(home.command("server"));
+    server.wait_for_log("store opened");
+    server.signal(Signal::TERM);
+    server.wait_for_log("stopping");
+    server.signal(Signal::INT);
+    let (_, log, status) = server.end();
+    assert_eq!(status.code(), Some(130), "{log:?}");
+    assert!(home.data().join("abort").exists());
+}
+
+#[test]
+fn a_recovery_that_is_ended_leaves_a_store_that_recovers() {
+    let home = Home::new();
+    let server = home.start("server");
+    for queue_offset in 0..20 {
+        assert_eq!(send(server.address("broker"), "Kept"), queue_offset);
+    }
+    server.signal(Signal::KILL);
+    assert!(!server.end().2.success());
+
+    let ended = TestBroker::builder()
+        .data(home.data())
+        .interrupt(Interrupt::when(|| true))
+        .start();
+    let reason = ended.err().expect("it was to end");
+    assert!(
+        matches!(reason, SystemError::Store(StoreError::Interrupted)),
+        "{reason}"
+    );
+    assert!(home.data().join("abort").exists());
+
     let mut server = home.start("server");
     server.wait_for_log("store recovered after a crash");
     assert_eq!(send(server.address("broker"), "Kept"), 20);

@@ -87,27 +87,34 @@ impl Home {
     }
 }
 
-/// A `cuemq` that is ready.
+/// A `cuemq` that runs.
 struct Running {
     child: Child,
-    /// The line that said so.
+    /// The line that said that it is ready.
     line: String,
     out: Lines<BufReader<ChildStdout>>,
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let Some(line) = out.next() else {
-            let said: Vec<String> = log.by_ref().map(Result::unwrap).collect();
+    fn start(command: Command) -> Self {
+        let mut running = Self::starting(command);
+        let Some(line) = running.out.next() else {
+            let said: Vec<String> = running.log.by_ref().map(Result::unwrap).collect();
             panic!("it did not start: {said:?}");
         };
+        running.line = line.unwrap();
+        running
+    }
+
+    /// One that need not be ready yet.
+    fn starting(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Self {
             child,
-            line: line.unwrap(),
+            line: String::new(),
             out,
             log,
         }

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::scan::FoundLog;
 use crate::disk::{Blocks, Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
+use crate::interrupt::Interrupt;
 use crate::position::PhysicalOffset;
 
 /// How much is written again at a time.
@@ -17,9 +18,16 @@ const COUNTED_BYTES: u64 = 64 << 20;
 ///
 /// A page whose sync failed is marked clean by the kernel: it reads as written and yet is not on disk. Only writing it
 /// again makes it so.
-pub(super) fn settle(disk: &dyn Disk, found: &FoundLog, from: PhysicalOffset, end: PhysicalOffset) -> Result<u64> {
+pub(super) fn settle(
+    disk: &dyn Disk,
+    found: &FoundLog,
+    from: PhysicalOffset,
+    end: PhysicalOffset,
+    interrupt: &Interrupt,
+) -> Result<u64> {
     let mut gone = 0;
     for start in found.starts.iter().rev().copied() {
+        interrupt.check()?;
         let path = found.path(start);
         let io = |operation| move |error| StoreError::io(operation, &found.path(start), error);
         let file_end = start + found.segment_bytes;

@@ -47,6 +47,7 @@ use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::index::{self, Index};
+use crate::interrupt::Interrupt;
 use crate::log_state::FlushMode;
 use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset};
@@ -161,8 +162,14 @@ impl Recovered {
 ///
 /// # Errors
 /// When a file cannot be read or written or does not fit the layout, or the log is damaged below what was on disk; the log
-/// is then as it was.
-pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoint: Checkpoint) -> Result<Recovered> {
+/// is then as it was. [`StoreError::Interrupted`] when that was asked for.
+pub fn open(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    aborted: bool,
+    checkpoint: Checkpoint,
+    interrupt: &Interrupt,
+) -> Result<Recovered> {
     foreign::refuse_files(disk.as_ref(), &layout.root)?;
     directories::sync(disk.as_ref(), layout, aborted)?;
     let found = find::log(disk.as_ref(), layout)?;
@@ -178,7 +185,7 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
         // Before anything is cut or fed behind it, so that no later start begins behind what is.
         note_start(disk.as_ref(), layout, start, checkpoint)?;
     }
-    let (mut refeed, mut end) = walk_as_far_back_as_needed(disk, layout, &found, start, checkpoint)?;
+    let (mut refeed, mut end) = walk_as_far_back_as_needed(disk, layout, &found, start, checkpoint, interrupt)?;
     if start.foreign && !start.clean {
         refeed.each_end(|name, end| foreign::refuse_unread(disk.as_ref(), &layout.root, name, end))?;
     }
@@ -195,10 +202,11 @@ pub fn open(disk: &Arc<dyn Disk>, layout: &StoreLayout, aborted: bool, checkpoin
     let cut_bytes = if start.clean && end.damage.is_none() {
         0
     } else {
-        cut::settle(disk.as_ref(), &found, start.from, end.position)?
+        cut::settle(disk.as_ref(), &found, start.from, end.position, interrupt)?
     };
     // What was fed just now counts as confirmed from here on, so it has to be on disk.
     for queue in &mut refeed.queues {
+        interrupt.check()?;
         queue.correct_min(PhysicalOffset(found.minimum()))?;
         queue.sync()?;
     }
@@ -269,8 +277,9 @@ fn walk_as_far_back_as_needed(
     found: &FoundLog,
     start: Start,
     checkpoint: Checkpoint,
+    interrupt: &Interrupt,
 ) -> Result<(Refeed, ScanEnd)> {
-    let walked = match walk(disk, layout, found, start) {
+    let walked = match walk(disk, layout, found, start, interrupt) {
         Err(Interrupted::Gap) => {
             tracing::warn!(
                 "a consume queue lacks records from before the last checkpoint; rebuilding all from the log"
@@ -279,7 +288,7 @@ fn walk_as_far_back_as_needed(
             marker::mark_in_use(disk.as_ref(), &layout.root)?;
             let all = start.at_the_first(found);
             note_start(disk.as_ref(), layout, all, checkpoint)?;
-            walk(disk, layout, found, all)
+            walk(disk, layout, found, all, interrupt)
         }
         walked => walked,
     };
@@ -317,6 +326,7 @@ fn walk(
     layout: &StoreLayout,
     found: &FoundLog,
     start: Start,
+    interrupt: &Interrupt,
 ) -> std::result::Result<(Refeed, ScanEnd), Interrupted> {
     let store = Interrupted::Store;
     let opening = if start.clean {
@@ -337,6 +347,7 @@ fn walk(
     let mut refeed = Refeed::new(disk, root, queue_file_bytes, layout.levels.clone(), opening, index);
     refeed.from_the_first = start.from.0 == found.minimum();
     for queue in queues.queues {
+        interrupt.check().map_err(store)?;
         refeed.open(&queue.topic, queue.queue_id).map_err(store)?;
     }
     let units = refeed.queues.iter().map(|queue| queue.end().0).sum::<u64>();
@@ -349,6 +360,7 @@ fn walk(
         torn_from: start.torn_from(),
     };
     let end = found.walk(disk.as_ref(), start.from, checks, |record| {
+        interrupt.check()?;
         refeed.feed(record).map_err(|reason| {
             interrupted = Some(reason);
             StoreError::Damaged {

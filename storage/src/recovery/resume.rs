@@ -17,6 +17,7 @@ use crate::consume_queue::Unit;
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::hash::Map;
+use crate::interrupt::Interrupt;
 use crate::position::{PhysicalOffset, QueueOffset};
 use crate::segment::SegmentWriter;
 
@@ -72,7 +73,7 @@ pub fn resume(
             "readers hold what lies there; restart the broker, which then says what can be done",
         ));
     }
-    cut::settle(disk.as_ref(), &found, from, end.position)?;
+    cut::settle(disk.as_ref(), &found, from, end.position, &Interrupt::default())?;
     let again = gathered.finish(from, end.position);
     let files = reopen_files(disk, &found, view, end.position)?;
     let again = if again.queues.is_empty() && again.keys.is_empty() {

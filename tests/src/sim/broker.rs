@@ -11,6 +11,7 @@ use cuemq_actors::config::BrokerConfig;
 use cuemq_actors::placement::{Lag, Placement, Thread};
 use cuemq_actors::testing::{Faults, MemoryDisk, SeededEntropy};
 use cuemq_storage::entropy::Entropy;
+use cuemq_storage::interrupt::Interrupt;
 use cuemq_storage::log_state::FlushMode;
 use tokio::sync::Notify;
 
@@ -95,6 +96,7 @@ impl Machine {
             net: Arc::new(SimNet),
             placement: Placement::lagging(Arc::new(SlowThreads(SeededEntropy::new(self.seed ^ life << 32)))),
             faults: self.faults.clone(),
+            interrupt: Interrupt::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod crash_test;
 mod damage_test;
+mod interrupt_test;
 mod names_test;
 mod promise_test;
 mod resume_test;

@@ -47,7 +47,10 @@ impl Foreign {
     fn add_no_text(&mut self) {
         let start = self.bytes.len();
         self.add("text", 0, 0, b"");
-        let topic = self.bytes[start..].windows(4).position(|bytes| bytes == b"text").unwrap();
+        let topic = self.bytes[start..]
+            .windows(4)
+            .position(|bytes| bytes == b"text")
+            .unwrap();
         self.bytes[start + topic] = 0xFF;
     }
 
@@ -120,7 +123,11 @@ fn a_record_whose_queue_cannot_be_is_in_the_log_alone_and_stops_no_start() {
         assert_eq!((open.report.unplaced, open.report.damage.as_deref()), (8, None));
         assert_eq!(open.log.view().visible().0, log.bytes.len() as u64);
         assert_eq!(records_in(&open), log.records, "all can be read");
-        assert_eq!(names(&world.disk, "/"), ["store"], "nothing is written beside the store");
+        assert_eq!(
+            names(&world.disk, "/"),
+            ["store"],
+            "nothing is written beside the store"
+        );
         assert_eq!(names(&world.disk, "/store/consumequeue"), ["T"]);
         assert_eq!(names(&world.disk, "/store/consumequeue/T"), ["0"]);
         assert_eq!(open.queues[0].end().0, 2);

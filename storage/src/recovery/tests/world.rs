@@ -18,6 +18,7 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::error::{Result, StoreError};
 use crate::hash::Map;
 use crate::index::{Index, Layout, Question};
+use crate::interrupt::Interrupt;
 use crate::log_state::{Acknowledge, FlushMode, Outcome, Target};
 use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset, QueueOffset};
@@ -77,6 +78,10 @@ impl World {
     }
 
     pub(super) fn open(&mut self) -> Result<Open> {
+        self.open_unless(&Interrupt::default())
+    }
+
+    pub(super) fn open_unless(&mut self, interrupt: &Interrupt) -> Result<Open> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.process());
         let layout = layout();
         for directory in [&layout.root, &layout.commit_log] {
@@ -85,7 +90,7 @@ impl World {
         }
         let aborted = marker::was_aborted(disk.as_ref(), &layout.root)?;
         let checkpoint = CheckpointFile::open(disk.as_ref(), &layout.root)?;
-        let recovered = recovery::open(&disk, &layout, aborted, checkpoint.read())?;
+        let recovered = recovery::open(&disk, &layout, aborted, checkpoint.read(), interrupt)?;
         marker::mark_in_use(disk.as_ref(), &layout.root)?;
         self.lives += 1;
         let (report, upto) = (recovered.report.clone(), recovered.end);
