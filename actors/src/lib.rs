@@ -78,6 +78,7 @@
 //! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
 //! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
 //! | `ExportTopics` | `Registrar` | `Topics` | registrations under way |
+//! | `MarkOrderTopics` | `Registrar` | `Topics` | one for each registration |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | a connection's requests under way |
@@ -92,7 +93,7 @@
 //!
 //! | message | to |
 //! |---|---|
-//! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic`, `MarkOrderTopics` | `Topics` |
+//! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic` | `Topics` |
 //! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | `Groups` |
 //! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets` | `Offsets` |
 //! | `Query` | `Index` |

@@ -1,5 +1,6 @@
 //! Registers the broker with every name server: at the start, every 30 s, and at once when a topic is made, before its
-//! sender is answered, so that the topic can be found by whoever hears of it (`BrokerOuterAPI` in Java).
+//! sender is answered, so that the topic can be found by whoever hears of it (`BrokerOuterAPI` in Java). A name server's
+//! answer names the order topics.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
-use cuemq_net::body::{Body, RegisterBrokerBody, TopicConfigTable};
+use cuemq_net::body::{Body, KvTable, RegisterBrokerBody, TopicConfigTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
@@ -20,7 +21,7 @@ use crate::io::identity::Identity;
 use crate::net::Net;
 use crate::supervise::Context;
 use crate::topic::Permission;
-use crate::topic::actor::{ExportTopics, TopicsChanged};
+use crate::topic::actor::{ExportTopics, MarkOrderTopics, TopicsChanged};
 
 /// How long one name server may take (`registerBrokerTimeoutMills`).
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -53,6 +54,8 @@ pub struct RegistrarParts {
     pub identity: Arc<Identity>,
     /// Tells the topics.
     pub topics: Recipient<ExportTopics>,
+    /// Hears which topics are order topics.
+    pub order_topics: Recipient<MarkOrderTopics>,
     /// How often to register.
     pub interval: Duration,
 }
@@ -147,7 +150,26 @@ impl RegistrarParts {
             .with_field("compressed", false)
             .with_field("bodyCrc32", 0)
             .with_body(body.encode(Style::Fastjson));
-        self.tell_all(links, &request).await
+        let answers = self.tell_all(links, &request).await;
+        self.mark_order_topics(&answers);
+        answers.len()
+    }
+
+    /// Tells the topics what the name servers' order configuration says: that of the first which has one, in the order in
+    /// which they are configured.
+    #[expect(clippy::disallowed_methods, reason = "one for each registration")]
+    fn mark_order_topics(&self, answers: &[Command]) {
+        let Some(answer) = answers.iter().find(|answer| !answer.body.is_empty()) else {
+            return;
+        };
+        match KvTable::decode(&answer.body) {
+            Ok(order) => self.order_topics.do_send(MarkOrderTopics {
+                topics: order.table.into_keys().collect(),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "a name server's order configuration cannot be read; nothing is changed")
+            }
+        }
     }
 
     fn about_us(&self, code: RequestCode) -> Command {
@@ -158,17 +180,17 @@ impl RegistrarParts {
             .with_field("brokerId", self.identity.broker_id)
     }
 
-    /// Sends a request to every name server at once; how many took it.
-    async fn tell_all(&self, links: &Links, request: &Command) -> usize {
+    /// Sends a request to every name server at once; the answers of those that took it.
+    async fn tell_all(&self, links: &Links, request: &Command) -> Vec<Command> {
         let calls = self.name_servers.iter().map(|server| self.tell(links, server, request));
         let told = futures_util::future::join_all(calls).await;
-        told.into_iter().filter(|taken| *taken).count()
+        told.into_iter().flatten().collect()
     }
 
-    async fn tell(&self, links: &Links, server: &str, request: &Command) -> bool {
+    async fn tell(&self, links: &Links, server: &str, request: &Command) -> Option<Command> {
         let answer = match self.link(links, server).await {
             // The name server has been told, or is about to be, that the broker goes.
-            Ok(_) if links.leaving.get() && request.code != RequestCode::UNREGISTER_BROKER.0 => return false,
+            Ok(_) if links.leaving.get() && request.code != RequestCode::UNREGISTER_BROKER.0 => return None,
             Ok(caller) => {
                 let answer = caller.request(request, TIMEOUT).await;
                 answer
@@ -178,10 +200,10 @@ impl RegistrarParts {
             Err(error) => Err(error),
         };
         match answer {
-            Ok(answer) if answer.code == ResponseCode::SUCCESS.0 => true,
+            Ok(answer) if answer.code == ResponseCode::SUCCESS.0 => Some(answer),
             Ok(answer) => {
                 tracing::warn!(server, code = answer.code, remark = ?answer.remark, "a name server refuses the broker");
-                false
+                None
             }
             Err(error) => {
                 tracing::warn!(
@@ -189,7 +211,7 @@ impl RegistrarParts {
                     error,
                     "a name server cannot be told about the broker; tried again soon"
                 );
-                false
+                None
             }
         }
     }

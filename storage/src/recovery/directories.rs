@@ -59,7 +59,7 @@ mod tests {
                 disk.create_directory(directory).unwrap();
             }
             let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-            recovery::open(&shared, &layout, aborted, Checkpoint::default()).unwrap();
+            recovery::open(&shared, &layout, aborted, Checkpoint::default(), &Interrupt::default()).unwrap();
             let steps = disk.trace();
             let is_synced = |path: &str| {
                 let mut steps = steps.iter();

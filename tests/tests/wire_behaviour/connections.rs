@@ -4,6 +4,7 @@ use std::net::{Shutdown, TcpListener};
 use std::time::Duration;
 
 use cuemq_actors::testing::TestBroker;
+use cuemq_net::body::{Body, RegisterBrokerBody, TopicConfigTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
@@ -167,26 +168,54 @@ fn a_clients_answer_with_the_opaque_of_a_request_is_no_request() {
 
 #[test]
 fn a_broker_registers_with_its_name_servers_again_and_again() {
+    let (_broker, mut name_server) = broker_with_name_server();
+    for _ in 0..3 {
+        registered(&mut name_server, "");
+    }
+}
+
+/// A broker that registers every 50 ms, and what its second name server has to answer.
+fn broker_with_name_server() -> (TestBroker, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let name_server = std::thread::spawn(move || {
-        let mut broker = Connection::over(listener.accept().unwrap().0);
-        let mut asked = || {
-            let request = broker.receive();
-            let mut answer = Vec::new();
-            let success = Command::response_to(&request, ResponseCode::SUCCESS);
-            success.encode(&mut answer).unwrap();
-            broker.write(&answer);
-            RequestCode(request.code)
-        };
-        [asked(), asked(), asked()]
+    let accepting = std::thread::spawn(move || Connection::over(listener.accept().unwrap().0));
+    let broker = TestBroker::builder().config(|config| {
+        config.name_servers = vec![address.to_string()];
+        config.register_interval = Duration::from_millis(50);
     });
-    let _broker = TestBroker::builder()
-        .config(|config| {
-            config.name_servers = vec![address.to_string()];
-            config.register_interval = Duration::from_millis(50);
-        })
-        .start()
-        .unwrap();
-    assert_eq!(name_server.join().unwrap(), [RequestCode::REGISTER_BROKER; 3]);
+    (broker.start().unwrap(), accepting.join().unwrap())
+}
+
+/// Takes a registration, answers it with `order`, and gives the broker's topics.
+fn registered(name_server: &mut Connection, order: &str) -> TopicConfigTable {
+    let request = name_server.receive();
+    assert_eq!(RequestCode(request.code), RequestCode::REGISTER_BROKER);
+    let success = Command::response_to(&request, ResponseCode::SUCCESS).with_body(order.as_bytes().to_vec());
+    let mut answer = Vec::new();
+    success.encode(&mut answer).unwrap();
+    name_server.write(&answer);
+    RegisterBrokerBody::decode(&request.body).unwrap().topics
+}
+
+/// The order configuration comes as the body of the answer to 103.
+#[test]
+fn a_broker_marks_the_order_topics_that_its_name_servers_name_and_no_others() {
+    let (_broker, mut name_server) = broker_with_name_server();
+    let mut order_topics = |order: &str, expected: &[&str]| {
+        let is_order = |table: TopicConfigTable| -> Vec<String> {
+            let topics = table.topic_config_table.into_iter();
+            topics.filter(|(_, topic)| topic.order).map(|(name, _)| name).collect()
+        };
+        // The registration under way knows nothing of the answer, nor do those that were on their way.
+        let seen = (0..100).map(|_| is_order(registered(&mut name_server, order)));
+        assert!(seen.skip(1).any(|topics| topics == expected), "{order}");
+    };
+    order_topics(
+        r#"{"table":{"TBW102":"broker-a:8","Unknown":"broker-a:1"}}"#,
+        &["TBW102"],
+    );
+    order_topics("", &["TBW102"]);
+    order_topics("no table", &["TBW102"]);
+    order_topics(r#"{"table":{"SELF_TEST_TOPIC":"broker-a:1"}}"#, &["SELF_TEST_TOPIC"]);
+    order_topics(r#"{"table":{}}"#, &[]);
 }

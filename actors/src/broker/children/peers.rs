@@ -79,6 +79,7 @@ impl Ground {
                 name_servers: ground.config.name_servers.clone(),
                 identity: Arc::clone(&ground.identity),
                 topics: ground.wiring.broker().topics.clone().recipient(),
+                order_topics: ground.wiring.broker().topics.clone().recipient(),
                 interval: ground.config.register_interval,
             }))
         })
