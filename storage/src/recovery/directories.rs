@@ -46,6 +46,7 @@ mod tests {
     use crate::checkpoint::Checkpoint;
     use crate::disk::MemoryDisk;
     use crate::disk::memory::Operation;
+    use crate::interrupt::Interrupt;
     use crate::recovery;
 
     #[test]
