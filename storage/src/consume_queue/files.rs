@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::file_path;
 use super::queue::Opening;
-use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
+use super::unit::{PLACES_END, UNIT_BYTES, UNIT_LENGTH, Unit};
 use super::view::QueueView;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
@@ -119,7 +119,7 @@ pub(super) fn parse_name(name: &str) -> Option<u64> {
     let is_plain = name.len() == 20 && name.bytes().all(|digit| digit.is_ascii_digit());
     let first_byte = is_plain.then(|| name.parse::<u64>().ok())??;
     // Java's positions are signed, and the file behind this one must have a name, too.
-    (first_byte < i64::MAX as u64 / 2 && first_byte % UNIT_BYTES == 0).then_some(first_byte)
+    (first_byte < PLACES_END && first_byte % UNIT_BYTES == 0).then_some(first_byte)
 }
 
 /// Reads single units from a queue's files, keeping the file of the last one open.

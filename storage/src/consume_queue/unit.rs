@@ -17,8 +17,10 @@ use crate::position::PhysicalOffset;
 pub const UNIT_BYTES: u64 = 20;
 /// [`UNIT_BYTES`] as the length of an array.
 pub(super) const UNIT_LENGTH: usize = 20;
-/// The last queue offset whose unit has a place: places are numbers below 2^63, as in Java.
-pub const LAST_QUEUE_OFFSET: u64 = i64::MAX as u64 / UNIT_BYTES - 1;
+/// The first byte that no file may begin at: places are below 2^63, as in Java, with room for sums.
+pub(super) const PLACES_END: u64 = i64::MAX as u64 / 2;
+/// The last queue offset whose unit has a place.
+pub const LAST_QUEUE_OFFSET: u64 = PLACES_END / UNIT_BYTES - 1;
 
 /// Where a message lies in the commit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
