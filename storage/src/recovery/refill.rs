@@ -27,13 +27,11 @@ pub fn refill(
 ) -> std::result::Result<PhysicalOffset, AppendError> {
     let mut failure = None;
     let visible = log.visible();
-    let end = log.walk(from, |record| {
-        match refill_one(queue, name, record, levels) {
-            Ok(()) => true,
-            Err(error) => {
-                failure = Some(error);
-                false
-            }
+    let end = log.walk(from, |record| match refill_one(queue, name, record, levels) {
+        Ok(()) => true,
+        Err(error) => {
+            failure = Some(error);
+            false
         }
     });
     match failure {

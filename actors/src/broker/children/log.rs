@@ -120,12 +120,7 @@ impl Ground {
         Ok((log, found))
     }
 
-    fn neighbours_of_log(
-        &self,
-        shared: &Shared,
-        heritage: Heritage,
-        found: Vec<FoundQueue>,
-    ) -> Neighbours {
+    fn neighbours_of_log(&self, shared: &Shared, heritage: Heritage, found: Vec<FoundQueue>) -> Neighbours {
         let wiring = self.wiring.wait();
         let broker = self.wiring.broker();
         let queue_neighbours = Arc::new(QueueNeighbours {
