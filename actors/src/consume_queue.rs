@@ -59,6 +59,8 @@ pub struct SyncQueue {
     /// Is told what was made durable. A queue that has been built anew since hears nothing of a sync that the one before it
     /// asked for: its files may have been cut and written again.
     pub answer: oneshot::Sender<Result<Synced, StoreError>>,
+    /// Hears of a failure that the queue does not hear of any more: a further sync of the same pages says nothing.
+    pub poison: Recipient<Poison>,
 }
 
 /// Where a queue lies, and whom it works with; the same for all of a broker's queues.
@@ -240,7 +242,8 @@ impl ConsumeQueue {
             let upto = self.upto;
             self.syncing = true;
             let (answer, synced) = oneshot::channel();
-            self.neighbours.syncer.do_send(SyncQueue { job, answer });
+            let poison = self.neighbours.poison.clone();
+            self.neighbours.syncer.do_send(SyncQueue { job, answer, poison });
             ctx.spawn(
                 synced
                     .into_actor(self)

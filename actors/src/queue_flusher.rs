@@ -3,6 +3,7 @@
 
 use actix::{Actor, AsyncContext, Handler, WrapFuture};
 
+use crate::commit_log::Poison;
 use crate::consume_queue::SyncQueue;
 use crate::supervise::Context;
 
@@ -17,9 +18,12 @@ impl Actor for QueueFlusher {
 impl Handler<SyncQueue> for QueueFlusher {
     type Result = ();
 
+    #[expect(clippy::disallowed_methods, reason = "at most one for each sync")]
     fn handle(&mut self, sync: SyncQueue, ctx: &mut Self::Context) {
-        // The queue may have been built anew; it asks for its own syncs.
-        let _ = sync.answer.send(sync.job.run());
+        // The queue may have been built anew; it asks for its own syncs, of which this failure must not be hidden.
+        if let Err(Err(unheard)) = sync.answer.send(sync.job.run()) {
+            sync.poison.do_send(Poison(unheard));
+        }
         ctx.wait(tokio::task::yield_now().into_actor(self));
     }
 }
@@ -30,12 +34,13 @@ mod tests {
     use std::sync::Arc;
 
     use cuemq_storage::consume_queue::{ConsumeQueue, Opening, QueuePlace, Unit};
+    use cuemq_storage::disk::memory::{Fault, Operation};
     use cuemq_storage::disk::{Disk, MemoryDisk};
     use cuemq_storage::position::{PhysicalOffset, QueueOffset};
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Probe, Stage};
 
     /// A queue with one unit that is not synced.
     fn queue(disk: &Arc<dyn Disk>, queue_id: u32) -> ConsumeQueue {
@@ -63,7 +68,8 @@ mod tests {
         for queue_id in 0..3 {
             let (answer, answered) = oneshot::channel();
             let job = queue(&disk, queue_id).dirty().unwrap();
-            flusher.try_send(SyncQueue { job, answer }).unwrap();
+            let poison = Probe::<Poison>::new().recipient();
+            flusher.try_send(SyncQueue { job, answer, poison }).unwrap();
             answers.push(answered);
         }
         while let Some(mut answered) = (!answers.is_empty()).then(|| answers.remove(0)) {
@@ -72,5 +78,25 @@ mod tests {
                 assert!(later.try_recv().is_err(), "this task has its turn before the next sync");
             }
         }
+    }
+
+    #[actix::test]
+    async fn a_failed_sync_that_its_queue_does_not_hear_of_ends_the_store() {
+        let (mut stage, mut poison) = (Stage::new(), Probe::<Poison>::new());
+        let flusher = stage.start("queue flusher", |_| Ok(QueueFlusher));
+        let memory = MemoryDisk::new(1);
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+        let job = queue(&disk, 0).dirty().unwrap();
+        memory.inject(Fault::new(Operation::SyncData));
+        let (answer, asked_by_a_value_that_is_gone) = oneshot::channel();
+        drop(asked_by_a_value_that_is_gone);
+        let poisons = poison.recipient();
+        let sync = SyncQueue {
+            job,
+            answer,
+            poison: poisons,
+        };
+        flusher.send(sync).await.unwrap();
+        poison.next().await;
     }
 }
