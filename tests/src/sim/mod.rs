@@ -1,9 +1,10 @@
 //! The whole broker with its name server in a deterministic simulation: turmoil's network and time, our own disk in
 //! memory, and one seed from which everything follows.
 //!
-//! [`run`] plays one seed's history: producers and consumers on hosts of their own speak the raw protocol to the broker
-//! while faults strike it; then all is healed, every queue is read to its end, and [`check`] holds what was said during
-//! the history against what is there at its end.
+//! [`run`] plays one seed's history: producers, consumers and the members of a group, on hosts of their own, speak the raw
+//! protocol to the broker while faults strike it; then all is healed, every queue is read to its end, and [`check`] holds
+//! what was said during the history against what is there at its end. Every fourth seed's broker flushes later than it
+//! acknowledges; every seed has an actor panic, the next of [`PANICS`].
 
 mod auditor;
 mod board;
