@@ -352,6 +352,7 @@ mod tests {
             name_servers: vec![server.address.clone()],
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10_911, 1 << 20)),
             topics,
+            order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),
             interval,
         };
         stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())))
@@ -408,6 +409,7 @@ mod tests {
             name_servers: vec!["127.0.0.1:9876".to_owned(), "127.0.0.1:9877".to_owned()],
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10911, 1 << 20)),
             topics: topics.recipient(),
+            order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),
             interval: Duration::from_secs(3600),
         };
         let registrar = stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())));

@@ -1,6 +1,6 @@
 //! Signals: the first one ends the program in order, also while it starts, the second one at once.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use cuemq_actors::broker::SystemError;
 use cuemq_actors::testing::TestBroker;
 use cuemq_storage::StoreError;
 use cuemq_storage::interrupt::Interrupt;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::Signal;
 
 use crate::{Home, Running, send};
@@ -27,9 +27,9 @@ impl Obstacle {
 
     /// Lets the start go on, with an empty table.
     fn clear(self) -> File {
-        let writer = OpenOptions::new().read(true).write(true).open(&self.0).unwrap();
+        let writer = open(&self.0, OFlags::RDWR, Mode::empty()).unwrap();
         std::fs::remove_file(&self.0).unwrap();
-        writer
+        writer.into()
     }
 }
 

@@ -173,18 +173,7 @@ pub fn open(
     foreign::refuse_files(disk.as_ref(), &layout.root)?;
     directories::sync(disk.as_ref(), layout, aborted)?;
     let found = find::log(disk.as_ref(), layout)?;
-    let note = LogNote::read(disk.as_ref(), layout)?;
-    let indexed = layout.index.is_some();
-    let start = Start::find(disk.as_ref(), &found, note, checkpoint, aborted, indexed)?;
-    let start = before_lost_keys(disk, layout, &found, start, checkpoint)?;
-    if start.foreign && start.clean {
-        foreign::refuse_queues(disk, layout)?;
-        marker::mark_in_use(disk.as_ref(), &layout.root)?;
-    }
-    if start.foreign || !start.clean {
-        // Before anything is cut or fed behind it, so that no later start begins behind what is.
-        note_start(disk.as_ref(), layout, start, checkpoint)?;
-    }
+    let start = begin(disk, layout, &found, aborted, checkpoint)?;
     let (mut refeed, mut end) = walk_as_far_back_as_needed(disk, layout, &found, start, checkpoint, interrupt)?;
     if start.foreign && !start.clean {
         refeed.each_end(|name, end| foreign::refuse_unread(disk.as_ref(), &layout.root, name, end))?;
@@ -236,6 +225,29 @@ pub fn open(
         copy: lost.copy,
     };
     assemble::assemble(disk, &found, refeed, &end, start.stored_ms, report)
+}
+
+/// Finds out where to begin, and notes it where the store is not yet ours or not in order.
+fn begin(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    found: &FoundLog,
+    aborted: bool,
+    checkpoint: Checkpoint,
+) -> Result<Start> {
+    let note = LogNote::read(disk.as_ref(), layout)?;
+    let indexed = layout.index.is_some();
+    let start = Start::find(disk.as_ref(), found, note, checkpoint, aborted, indexed)?;
+    let start = before_lost_keys(disk, layout, found, start, checkpoint)?;
+    if start.foreign && start.clean {
+        foreign::refuse_queues(disk, layout)?;
+        marker::mark_in_use(disk.as_ref(), &layout.root)?;
+    }
+    if start.foreign || !start.clean {
+        // Before anything is cut or fed behind it, so that no later start begins behind what is.
+        note_start(disk.as_ref(), layout, start, checkpoint)?;
+    }
+    Ok(start)
 }
 
 /// Begins at the log's first record when an index file of another program that may have lost keys begins before the start.

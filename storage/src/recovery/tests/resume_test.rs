@@ -94,10 +94,24 @@ fn promise_3_a_queue_that_the_log_cannot_fill_again_says_where_the_log_ends() {
     let (world, mut open) = with_messages(53, 6);
     let name = open.log.queues_ref().name(0).unwrap().clone();
     let view = Arc::clone(open.log.view());
-    refill(&mut open.queues[0], &name, &view, &DelayLevels::none()).unwrap();
+    refill(
+        &mut open.queues[0],
+        &name,
+        &view,
+        &DelayLevels::none(),
+        view.confirmed(),
+    )
+    .unwrap();
     let third = world.told[&2].physical_offset;
     overwrite(&world, third + 4, &[0xFF]);
-    let error = refill(&mut open.queues[0], &name, &view, &DelayLevels::none()).unwrap_err();
+    let error = refill(
+        &mut open.queues[0],
+        &name,
+        &view,
+        &DelayLevels::none(),
+        view.confirmed(),
+    )
+    .unwrap_err();
     let AppendError::Store(StoreError::Damaged { position, .. }) = error else {
         panic!("{error}");
     };

@@ -224,6 +224,7 @@ impl Scene {
             limits: Limits::of_memory(u64::MAX),
             cold: Probe::new().recipient(),
             in_memory_bytes: u64::MAX,
+            index_backlog: Arc::default(),
         };
         let side = if plan.log_ended { without_log(side) } else { side };
         let egress = start_egress(&mut stage, plan.budgets, actors, side);
