@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
-use cuemq_tests::sim::{Fault, Outcome, PANICS, run, run_with};
+use cuemq_tests::sim::{End, Fault, Outcome, PANICS, Violation, run, run_hasty, run_with};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 200;
@@ -121,4 +121,21 @@ fn a_disk_that_is_full_for_a_while_needs_no_restart() {
         let outcome = run_with(seed, FlushMode::Sync, vec![(Duration::from_millis(500), fills)], false);
         assert_eq!(outcome.violations, [], "{left} bytes left");
     }
+}
+
+#[test]
+fn a_broker_that_acknowledges_before_it_flushes_is_found_out() {
+    let power_loss = |seed| Fault::Ends {
+        end: End::PowerLoss(seed),
+        down: Duration::from_millis(10),
+    };
+    let faults = (1..4).map(|seed| (Duration::from_millis(500), power_loss(seed)));
+    let outcome = run_hasty(7, faults.collect());
+    let is_lost = |violation: &Violation| matches!(violation, Violation::Lost { .. });
+    let is_undurable = |violation: &Violation| matches!(violation, Violation::UndurableRead { .. });
+    assert!(outcome.violations.iter().any(is_lost), "nothing acknowledged is lost");
+    assert!(
+        outcome.violations.iter().any(is_undurable),
+        "nothing that was read is lost"
+    );
 }

@@ -27,4 +27,4 @@ pub use body::{Content, Message, Queue};
 pub use check::{Violation, check};
 pub use fault::{End, Failing, Fault, PANICS};
 pub use history::{Event, FinalLog, Moment, Stored};
-pub use world::{Outcome, run, run_with};
+pub use world::{Outcome, run, run_hasty, run_with};

@@ -77,6 +77,16 @@ pub fn run_with(seed: u64, flush: FlushMode, faults: Vec<(Duration, Fault)>, pri
     World::new(seed, flush, prints).play(faults)
 }
 
+/// Plays a history of a broker that acknowledges before it flushes, and holds it to the promises of one that does not:
+/// the proof that this can fail.
+#[must_use]
+pub fn run_hasty(seed: u64, faults: Vec<(Duration, Fault)>) -> Outcome {
+    install_panic_hook();
+    let mut world = World::new(seed, FlushMode::Async, false);
+    world.promised = FlushMode::Sync;
+    world.play(faults)
+}
+
 /// The simulation and what the test holds of it.
 pub(super) struct World {
     pub(super) sim: turmoil::Sim<'static>,
@@ -90,6 +100,8 @@ pub(super) struct World {
     answered: Rc<Cell<u32>>,
     last: Rc<RefCell<Option<FinalLog>>>,
     board: Rc<Board>,
+    /// As what kind of broker this one is judged.
+    promised: FlushMode,
     pub(super) violations: Vec<Violation>,
     pub(super) panicked: Vec<(&'static str, Site)>,
 }
@@ -129,6 +141,7 @@ impl World {
             answered: Rc::default(),
             last: Rc::default(),
             board: Rc::default(),
+            promised: flush,
             violations: Vec::new(),
             panicked: Vec::new(),
         };
@@ -274,7 +287,7 @@ impl World {
     fn judge(mut self) -> Outcome {
         let moments = self.machine.history.take();
         if let Some(last) = self.last.take() {
-            self.violations.extend(check(self.machine.flush, &moments, &last));
+            self.violations.extend(check(self.promised, &moments, &last));
         }
         let count = |of: fn(&Event) -> usize| moments.iter().map(|moment| of(&moment.event)).sum();
         Outcome {
