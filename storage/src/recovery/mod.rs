@@ -1,7 +1,7 @@
 //! Opens a store directory, whoever wrote it and however its last run ended (`DefaultMessageStore.load` and `recover`).
 //!
 //! 1. Find the log's files; all have one length, without gaps.
-//! 2. Choose where to begin ([`Start`]): our own note, or RocketMQ's checkpoint rules.
+//! 2. Choose where to begin (`start`): our own note, or RocketMQ's checkpoint rules.
 //! 3. Open the consume queues and the index. After a crash they keep only what was confirmed before the start.
 //! 4. Walk the log from the start; each valid record is fed to queues and index, which skip what they have. A queue with a
 //!    gap sends the walk back to the log's first record.
