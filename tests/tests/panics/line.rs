@@ -7,6 +7,9 @@ use cuemq_net::message::record::records;
 
 use crate::load::{Client, TOPIC, pull, send};
 
+/// The most that one pull brings.
+pub(crate) const PULLED_AT_ONCE: usize = 32;
+
 /// A client that sends into one queue and reads it, without a runtime around it.
 pub(crate) struct Line {
     runtime: tokio::runtime::Runtime,
@@ -64,13 +67,21 @@ impl Line {
         self.runtime.block_on(waited).ok()
     }
 
-    /// How many messages one pull from the beginning brings.
+    /// How many messages the queue has.
     pub(crate) fn read(&mut self) -> usize {
         self.read_queue(0)
     }
 
-    /// Likewise from another queue.
+    /// Likewise another queue.
     pub(crate) fn read_queue(&mut self, queue_id: i32) -> usize {
-        records(&self.ask(&pull("readers", queue_id, 0)).body).count()
+        let mut read = 0;
+        loop {
+            let pull = pull("readers", queue_id, read as u64);
+            let found = records(&self.ask(&pull).body).count();
+            read += found;
+            if found < PULLED_AT_ONCE {
+                return read;
+            }
+        }
     }
 }
