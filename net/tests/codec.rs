@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
+use cuemq_net::header::{self, HeaderScratch};
 use cuemq_net::language::Language;
 use cuemq_net::version::Version;
 use proptest::collection::vec;
@@ -114,6 +115,17 @@ fn command() -> impl Strategy<Value = Command> {
                 command
             },
         )
+}
+
+#[test]
+fn minus_zero_is_a_number_and_its_fraction_is_none() {
+    for (text, is_number) in [("-0", true), ("-0.0", false), ("-0e5", false), ("-0.0E1", false)] {
+        let json = format!(r#"{{"code":{text}}}"#);
+        let mut scratch = HeaderScratch::new();
+        let read = header::parse(HeaderCodec::Json, json.as_bytes(), &mut scratch);
+        assert_eq!(read.map(|view| view.code).ok(), is_number.then_some(0), "{text}");
+        targets::headers::agrees_with_serde_json(&json);
+    }
 }
 
 proptest! {
