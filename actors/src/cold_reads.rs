@@ -81,6 +81,15 @@ pub struct FindEarliest {
 #[rtype(result = "Result<Option<PhysicalOffset>, StoreError>")]
 pub struct FindFirst(pub Arc<QueueHandle>);
 
+/// Read the records at these positions (codes 12, 33), as far as one answer holds them; those that are not there are left
+/// out. From connections, bounded by their requests.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Vec<u8>>, StoreError>")]
+pub struct ReadRecords(pub Vec<PhysicalOffset>);
+
+/// What one answer to [`ReadRecords`] holds, but for a first record that is longer; a frame takes 16 MiB.
+const READ_BYTES_MAX: usize = 8 << 20;
+
 /// The actor that reads.
 pub struct ColdReads {
     log: Arc<LogView>,
@@ -134,6 +143,25 @@ impl Handler<FindFirst> for ColdReads {
 
     fn handle(&mut self, FindFirst(queue): FindFirst, _: &mut Self::Context) -> Self::Result {
         Ok(unit(&queue, QueueOffset(0))?.map(|unit| unit.physical_offset))
+    }
+}
+
+impl Handler<ReadRecords> for ColdReads {
+    type Result = Result<Vec<Vec<u8>>, StoreError>;
+
+    fn handle(&mut self, ReadRecords(positions): ReadRecords, _: &mut Self::Context) -> Self::Result {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for position in positions {
+            let Some(record) = self.log.record(position)? else {
+                continue;
+            };
+            bytes += record.len();
+            if bytes > READ_BYTES_MAX && !records.is_empty() {
+                break;
+            }
+            records.push(record);
+        }
+        Ok(records)
     }
 }
 

@@ -64,7 +64,8 @@
 //! | `Resume` | `Hold` | `Egress` | what is parked |
 //! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
-//! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
+//! | `FindByTime`, `FindEarliest`, `FindFirst`, `ReadRecords` | connections | `ColdReads` | a connection's requests under way |
+//! | `Query` | connections | `Index` | a connection's requests under way |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection, and for each request that was under way |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
@@ -96,7 +97,6 @@
 //! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic` | `Topics` |
 //! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | `Groups` |
 //! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets` | `Offsets` |
-//! | `Query` | `Index` |
 //!
 //! [`testing`] has a message of its own: the `Settle` of a probe.
 

@@ -3,6 +3,7 @@
 
 mod broker_requests;
 mod pending;
+mod queries;
 mod runtime_info;
 mod wanted;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use crate::cold_reads::ColdReads;
 use crate::group::actor::FindOrCreateGroup;
 use crate::hold::actor::Forget;
+use crate::index::Query;
 use crate::io::connection::send_command;
 use crate::io::egress::Door;
 use crate::io::peer_table::{Again, HeldFrame, Peer};
@@ -60,6 +62,8 @@ pub struct BrokerActors {
     pub forget: Recipient<Forget>,
     /// Answers what the disk may have to be asked for.
     pub cold: Addr<ColdReads>,
+    /// Finds messages by key, unless the index is switched off.
+    pub index: Option<Recipient<Query>>,
 }
 
 /// A request as it lies in the read buffer.

@@ -26,15 +26,15 @@ use crate::rebalance::Client;
 use crate::rebalance::actor::{Heartbeat, Unregister};
 
 /// An answer with a code other than success.
-type Refusal = (ResponseCode, String);
+pub(super) type Refusal = (ResponseCode, String);
 
 /// What a request needs.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     side: &'a BrokerSide,
-    actors: &'a BrokerActors,
+    pub(super) actors: &'a BrokerActors,
     router: &'a Router,
     peer: &'a Rc<Peer>,
-    request: &'a Command,
+    pub(super) request: &'a Command,
 }
 
 /// The answer to a request; `None` for one that must not be answered.
@@ -59,6 +59,8 @@ pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, reques
         RequestCode::GET_MIN_OFFSET => asked.min_offset(),
         RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => asked.search_offset().await,
         RequestCode::GET_EARLIEST_MSG_STORETIME => asked.earliest_store_time().await,
+        RequestCode::QUERY_MESSAGE => asked.query_message().await,
+        RequestCode::VIEW_MESSAGE_BY_ID => asked.view_message().await,
         RequestCode::GET_BROKER_RUNTIME_INFO => asked.runtime_info(io).await,
         RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if door == Door::Fast => Err((
             ResponseCode::SYSTEM_ERROR,
@@ -69,11 +71,11 @@ pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, reques
     Some(answered.unwrap_or_else(|(code, remark)| Command::response_to(request, code).with_remark(remark)))
 }
 
-fn read<T>(read: Result<T, cuemq_net::error::FieldError>) -> Result<T, Refusal> {
+pub(super) fn read<T>(read: Result<T, cuemq_net::error::FieldError>) -> Result<T, Refusal> {
     read.map_err(|error| (ResponseCode::SYSTEM_ERROR, error.to_string()))
 }
 
-fn again(error: actix::MailboxError) -> Refusal {
+pub(super) fn again(error: actix::MailboxError) -> Refusal {
     (
         ResponseCode::SYSTEM_ERROR,
         format!("the owner of this is starting anew, ask again: {error}"),
@@ -81,14 +83,14 @@ fn again(error: actix::MailboxError) -> Refusal {
 }
 
 /// What the disk does not give.
-fn unread(error: StoreError) -> Refusal {
+pub(super) fn unread(error: StoreError) -> Refusal {
     tracing::error!(%error, "the store cannot be read");
     let remark = format!("{error}; the broker's disk has a fault, ask again once it is mended");
     (ResponseCode::SYSTEM_ERROR, remark)
 }
 
 impl Asked<'_> {
-    fn success(&self) -> Command {
+    pub(super) fn success(&self) -> Command {
         Command::response_to(self.request, ResponseCode::SUCCESS)
     }
 

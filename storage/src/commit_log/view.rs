@@ -100,6 +100,31 @@ impl LogView {
         }
     }
 
+    /// The whole record at a position, by pread: for whoever may wait for the disk. `None` when no visible record begins
+    /// there, or it was deleted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn record(&self, position: PhysicalOffset) -> Result<Option<Vec<u8>>> {
+        let Some(segment) = self.segments.find(position.0) else {
+            return Ok(None);
+        };
+        let start = position.0 - segment.start();
+        // Anybody may ask for any position: nothing is allocated before a record says that it lies there.
+        let mut head = [0; record::TIMES_BYTES];
+        let copied = segment.copy(start, &mut head)?;
+        let Some(length) = record::length_at(&head, position.0).filter(|_| copied) else {
+            return Ok(None);
+        };
+        if length as u64 > segment.length().saturating_sub(start) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; length];
+        let copied = segment.copy(start, &mut bytes)?;
+        let is_record = copied && Record::parse(&bytes).is_ok_and(|record| record.total_size() == bytes.len());
+        Ok(is_record.then_some(bytes))
+    }
+
     /// The file that holds a position, mapped; an older one is mapped on its first use.
     #[must_use]
     pub fn mapped(&self, position: PhysicalOffset) -> Option<Arc<Segment>> {

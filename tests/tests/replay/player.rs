@@ -126,7 +126,8 @@ impl Player<'_> {
     fn ask(&mut self, line: &Line) {
         let reads = (RequestCode::SEARCH_OFFSET_BY_TIMESTAMP.0..=RequestCode::GET_EARLIEST_MSG_STORETIME.0)
             .contains(&line.command.code);
-        if reads || is_pull(line) {
+        let finds = line.command.code == RequestCode::QUERY_MESSAGE.0;
+        if reads || finds || is_pull(line) {
             self.stage.settle();
         }
         if is_send(&line.command) && line.command.is_oneway() {

@@ -188,6 +188,22 @@ impl Stage {
 
     /// Waits until everything that is stored can be read: a send may be answered a moment before its queue has it.
     pub(crate) fn settle(&mut self) {
+        self.settle_queues();
+        let asked = Command::request(RequestCode::GET_BROKER_RUNTIME_INFO);
+        let mut tries = 0;
+        while !self
+            .own
+            .ask(asked.clone())
+            .body
+            .windows(25)
+            .any(|part| part == br#""dispatchBehindBytes":"0""#.as_slice())
+        {
+            tries += 1;
+            assert!(tries < 20_000, "the index does not take what it was handed");
+        }
+    }
+
+    fn settle_queues(&mut self) {
         for ((topic, queue_id), end) in std::mem::take(&mut self.ends) {
             let asked = Command::request(RequestCode::GET_MAX_OFFSET)
                 .with_field("topic", &topic)

@@ -2,7 +2,7 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `groups`, `connections`.
+//! `queries`, `groups`, `connections`.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -13,6 +13,7 @@ mod connections;
 mod groups;
 mod old_messages;
 mod pulls;
+mod queries;
 mod sends;
 
 use std::io::{ErrorKind, Read, Write};

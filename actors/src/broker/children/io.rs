@@ -111,6 +111,7 @@ impl Ground {
             leave: children.rebalance.clone().recipient(),
             gone: children.rebalance.clone().recipient(),
             cold: children.cold_reads.clone(),
+            index: children.index.as_ref().map(|index| index.clone().recipient()),
             forget: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
         }
     }

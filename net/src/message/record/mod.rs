@@ -28,7 +28,7 @@ mod view;
 mod walk;
 
 pub use encode::{RecordFields, blank, encode, encoded_length, place};
-pub use view::{Record, store_timestamp};
+pub use view::{Record, length_at, store_timestamp};
 pub use walk::{Inspection, Records, inspect, records};
 
 /// Marks a record.

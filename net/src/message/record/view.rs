@@ -229,6 +229,15 @@ pub fn store_timestamp(bytes: &[u8]) -> Option<i64> {
     fields.i64()
 }
 
+/// The length of the record that begins with these bytes and says that it lies at `physical_offset`; `None` when none does.
+/// [`TIMES_BYTES`](super::TIMES_BYTES) of it are enough.
+pub fn length_at(bytes: &[u8], physical_offset: u64) -> Option<usize> {
+    let (length, _) = read_start(bytes).ok()?;
+    let mut fields = Cursor::new(bytes);
+    fields.take(position::PHYSICAL_OFFSET)?;
+    (fields.i64()?.cast_unsigned() == physical_offset).then_some(length)
+}
+
 /// Takes the lower 16 bits for the port: Java keeps records with more, and they must stay readable.
 fn read_host(fields: &mut Cursor<'_>, is_v6: bool) -> Option<SocketAddr> {
     host::read(fields, is_v6).map(|(ip, port)| SocketAddr::new(ip, port as u16))

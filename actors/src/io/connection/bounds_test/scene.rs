@@ -210,6 +210,7 @@ impl Scene {
             gone: gone.recipient(),
             forget: Probe::new().recipient(),
             cold: stage.start("cold reads", |_| Ok(no_reads())),
+            index: None,
         };
         let records = Arc::new(LogView::new(Vec::new()));
         let side = BrokerSide {
