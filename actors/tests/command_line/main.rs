@@ -12,6 +12,8 @@
 )]
 
 mod ends;
+#[cfg(target_os = "linux")]
+mod footprint;
 mod mistakes;
 mod roles;
 
