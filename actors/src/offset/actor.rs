@@ -98,7 +98,8 @@ pub struct Offsets {
 
 impl Offsets {
     /// Reads the file, and sets offsets beyond their queue's end back to it: `queue_end` gives the next queue offset to be
-    /// written, `None` for a queue that does not exist.
+    /// written, `None` for a queue that does not exist. That is saved at once: the next messages take the places between the
+    /// two, and a crash before the next save would let the group pass them over.
     ///
     /// # Errors
     /// When the file cannot be read, or is no table of offsets.
@@ -118,11 +119,13 @@ impl Offsets {
             } = clamped;
             tracing::warn!(%group, %topic, queue_id, from, to, "a consumer offset was beyond its queue's end");
         }
-        Ok(Self {
+        let mut offsets = Self {
             table,
             file,
             save_interval,
-        })
+        };
+        offsets.save_or_warn();
+        Ok(offsets)
     }
 
     fn save(&mut self) -> Result<(), StoreError> {
@@ -309,6 +312,17 @@ mod tests {
         actix_rt::time::timeout(PATIENCE, saved).await.unwrap();
         let again = Offsets::open(file(&disk), NEVER, |_, queue_id| (queue_id == 9).then_some(10)).unwrap();
         assert_eq!(again.table.queues("g", "T"), [(0, 70), (9, 10)]);
+    }
+
+    #[actix::test]
+    async fn an_offset_beyond_its_queue_is_set_back_in_the_file_too_before_a_message_takes_its_place() {
+        let disk = Arc::new(MemoryDisk::new(1));
+        let mut table = OffsetTable::load(ConsumerOffsetTable::default());
+        table.commit("g", "T", 9, 90).unwrap();
+        file(&disk).write(&table.export()).unwrap();
+        drop(Offsets::open(file(&disk), NEVER, |_, _| Some(10)).unwrap());
+        let later = Offsets::open(file(&disk), NEVER, |_, _| Some(100)).unwrap();
+        assert_eq!(later.table.queues("g", "T"), [(9, 10)]);
     }
 
     #[actix::test]
