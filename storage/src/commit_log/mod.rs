@@ -12,6 +12,7 @@ mod batch;
 pub mod derive;
 mod dispatch;
 mod files;
+pub(crate) mod head;
 mod queue_table;
 mod tail;
 

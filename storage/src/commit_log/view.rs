@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
+use super::head::{HEAD_BYTES, Head};
 use crate::error::Result;
 use crate::position::PhysicalOffset;
 use crate::segment::{Segment, SegmentList};
@@ -89,15 +90,8 @@ impl LogView {
     /// # Errors
     /// When it cannot be read.
     pub fn store_time(&self, position: PhysicalOffset) -> Result<Option<i64>> {
-        let Some(segment) = self.segments.find(position.0) else {
-            return Ok(None);
-        };
-        let mut head = [0; record::TIMES_BYTES];
-        match segment.copy(position.0 - segment.start(), &mut head) {
-            Ok(copied) => Ok(record::store_timestamp(&head).filter(|_| copied)),
-            Err(_) if position < self.minimum() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = self.unless_deleted(position, self.head_at(position))?;
+        Ok(found.map(|(_, head)| head.store_timestamp_ms))
     }
 
     /// The whole record at a position, by pread: for whoever may wait for the disk. `None` when no visible record begins
@@ -106,23 +100,47 @@ impl LogView {
     /// # Errors
     /// When it cannot be read.
     pub fn record(&self, position: PhysicalOffset) -> Result<Option<Vec<u8>>> {
+        // Anybody may ask for any position: nothing is allocated before a record says that it lies there.
+        let Some((segment, head)) = self.unless_deleted(position, self.head_at(position))? else {
+            return Ok(None);
+        };
+        let start = position.0 - segment.start();
+        if head.total_size as u64 > segment.readable().saturating_sub(start) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; head.total_size];
+        let copied = segment.copy(start, &mut bytes).map(|copied| copied.then_some(bytes));
+        let bytes = self.unless_deleted(position, copied)?;
+        Ok(bytes.filter(|bytes| Record::parse(bytes).is_ok()))
+    }
+
+    /// The fixed part of the record that lies at a position.
+    fn head_at(&self, position: PhysicalOffset) -> Result<Option<(Arc<Segment>, Head)>> {
         let Some(segment) = self.segments.find(position.0) else {
             return Ok(None);
         };
         let start = position.0 - segment.start();
-        // Anybody may ask for any position: nothing is allocated before a record says that it lies there.
-        let mut head = [0; record::TIMES_BYTES];
-        let copied = segment.copy(start, &mut head)?;
-        let Some(length) = record::length_at(&head, position.0).filter(|_| copied) else {
-            return Ok(None);
+        // The last record may be shorter than what a fixed part takes at most.
+        let length = segment.readable().saturating_sub(start).min(HEAD_BYTES as u64);
+        let mut bytes = [0; HEAD_BYTES];
+        let bytes = bytes
+            .get_mut(..usize::try_from(length).unwrap_or(0))
+            .unwrap_or_default();
+        let head = if segment.copy(start, bytes)? {
+            Head::read(bytes)
+        } else {
+            None
         };
-        if length as u64 > segment.length().saturating_sub(start) {
-            return Ok(None);
+        let head = head.filter(|head| head.physical_offset == position);
+        Ok(head.map(|head| (segment, head)))
+    }
+
+    /// A file that was deleted meanwhile has nothing, rather than a fault.
+    fn unless_deleted<T>(&self, position: PhysicalOffset, read: Result<Option<T>>) -> Result<Option<T>> {
+        match read {
+            Err(_) if position < self.minimum() => Ok(None),
+            read => read,
         }
-        let mut bytes = vec![0; length];
-        let copied = segment.copy(start, &mut bytes)?;
-        let is_record = copied && Record::parse(&bytes).is_ok_and(|record| record.total_size() == bytes.len());
-        Ok(is_record.then_some(bytes))
     }
 
     /// The file that holds a position, mapped; an older one is mapped on its first use.

@@ -18,7 +18,6 @@ mod destination;
 mod directories;
 mod find;
 mod foreign;
-mod head;
 mod note;
 mod refeed;
 mod refill;

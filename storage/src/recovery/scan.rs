@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
-use super::head::{HEAD_BYTES, Head};
+use crate::commit_log::head::{HEAD_BYTES, Head};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;

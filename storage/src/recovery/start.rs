@@ -3,10 +3,10 @@
 //! Our own note ([`LogNote`]) says up to where everything was on disk, as long as nobody else has written to the store
 //! since. Otherwise RocketMQ's own rules hold (`CommitLog.recoverNormally` and `recoverAbnormally`).
 
-use super::head::{HEAD_BYTES, Head};
 use super::note::LogNote;
 use super::scan::FoundLog;
 use crate::checkpoint::Checkpoint;
+use crate::commit_log::head::{HEAD_BYTES, Head};
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;

@@ -28,7 +28,7 @@ mod view;
 mod walk;
 
 pub use encode::{RecordFields, blank, encode, encoded_length, place};
-pub use view::{Record, length_at, store_timestamp};
+pub use view::Record;
 pub use walk::{Inspection, Records, inspect, records};
 
 /// Marks a record.
@@ -43,8 +43,6 @@ pub const FIXED_BYTES: usize = 91;
 pub const BLANK_BYTES: usize = 8;
 /// The bytes an IPv6 host takes beyond an IPv4 one.
 pub const V6_EXTRA_BYTES: usize = super::host::V6_BYTES - super::host::V4_BYTES;
-/// The beginning of a record that holds its store timestamp, whatever its hosts; each record is longer.
-pub const TIMES_BYTES: usize = position::STORE_TIMESTAMP + V6_EXTRA_BYTES + 8;
 /// The longest topic, in bytes of UTF-8.
 pub const TOPIC_BYTES_MAX: usize = i8::MAX as usize;
 /// The longest properties string, in bytes.

@@ -1,7 +1,7 @@
 //! Reading one record without copying: every length is checked once, in [`Record::parse`]; body, topic and properties
 //! stay where they lie.
 
-use super::{FIXED_BYTES, MAGIC, MAGIC_LONG_TOPIC, RecordError, TOPIC_BYTES_MAX, body_crc, position};
+use super::{FIXED_BYTES, MAGIC, MAGIC_LONG_TOPIC, RecordError, TOPIC_BYTES_MAX, body_crc};
 use crate::message::cursor::Cursor;
 use crate::message::host;
 use crate::message::sysflag::{self, BORN_HOST_V6, STORE_HOST_V6, TransactionType};
@@ -217,27 +217,6 @@ fn read_start(bytes: &[u8]) -> Result<(usize, u32), RecordError> {
     }
 }
 
-/// The store timestamp of the record that begins with these bytes, [`TIMES_BYTES`](super::TIMES_BYTES) of it at least;
-/// `None` when no record begins so.
-pub fn store_timestamp(bytes: &[u8]) -> Option<i64> {
-    read_start(bytes).ok()?;
-    let mut fields = Cursor::new(bytes);
-    fields.take(position::SYSTEM_FLAG)?;
-    let system_flag = fields.i32()?;
-    fields.take(size_of::<i64>())?;
-    read_host(&mut fields, system_flag & BORN_HOST_V6 != 0)?;
-    fields.i64()
-}
-
-/// The length of the record that begins with these bytes and says that it lies at `physical_offset`; `None` when none does.
-/// [`TIMES_BYTES`](super::TIMES_BYTES) of it are enough.
-pub fn length_at(bytes: &[u8], physical_offset: u64) -> Option<usize> {
-    let (length, _) = read_start(bytes).ok()?;
-    let mut fields = Cursor::new(bytes);
-    fields.take(position::PHYSICAL_OFFSET)?;
-    (fields.i64()?.cast_unsigned() == physical_offset).then_some(length)
-}
-
 /// Takes the lower 16 bits for the port: Java keeps records with more, and they must stay readable.
 fn read_host(fields: &mut Cursor<'_>, is_v6: bool) -> Option<SocketAddr> {
     host::read(fields, is_v6).map(|(ip, port)| SocketAddr::new(ip, port as u16))
@@ -245,7 +224,7 @@ fn read_host(fields: &mut Cursor<'_>, is_v6: bool) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{TIMES_BYTES, V6_EXTRA_BYTES, encode, place, tests::fields};
+    use super::super::{V6_EXTRA_BYTES, encode, place, tests::fields};
     use super::*;
 
     fn encoded() -> Vec<u8> {
@@ -287,19 +266,6 @@ mod tests {
         assert_eq!((record.body(), record.topic()), (fields.body, Ok(fields.topic)));
         assert_eq!(record.properties(), fields.properties);
         assert_eq!(record.verify_crc(), Ok(()));
-    }
-
-    #[test]
-    fn the_beginning_of_a_record_tells_when_it_was_stored() {
-        for born_host in ["1.2.3.4:5", "[2001:db8::1]:5"] {
-            let mut bytes = Vec::new();
-            encode(&fields(born_host, "1.2.3.4:5"), &mut bytes).unwrap();
-            place(&mut bytes, 11, 12, 13).unwrap();
-            bytes.truncate(TIMES_BYTES);
-            assert_eq!(store_timestamp(&bytes), Some(13), "{born_host}");
-        }
-        assert_eq!(store_timestamp(&[0; TIMES_BYTES]), None);
-        assert_eq!(store_timestamp(b""), None);
     }
 
     #[test]

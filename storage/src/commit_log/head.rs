@@ -1,4 +1,4 @@
-//! The fixed part of a record in the log, by which recovery tells whether to read the rest.
+//! The fixed part of a record in the log, by which recovery and readers tell whether to read the rest.
 //!
 //! A size can be damaged, or be no size at all, and claim a whole file. Before so much is allocated, the record has to say
 //! that it lies where it does, and its size has to agree with the length of its body.
@@ -11,7 +11,7 @@ use cuemq_net::message::sysflag::{BORN_HOST_V6, STORE_HOST_V6};
 use crate::position::PhysicalOffset;
 
 /// As many bytes hold the fixed part of every record, up to the length of its body.
-pub(super) const HEAD_BYTES: usize = 128;
+pub(crate) const HEAD_BYTES: usize = 128;
 /// Where the length of the body is, with IPv4 hosts.
 const BODY_LENGTH_AT: usize = 84;
 /// How much a topic and properties can add, and the second byte of a long topic's length.
@@ -19,15 +19,15 @@ const TEXTS_MAX: usize = 2 * u16::MAX as usize + 1;
 
 /// What the fixed part says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) total_size: usize,
-    pub(super) physical_offset: PhysicalOffset,
-    pub(super) store_timestamp_ms: i64,
+pub(crate) struct Head {
+    pub(crate) total_size: usize,
+    pub(crate) physical_offset: PhysicalOffset,
+    pub(crate) store_timestamp_ms: i64,
 }
 
 impl Head {
     /// Reads the fixed part at the start of `bytes`; `None` when it is cut short or is that of no record.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let magic = u32::from_be_bytes(at(bytes, position::MAGIC)?);
         if magic != MAGIC && magic != MAGIC_LONG_TOPIC {
             return None;
