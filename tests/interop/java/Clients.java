@@ -78,9 +78,12 @@ final class Clients implements AutoCloseable {
         return consumer;
     }
 
-    /** A push consumer that writes into the ledger, told apart from its group's others by its instance. */
     DefaultMQPushConsumer pushConsumer(String group, String topic, String tags, Ledger ledger) throws MQClientException {
-        DefaultMQPushConsumer consumer = newPushConsumer(group, topic, tags);
+        return start(newPushConsumer(group, topic, tags), ledger);
+    }
+
+    /** Starts a consumer that writes into the ledger, told apart from its group's others by its instance. */
+    static DefaultMQPushConsumer start(DefaultMQPushConsumer consumer, Ledger ledger) throws MQClientException {
         String instance = consumer.getInstanceName();
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             messages.forEach(message -> ledger.received(message, instance));

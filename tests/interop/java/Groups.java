@@ -36,7 +36,7 @@ final class Groups {
         return ledger.arrivals().size() + " of " + ledger.sentCount() + " messages";
     }
 
-    private static void sendTagged(DefaultMQProducer producer, Ledger ledger, String topic, String[] tags, int count) throws Exception {
+    static void sendTagged(DefaultMQProducer producer, Ledger ledger, String topic, String[] tags, int count) throws Exception {
         for (int i = 0; i < count; i++) {
             Message message = ledger.message(topic, tags[i % tags.length], ("body " + i).getBytes());
             ledger.answered(message, producer.send(message));
@@ -82,7 +82,7 @@ final class Groups {
         return both.size() + " members, then one after " + (System.currentTimeMillis() - began) + " ms";
     }
 
-    private static void awaitMembers(DefaultMQPushConsumer asker, String topic, String group, Set<String> expected) throws Exception {
+    static void awaitMembers(DefaultMQPushConsumer asker, String topic, String group, Set<String> expected) throws Exception {
         Clients.until("group " + group + " of " + expected, 15, () -> {
             List<String> ids = asker.getDefaultMQPushConsumerImpl().getmQClientFactory().findConsumerIdList(topic, group);
             return ids != null && new TreeSet<>(ids).equals(expected) && ids.size() == expected.size() ? ids : null;
@@ -96,15 +96,9 @@ final class Groups {
         DefaultMQProducer producer = clients.producer();
         sendTagged(producer, ledger, topic, new String[] {null}, 4);
         Set<MessageQueue> all = clients.queues(topic);
-        DefaultMQPushConsumer stays = clients.pushConsumer(group, topic, "*", ledger);
-        ledger.await(40);
-        settle(clients, stays, topic);
-        DefaultMQPushConsumer leaves = clients.pushConsumer(group, topic, "*", ledger);
-        awaitQueues(topic, stays, all.size() / 2);
-        awaitQueues(topic, leaves, all.size() / 2);
-        Set<MessageQueue> shared = new HashSet<>(queuesOf(stays, topic));
-        shared.addAll(queuesOf(leaves, topic));
-        Clients.require(shared.equals(all), "together the two have " + shared + " of " + all);
+        List<DefaultMQPushConsumer> pair = pair(clients, group, topic, ledger);
+        DefaultMQPushConsumer stays = pair.get(0);
+        DefaultMQPushConsumer leaves = pair.get(1);
 
         int before = ledger.sentCount();
         sendTagged(producer, ledger, topic, new String[] {null}, 200);
@@ -128,8 +122,23 @@ final class Groups {
         return ledger.sentCount() + " messages; queues " + ofStays + " and " + ofLeaves + ", taken over after " + takenOver + " ms";
     }
 
+    /** Two consumers of a group that took what was there and have shared the queues out between them. */
+    static List<DefaultMQPushConsumer> pair(Clients clients, String group, String topic, Ledger ledger) throws Exception {
+        Set<MessageQueue> all = clients.queues(topic);
+        DefaultMQPushConsumer one = clients.pushConsumer(group, topic, "*", ledger);
+        ledger.await(40);
+        settle(clients, one, topic);
+        DefaultMQPushConsumer other = clients.pushConsumer(group, topic, "*", ledger);
+        awaitQueues(topic, one, all.size() / 2);
+        awaitQueues(topic, other, all.size() / 2);
+        Set<MessageQueue> shared = new HashSet<>(queuesOf(one, topic));
+        shared.addAll(queuesOf(other, topic));
+        Clients.require(shared.equals(all), "together the two have " + shared + " of " + all);
+        return Arrays.asList(one, other);
+    }
+
     /** The queues of the messages key-FROM to key-FROM+COUNT that this consumer took. */
-    private static Set<Integer> takenBy(Ledger ledger, DefaultMQPushConsumer consumer, int from, int count) {
+    static Set<Integer> takenBy(Ledger ledger, DefaultMQPushConsumer consumer, int from, int count) {
         Set<Integer> queues = new TreeSet<>();
         for (int i = from; i < from + count; i++) {
             for (Ledger.Received arrival : ledger.arrivals("key-" + i)) {
@@ -190,7 +199,7 @@ final class Groups {
      * Returns when a consumer has nothing in hand and the broker knows it. Without that, messages may rightly come twice:
      * a client commits every few seconds, and one that stops does not wait for what its listener just returned.
      */
-    private static void settle(Clients clients, DefaultMQPushConsumer consumer, String topic) throws Exception {
+    static void settle(Clients clients, DefaultMQPushConsumer consumer, String topic) throws Exception {
         OffsetStore offsets = consumer.getDefaultMQPushConsumerImpl().getOffsetStore();
         for (ReadOffsetType where : Arrays.asList(ReadOffsetType.READ_FROM_MEMORY, ReadOffsetType.READ_FROM_STORE)) {
             for (MessageQueue queue : queuesOf(consumer, topic)) {

@@ -62,6 +62,8 @@ public final class Interop {
         scenario("push-wake-up", Groups::pushWakeUp);
         scenario("consumer-id-list", Groups::consumerIdList);
         scenario("two-consumers-share-a-group-and-one-leaves", Groups::shareAndLeave);
+        scenario("broadcast-reaches-every-consumer", Broadcasts::reachEveryConsumer);
+        scenario("broadcast-resumes-from-its-local-offsets", Broadcasts::resumeFromLocalOffsets);
         scenario("resume-after-restart", Groups::resumeAfterRestart);
     }
 

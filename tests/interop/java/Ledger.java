@@ -44,8 +44,21 @@ final class Ledger {
         }
     }
 
-    private final Map<String, Sent> sent = new LinkedHashMap<>();
+    private final Map<String, Sent> sent;
     private final Map<String, List<Received>> received = new LinkedHashMap<>();
+
+    Ledger() {
+        this(new LinkedHashMap<>());
+    }
+
+    private Ledger(Map<String, Sent> sent) {
+        this.sent = sent;
+    }
+
+    /** A ledger of the same messages, for another who must get them too; both belong to the thread that sends. */
+    Ledger ofAnother() {
+        return new Ledger(sent);
+    }
 
     /** A message with a key that no other has, noted as sent. */
     Message message(String topic, String tags, byte[] body) {

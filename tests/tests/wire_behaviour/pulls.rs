@@ -193,14 +193,22 @@ fn a_broker_that_may_not_be_read_says_so_first() {
     assert_eq!(remark, "the broker[127.0.0.1] pulling message is forbidden");
 }
 
-#[test]
-fn a_topic_that_may_not_be_read_refuses_pulls_and_takes_sends() {
+/// A data folder in which the broker finds this table.
+fn home_with(table: &str, text: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config");
     std::fs::create_dir_all(&config).unwrap();
-    let topics = r#"{"dataVersion":{"counter":1,"timestamp":1},"topicConfigTable":{"Closed":{"order":false,"perm":2,
-        "readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"Closed","topicSysFlag":0,"writeQueueNums":4}}}"#;
-    std::fs::write(config.join("topics.json"), topics).unwrap();
+    std::fs::write(config.join(table), text).unwrap();
+    home
+}
+
+#[test]
+fn a_topic_that_may_not_be_read_refuses_pulls_and_takes_sends() {
+    let home = home_with(
+        "topics.json",
+        r#"{"dataVersion":{"counter":1,"timestamp":1},"topicConfigTable":{"Closed":{"order":false,"perm":2,
+        "readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"Closed","topicSysFlag":0,"writeQueueNums":4}}}"#,
+    );
     let broker = TestBroker::builder().data(home.path()).start().unwrap();
     let mut client = Connection::to(broker.broker());
     number(&client.ask(send_to("Closed")), "queueOffset");
@@ -208,6 +216,32 @@ fn a_topic_that_may_not_be_read_refuses_pulls_and_takes_sends() {
     let remark = refused(&answer, ResponseCode::NO_PERMISSION);
     assert_eq!(remark, "the topic[Closed] pulling message is forbidden");
     broker.stop().unwrap();
+}
+
+/// A heartbeat of a member of the group `consumers`, and its answer.
+fn subscribe(member: &mut Connection, topic: &str, message_model: MessageModel) {
+    let subscription = SubscriptionData {
+        topic: topic.to_owned(),
+        sub_string: "*".to_owned(),
+        sub_version: 5,
+        ..SubscriptionData::default()
+    };
+    let consumer = ConsumerData {
+        group_name: "consumers".to_owned(),
+        message_model,
+        subscriptions: vec![subscription],
+        ..ConsumerData::default()
+    };
+    let data = HeartbeatData {
+        client_id: "one".to_owned(),
+        consumers: vec![consumer],
+        ..HeartbeatData::default()
+    };
+    let heartbeat = Command::request(RequestCode::HEART_BEAT).with_body(data.encode(Style::Fastjson));
+    let opaque = member.send(heartbeat);
+    // Notices of the group's changes come on the same connection.
+    let answer = std::iter::from_fn(|| member.next()).find(Command::is_response).unwrap();
+    assert_eq!((answer.opaque, answer.code), (opaque, 0));
 }
 
 #[test]
@@ -225,30 +259,7 @@ fn without_a_subscription_in_the_pull_that_of_the_heartbeat_counts() {
         refused(&nobody, ResponseCode::SUBSCRIPTION_NOT_EXIST),
         "the consumer's group info not exist"
     );
-    let mut subscribe = |topic: &str| {
-        let subscription = SubscriptionData {
-            topic: topic.to_owned(),
-            sub_string: "*".to_owned(),
-            sub_version: 5,
-            ..SubscriptionData::default()
-        };
-        let consumer = ConsumerData {
-            group_name: "consumers".to_owned(),
-            message_model: MessageModel::Clustering,
-            subscriptions: vec![subscription],
-            ..ConsumerData::default()
-        };
-        let data = HeartbeatData {
-            client_id: "one".to_owned(),
-            consumers: vec![consumer],
-            ..HeartbeatData::default()
-        };
-        let heartbeat = Command::request(RequestCode::HEART_BEAT).with_body(data.encode(Style::Fastjson));
-        let opaque = member.send(heartbeat);
-        // Notices of the group's changes come on the same connection.
-        let answer = std::iter::from_fn(|| member.next()).find(Command::is_response).unwrap();
-        assert_eq!((answer.opaque, answer.code), (opaque, 0));
-    };
+    let mut subscribe = |topic: &str| subscribe(&mut member, topic, MessageModel::Clustering);
     subscribe("Other");
     let other = client.ask(plain(5));
     assert_eq!(
@@ -262,6 +273,36 @@ fn without_a_subscription_in_the_pull_that_of_the_heartbeat_counts() {
         "the consumer's subscription not latest"
     );
     assert_eq!(bodies(&client.ask(plain(5))), [b"body"]);
+}
+
+#[test]
+fn a_group_that_may_not_broadcast_is_refused_while_its_heartbeats_say_that_it_does() {
+    let home = home_with(
+        "subscriptionGroup.json",
+        r#"{"dataVersion":{"counter":1,"timestamp":1},"subscriptionGroupTable":{"consumers":{"brokerId":0,
+        "consumeBroadcastEnable":false,"consumeEnable":true,"consumeFromMinEnable":true,"groupName":"consumers",
+        "notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":1}}}"#,
+    );
+    let broker = TestBroker::builder().data(home.path()).start().unwrap();
+    let mut client = sent(&broker, "Shared", 1);
+    let mut member = Connection::to(broker.broker());
+    let plain = pull_from("Shared", 0)
+        .with_field("sysFlag", 0)
+        .with_field("subVersion", 5);
+    // Java's order: this comes before the missing subscription.
+    subscribe(&mut member, "Other", MessageModel::Broadcasting);
+    assert_eq!(
+        refused(&client.ask(plain.clone()), ResponseCode::NO_PERMISSION),
+        "the consumer group[consumers] can not consume by broadcast way"
+    );
+    assert_eq!(
+        bodies(&client.ask(pull_from("Shared", 0))),
+        [b"body"],
+        "a pull that brings its subscription is not asked for the heartbeat"
+    );
+    subscribe(&mut member, "Shared", MessageModel::Clustering);
+    assert_eq!(bodies(&client.ask(plain)), [b"body"]);
+    broker.stop().unwrap();
 }
 
 #[test]
