@@ -64,6 +64,7 @@ public final class Interop {
         scenario("two-consumers-share-a-group-and-one-leaves", Groups::shareAndLeave);
         scenario("broadcast-reaches-every-consumer", Broadcasts::reachEveryConsumer);
         scenario("broadcast-resumes-from-its-local-offsets", Broadcasts::resumeFromLocalOffsets);
+        scenario("query-by-key-and-by-id", Queries::byKeyAndById);
         scenario("resume-after-restart", Groups::resumeAfterRestart);
     }
 
