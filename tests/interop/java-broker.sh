@@ -2,22 +2,6 @@
 java_broker_pid=''
 java_namesrv_pid=''
 
-# broker_jars VERSION: prints the folder of the broker's jars, which Maven fetches the first time.
-broker_jars() {
-    local jars=$cache/broker-$1
-    mkdir -p "$cache"
-    (
-        flock 9
-        [ ! -e "$jars/complete" ] || exit 0
-        echo "fetching the Java broker $1 into $jars" >&2
-        rm -rf "$jars"
-        mvn -q -B -ntp -f "$here/broker-pom.xml" -Drocketmq.version="$1" dependency:copy-dependencies \
-            -DoutputDirectory="$jars" >"$cache/broker-$1.log" 2>&1 || { cat "$cache/broker-$1.log" >&2; exit 1; }
-        touch "$jars/complete"
-    ) 9>"$cache/broker-$1.lock" || die "Maven cannot fetch rocketmq-broker $1; is its repository reachable?"
-    echo "$jars"
-}
-
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # A port P that is free, with P - 2 for old clients and P + 1 for slaves.
@@ -33,7 +17,7 @@ free_port() {
 # start_java_broker VERSION STORE SETTINGS: waits until it serves, and sets namesrv.
 start_java_broker() {
     local version=$1 store=$2 settings=$3 home=$work/java-broker-$1 jars flags line='' port
-    jars=$(broker_jars "$version")
+    jars=$(maven_jars rocketmq-broker "$version")
     mapfile -t flags < <(java_flags)
     mkdir -p "$home/conf"
     port=$(free_port)

@@ -18,19 +18,19 @@ usage() {
     exit 2
 }
 
-# client_jars VERSION: prints the folder of the client's jars, which Maven fetches the first time.
-client_jars() {
-    local jars=$cache/$1
+# maven_jars NAME VERSION: prints the folder of RocketMQ's artifact NAME and all it needs, which Maven fetches the first time.
+maven_jars() {
+    local jars=$cache/$1-$2
     mkdir -p "$cache"
     (
         flock 9
         [ ! -e "$jars/complete" ] || exit 0
-        echo "fetching the Java client $1 into $jars" >&2
+        echo "fetching $1 $2 into $jars" >&2
         rm -rf "$jars"
-        mvn -q -B -ntp -f "$here/pom.xml" -Drocketmq.version="$1" dependency:copy-dependencies \
-            -DoutputDirectory="$jars" >"$cache/$1.log" 2>&1 || { cat "$cache/$1.log" >&2; exit 1; }
+        mvn -q -B -ntp -f "$here/pom.xml" -Drocketmq.artifact="$1" -Drocketmq.version="$2" dependency:copy-dependencies \
+            -DoutputDirectory="$jars" >"$jars.log" 2>&1 || { cat "$jars.log" >&2; exit 1; }
         touch "$jars/complete"
-    ) 9>"$cache/$1.lock" || die "Maven cannot fetch rocketmq-client $1; is its repository reachable?"
+    ) 9>"$jars.lock" || die "Maven cannot fetch $1 $2; is its repository reachable?"
     echo "$jars"
 }
 
@@ -48,7 +48,7 @@ java_flags() {
 # compile VERSION: the programs of java/ against that client, into $work/classes-VERSION.
 compile() {
     local jars
-    jars=$(client_jars "$1") || exit 1
+    jars=$(maven_jars rocketmq-client "$1") || exit 1
     javac -nowarn -Xlint:none -encoding UTF-8 -cp "$jars/*" -d "$work/classes-$1" "$here"/java/*.java 2>"$work/javac.log" ||
         { cat "$work/javac.log" >&2; die "the programs do not compile against $1"; }
 }
@@ -57,7 +57,7 @@ compile() {
 run_java() {
     local version=$1 jars flags
     shift
-    jars=$(client_jars "$version") || exit 1
+    jars=$(maven_jars rocketmq-client "$version") || exit 1
     mapfile -t flags < <(java_flags)
     exec java "${flags[@]}" -Djava.net.preferIPv4Stack=true -Duser.home="$work/home-$version" \
         -Drocketmq.client.logRoot="$work/logs-$version" -Drocketmq.client.logLevel=WARN -Dfile.encoding=UTF-8 \
