@@ -275,7 +275,8 @@ fn registration(request: &Command, compressed: bool) -> Result<RegisterBrokerBod
 mod tests {
     use super::*;
     use cuemq_net::version::Version;
-    use cuemq_storage::disk::RealDisk;
+    use cuemq_storage::disk::{Disk, MemoryDisk, RealDisk};
+    use std::path::Path;
     use std::sync::Arc;
 
     const PEER: PeerKey = PeerKey {
@@ -284,8 +285,8 @@ mod tests {
         generation: 0,
     };
 
-    fn desk_at(root: &tempfile::TempDir) -> Desk {
-        let file = KvFile::new(Arc::new(RealDisk), root.path().join("config/kvConfig.json"));
+    fn desk_on(disk: Arc<dyn Disk>, root: &Path) -> Desk {
+        let file = KvFile::new(disk, root.join("config/kvConfig.json"));
         let settings = Settings {
             listen_port: 9876,
             kv_config_path: "/k".into(),
@@ -294,8 +295,12 @@ mod tests {
         Desk::open(file, settings).unwrap()
     }
 
+    fn desk_at(root: &tempfile::TempDir) -> Desk {
+        desk_on(Arc::new(RealDisk), root.path())
+    }
+
     fn desk() -> Desk {
-        desk_at(&tempfile::tempdir().unwrap())
+        desk_on(Arc::new(MemoryDisk::new(1)), Path::new("/data"))
     }
 
     fn ask(desk: &mut Desk, request: Command) -> Command {
