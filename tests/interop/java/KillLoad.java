@@ -30,8 +30,18 @@ public final class KillLoad {
         String run() throws Exception;
     }
 
-    public static void main(String[] args) throws Exception {
-        Clients clients = new Clients(args[0], "kill");
+    /** Whatever goes wrong ends the program: the threads of loads and clients would keep it, silent, for ever. */
+    public static void main(String[] args) {
+        try {
+            System.exit(run(args[0]) ? 0 : 1);
+        } catch (Throwable e) {
+            e.printStackTrace();
+            System.exit(1);
+        }
+    }
+
+    private static boolean run(String nameServer) throws Exception {
+        Clients clients = new Clients(nameServer, "kill");
         Load once = new Load(clients, "once", THREADS, false);
         Load again = new Load(clients, "again", THREADS, true);
         once.start();
@@ -48,7 +58,7 @@ public final class KillLoad {
         boolean passed = scenario("kill-retries-off", () -> exactlyOnce(clients, once));
         passed &= scenario("kill-retries-on", () -> atLeastOnce(clients, again));
         passed &= scenario("kill-consumers-go-on", () -> consumed(once) + "; " + consumed(again));
-        System.exit(passed ? 0 : 1);
+        return passed;
     }
 
     private static boolean scenario(String name, Check check) {
