@@ -1,5 +1,5 @@
-# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also Java 17 and Maven, `counts`
-# also valgrind. `.ci/run` is what a change must pass and needs all of these.
+# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also a JDK of 9 or newer and
+# Maven, `counts` also valgrind. `.ci/run` is what a change must pass and needs all of these.
 
 # show the recipes
 default:

@@ -193,7 +193,8 @@ final class Sending {
         Ledger ledger = new Ledger();
         String topic = clients.name("topic");
         DefaultMQProducer producer = clients.producer();
-        String[] values = {"plain", "with spaces = and : and ;", "grüße", "日本語", "\uD83D\uDE80 beyond the BMP \uD835\uDD4F", "x".repeat(5000)};
+        String wide = String.join("", Collections.nCopies(5000, "x"));
+        String[] values = {"plain", "with spaces = and : and ;", "grüße", "日本語", "\uD83D\uDE80 beyond the BMP \uD835\uDD4F", wide};
         for (int i = 0; i < values.length; i++) {
             Message message = ledger.message(topic, "Tag" + i, values[i].getBytes(StandardCharsets.UTF_8));
             message.setKeys(Arrays.asList(Ledger.key(message), "second-" + i, "third-" + i));
