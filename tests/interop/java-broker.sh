@@ -63,6 +63,7 @@ CONF
 # stop_java_broker SIGNAL: gone, with its name server, when this returns.
 stop_java_broker() {
     kill "-$1" "$java_broker_pid" 2>/dev/null || true
+    ended "$java_broker_pid" || die "the Java broker did not end within a minute after SIG$1"
     wait "$java_broker_pid" 2>/dev/null || true
     java_broker_pid=''
     kill -TERM "$java_namesrv_pid" 2>/dev/null || true

@@ -86,10 +86,16 @@ start_server() {
     namesrv=${BASH_REMATCH[1]} namesrv_port=${BASH_REMATCH[2]} broker=${BASH_REMATCH[3]} broker_port=${BASH_REMATCH[4]}
 }
 
+# ended PID: waits until a child has ended, for a minute at most.
+ended() {
+    timeout 60 tail -s 0.1 --pid="$1" -f /dev/null
+}
+
 # stop_server: in order; anything but status 0 and no `abort` file left is a failure.
 stop_server() {
     local status=0 abort
     kill -TERM "$server_pid"
+    ended "$server_pid" || die "the server did not end within a minute when it was told to stop; see $work/server.log"
     wait "$server_pid" || status=$?
     server_pid=
     [ $status -eq 0 ] || die "the server ended with status $status when it was told to stop; see $work/server.log"

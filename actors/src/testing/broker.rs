@@ -271,15 +271,17 @@ impl TestBroker {
     /// The tree of actors as it is now.
     #[must_use]
     pub fn tree(&self) -> String {
-        self.thread.ask(|running| Box::pin(async move { running.tree().await }))
+        self.thread
+            .ask(Duration::ZERO, |running| Box::pin(async move { running.tree().await }))
     }
 
     /// How a child is, by its name; `None` when there is none.
     #[must_use]
     pub fn health_of(&self, name: &str) -> Option<Health> {
         let name = name.to_owned();
-        self.thread
-            .ask(|running| Box::pin(async move { running.health_of(&name).await }))
+        self.thread.ask(Duration::ZERO, |running| {
+            Box::pin(async move { running.health_of(&name).await })
+        })
     }
 
     /// How all children do.
@@ -291,7 +293,7 @@ impl TestBroker {
     /// Waits until the standing fits and gives it; `None` when it does not within `limit`.
     #[must_use]
     pub fn wait_for(&self, limit: Duration, fits: impl FnMut(&Standing) -> bool + Send + 'static) -> Option<Standing> {
-        self.thread.ask(move |running| {
+        self.thread.ask(limit, move |running| {
             Box::pin(async move {
                 let mut standing = running.standing();
                 let waited = tokio::time::timeout(limit, standing.wait_for(fits)).await;

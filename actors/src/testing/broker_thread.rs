@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc as blocking;
+use std::sync::mpsc::{self as blocking, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ use crate::net::Net;
 use crate::placement::{Layout, Threads};
 use crate::supervise::{Faults, install_panic_hook};
 
+use super::PATIENCE;
+
+/// How long a broker may take to come up, with the recovery of a large store.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long the broker's threads may take to end.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -80,7 +84,7 @@ impl BrokerThread {
             .name("test-broker".to_owned())
             .spawn(move || run(recipe, &up, taken))
             .map_err(|error| SystemError::Settings(format!("no thread for the broker: {error}")))?;
-        match is_up.recv() {
+        match is_up.recv_timeout(START_LIMIT) {
             Ok(up) => Ok(Self {
                 name_server: up.name_server,
                 broker: up.broker,
@@ -89,8 +93,11 @@ impl BrokerThread {
                 orders,
                 thread: Some(thread),
             }),
+            Err(RecvTimeoutError::Timeout) => Err(SystemError::Settings(format!(
+                "the broker did not come up within {START_LIMIT:?}"
+            ))),
             // It ended before it was up, and says why.
-            Err(_) => Err(match thread.join() {
+            Err(RecvTimeoutError::Disconnected) => Err(match thread.join() {
                 Ok(Err(error)) => error,
                 Ok(Ok(())) => SystemError::NotClosed,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -102,12 +109,13 @@ impl BrokerThread {
         self.standing.borrow().clone()
     }
 
-    /// Does something on the broker's thread and gives what comes of it.
+    /// Does something on the broker's thread, which takes `limit` at most by itself, and gives what comes of it.
     ///
     /// # Panics
-    /// When the thread is gone.
+    /// When the thread is gone, or when nothing has come [`PATIENCE`] after the limit.
     pub(super) fn ask<T: Send + 'static>(
         &self,
+        limit: Duration,
         question: impl FnOnce(Rc<Running>) -> LocalBoxFuture<'static, T> + Send + 'static,
     ) -> T {
         let (answer, answered) = blocking::channel();
@@ -117,14 +125,12 @@ impl BrokerThread {
                 let _ = answer.send(question(running).await);
             })
         });
-        match self
-            .orders
-            .send(Order::Run(job))
-            .ok()
-            .and_then(|()| answered.recv().ok())
-        {
-            Some(answer) => answer,
-            None => panic!("the broker's thread has ended"),
+        // One that is not taken is dropped, and with it the way to answer.
+        let _ = self.orders.send(Order::Run(job));
+        match answered.recv_timeout(limit + PATIENCE) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => panic!("the broker's thread does not answer"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the broker's thread has ended"),
         }
     }
 

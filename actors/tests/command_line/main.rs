@@ -21,7 +21,9 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -32,6 +34,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a `cuemq` may run in all; far longer than any test takes. It is killed then, and whoever reads from it sees the
+/// end.
+const LONGEST_LIFE: Duration = Duration::from_secs(60);
 
 /// Small files, so that a test does not take gigabytes.
 const SETTINGS: &str = "[store]\nsegment_bytes = \"1 MiB\"\nindex_slots = 500\nindex_entries = 2000\nfree_bytes = 0\n";
@@ -96,6 +102,7 @@ struct Running {
     line: String,
     out: Lines<BufReader<ChildStdout>>,
     log: Lines<BufReader<ChildStderr>>,
+    watchdog: Watchdog,
 }
 
 impl Running {
@@ -103,7 +110,7 @@ impl Running {
         let mut running = Self::starting(command);
         let Some(line) = running.out.next() else {
             let said: Vec<String> = running.log.by_ref().map(Result::unwrap).collect();
-            panic!("it did not start: {said:?}");
+            panic!("it did not start within {LONGEST_LIFE:?}: {said:?}");
         };
         running.line = line.unwrap();
         running
@@ -115,6 +122,7 @@ impl Running {
         let out = BufReader::new(child.stdout.take().unwrap()).lines();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Self {
+            watchdog: Watchdog::over(&child),
             child,
             line: String::new(),
             out,
@@ -135,13 +143,15 @@ impl Running {
     /// Reads the log up to a line that contains the words.
     fn wait_for_log(&mut self, words: &str) -> String {
         let line = self.log.by_ref().map(Result::unwrap).find(|line| line.contains(words));
-        line.unwrap_or_else(|| panic!("it ended without saying {words:?}"))
+        line.unwrap_or_else(|| panic!("it ended, or was killed after {LONGEST_LIFE:?}, without saying {words:?}"))
     }
 
     /// What it still prints, what it still logs, and how it ends.
     fn end(mut self) -> (Vec<String>, Vec<String>, ExitStatus) {
-        let log = self.log.by_ref().map(Result::unwrap).collect();
+        let log: Vec<String> = self.log.by_ref().map(Result::unwrap).collect();
         let out = self.out.by_ref().map(Result::unwrap).collect();
+        let killed = self.watchdog.call_off();
+        assert!(!killed, "it did not end within {LONGEST_LIFE:?}: {log:?}");
         (out, log, self.child.wait().unwrap())
     }
 
@@ -156,16 +166,43 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // It has ended already, unless the test has failed.
+        self.watchdog.call_off();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command that must end by itself, and gives what it printed.
-fn run(mut command: Command) -> (Output, String) {
-    let output = command.spawn().unwrap().wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
-    (output, said)
+/// Kills a `cuemq` that lives too long, so that no test waits for ever.
+struct Watchdog {
+    called_off: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<bool>>,
+}
+
+impl Watchdog {
+    fn over(child: &Child) -> Self {
+        let (called_off, is_called_off) = mpsc::channel();
+        let process = Pid::from_child(child);
+        let thread = std::thread::spawn(move || {
+            let too_long = is_called_off.recv_timeout(LONGEST_LIFE) == Err(mpsc::RecvTimeoutError::Timeout);
+            too_long && kill_process(process, Signal::KILL).is_ok()
+        });
+        Self {
+            called_off: Some(called_off),
+            thread: Some(thread),
+        }
+    }
+
+    /// Whether it had to kill. To be called before anybody waits for the process, whose number is free for others then.
+    fn call_off(&mut self) -> bool {
+        self.called_off = None;
+        self.thread.take().is_some_and(|thread| thread.join().unwrap())
+    }
+}
+
+/// Runs a command that must end by itself: what it prints, what it says on standard error, and how it ends.
+fn run(command: Command) -> (String, String, ExitStatus) {
+    let (out, said, status) = Running::starting(command).end();
+    (out.join("\n"), said.join("\n"), status)
 }
 
 /// Asks a broker or name server one thing.

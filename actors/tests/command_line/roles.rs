@@ -124,9 +124,8 @@ fn settings_are_printed_with_where_each_comes_from() {
     let home = Home::new();
     let mut command = home.command("server");
     command.arg("-p");
-    let (output, said) = run(command);
-    assert!(output.status.success(), "{said}");
-    let out = String::from_utf8(output.stdout).unwrap();
+    let (out, said, status) = run(command);
+    assert!(status.success(), "{said}");
     let row = |name: &str| {
         let line = out.lines().find(|line| line.starts_with(name));
         line.unwrap_or_else(|| panic!("{name} in {out}"))
@@ -192,8 +191,8 @@ fn help_and_version_are_no_mistakes() {
         (&["--help"], "namesrv"),
         (&["server", "--help"], "--namesrv-port"),
     ] {
-        let (output, said) = run(cuemq(arguments));
-        assert!(output.status.success() && said.is_empty(), "{said}");
-        assert!(String::from_utf8(output.stdout).unwrap().contains(words));
+        let (out, said, status) = run(cuemq(arguments));
+        assert!(status.success() && said.is_empty(), "{said}");
+        assert!(out.contains(words), "{out}");
     }
 }

@@ -1,6 +1,7 @@
 //! Connections: unknown codes, senseless bytes, idleness, and frames that come in pieces or many at once.
 
 use std::net::{Shutdown, TcpListener};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use cuemq_actors::testing::TestBroker;
@@ -9,7 +10,7 @@ use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 
-use crate::{Connection, number, refused, send_to};
+use crate::{Connection, PATIENCE, number, refused, send_to};
 
 #[test]
 fn an_unknown_code_is_answered_with_3_on_every_port() {
@@ -178,12 +179,15 @@ fn a_broker_registers_with_its_name_servers_again_and_again() {
 fn broker_with_name_server() -> (TestBroker, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let accepting = std::thread::spawn(move || Connection::over(listener.accept().unwrap().0));
+    let (accepted, connection) = mpsc::channel();
+    std::thread::spawn(move || accepted.send(Connection::over(listener.accept().unwrap().0)));
     let broker = TestBroker::builder().config(|config| {
         config.name_servers = vec![address.to_string()];
         config.register_interval = Duration::from_millis(50);
     });
-    (broker.start().unwrap(), accepting.join().unwrap())
+    let broker = broker.start().unwrap();
+    let connection = connection.recv_timeout(PATIENCE);
+    (broker, connection.expect("the broker comes to its name server"))
 }
 
 /// Takes a registration, answers it with `order`, and gives the broker's topics.

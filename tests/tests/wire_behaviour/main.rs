@@ -18,7 +18,7 @@ mod sends;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use cuemq_net::code::{RequestCode, ResponseCode};
@@ -154,8 +154,13 @@ fn pull_from(topic: &str, queue_offset: i64) -> Command {
 
 /// Waits until all of `count` messages in queue 0 can be pulled: a send may be answered a moment before its queue has it.
 fn arrived(client: &mut Connection, topic: &str, count: i64) {
-    let mut next = 0;
+    let (asked_at, mut next) = (Instant::now(), 0);
     while next < count {
+        let waited = asked_at.elapsed();
+        assert!(
+            waited < PATIENCE,
+            "{topic} has {next} of {count} messages after {waited:?}"
+        );
         let pull = pull_from(topic, next)
             .with_field("sysFlag", pulls::SUSPEND | pulls::SUBSCRIPTION)
             .with_field("consumerGroup", "TOOLS_CONSUMER");
