@@ -31,7 +31,7 @@ long:
 
 # one simulated history, with its trace
 sim SEED:
-    CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation -- --nocapture
+    CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation every_history_keeps_the_promises -- --exact --nocapture
 
 # micro-benchmarks, and actors against plain calls; `cuemq bench` measures whole brokers
 bench *ARGS:

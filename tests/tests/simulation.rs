@@ -1,7 +1,8 @@
 //! The whole broker in a deterministic simulation, seed by seed.
 //!
-//! `CUEMQ_SEED=n` replays one seed and prints its history; `CUEMQ_SEEDS=n` or `CUEMQ_SEEDS=a..b` plays others than the
-//! usual ones.
+//! `CUEMQ_SEED=n` makes `every_history_keeps_the_promises` replay that seed and print its history; let it run alone then
+//! (`--exact`), or the other tests' brokers are heard between its lines. `CUEMQ_SEEDS=n` or `CUEMQ_SEEDS=a..b` plays others
+//! than the usual ones.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -78,7 +79,7 @@ fn every_history_keeps_the_promises() {
     println!(
         "{count} histories, {later} of them under async flush; {acknowledged} messages acknowledged, {read} read; {notices} notices"
     );
-    assert!(bad.is_empty(), "replay with CUEMQ_SEED=n:\n{}", bad.join("\n"));
+    assert!(bad.is_empty(), "replay with `just sim SEED`:\n{}", bad.join("\n"));
     assert!(
         acknowledged > count * 50 && read > count * 100 && notices > count * 5,
         "the histories are empty"
