@@ -43,7 +43,8 @@ counts *ARGS:
 
 # fuzz one target for a minute (needs a nightly toolchain and cargo-fuzz)
 fuzz TARGET SECONDS="60":
-    cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+    mkdir -p fuzz/corpus-work/{{TARGET}}
+    cargo +nightly fuzz run {{TARGET}} fuzz/corpus-work/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}}
 
 # name server and broker on 127.0.0.1, data in ./cuemq-data
 run *ARGS:

@@ -48,7 +48,14 @@ fn paths() -> Vec<String> {
             let entry = entry.unwrap();
             let path = entry.path();
             let relative = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            let ignored = [".git", "target", "cuemq-data", "fuzz/target", "fuzz/corpus-work"];
+            let ignored = [
+                ".git",
+                "target",
+                "cuemq-data",
+                "fuzz/target",
+                "fuzz/corpus-work",
+                "fuzz/artifacts",
+            ];
             if ignored.contains(&relative.as_str()) {
                 continue;
             }
