@@ -8,6 +8,7 @@ use std::time::Duration;
 use cuemq_storage::disk::{Disk, MemoryDisk, OpenMode};
 use cuemq_storage::index::Layout as IndexLayout;
 use cuemq_storage::log_state::FlushMode;
+use cuemq_storage::recovery::DEFAULT_SEGMENT_BYTES;
 
 use super::BrokerConfig;
 use super::file::{Flags, Outside, Settings};
@@ -98,6 +99,20 @@ fn row(settings: &Settings, name: &str) -> String {
 fn nothing_given_means_the_defaults() {
     let config = flags(Flags::default()).unwrap().into_config();
     assert_eq!(format!("{config:?}"), format!("{:?}", BrokerConfig::default()));
+}
+
+/// The numbers stand here once more: nothing else notices when a constant that they come from is changed.
+#[test]
+fn without_settings_the_files_have_rocketmqs_sizes() {
+    let layout = flags(Flags::default()).unwrap().into_config().layout();
+    assert_eq!(
+        layout.segment_bytes, None,
+        "that of the files that are there, or the default"
+    );
+    assert_eq!(DEFAULT_SEGMENT_BYTES, 1_073_741_824);
+    assert_eq!(layout.queue_file_bytes, 6_000_000);
+    assert_eq!(layout.index, IndexLayout::new(5_000_000, 20_000_000));
+    assert_eq!(layout.index.map(|index| index.file_bytes()), Some(420_000_040));
 }
 
 #[test]
