@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cuemq_actors::testing::TestBroker;
 use cuemq_net::body::{Body, RegisterBrokerBody, TopicConfigTable};
@@ -115,14 +115,27 @@ fn what_was_sent_before_the_end_of_a_connection_is_still_answered() {
     assert!(client.next().is_none());
 }
 
+/// It is looked for every 5 s.
 #[test]
-fn an_idle_connection_is_closed() {
+fn an_idle_connection_is_closed_at_its_limit_or_up_to_5_s_later() {
+    const IDLE_LIMIT: Duration = Duration::from_secs(1);
+    let latest = IDLE_LIMIT + Duration::from_secs(5);
+    let slack = Duration::from_secs(3);
     let broker = TestBroker::builder()
-        .config(|config| config.idle_limit = Duration::from_millis(100))
+        .config(|config| config.idle_limit = IDLE_LIMIT)
         .start()
         .unwrap();
     let mut client = Connection::to(broker.broker());
+    let asked_at = Instant::now();
+    number(&client.ask(send_to("Idle")), "queueOffset");
+    let answered_at = Instant::now();
     assert!(client.next().is_none());
+    let (since_asked, since_answered) = (asked_at.elapsed(), answered_at.elapsed());
+    assert!(since_asked >= IDLE_LIMIT, "closed {since_asked:?} after it was used");
+    assert!(
+        since_answered < latest + slack,
+        "closed {since_answered:?} after it was used"
+    );
 }
 
 #[test]
