@@ -89,8 +89,7 @@
 //! | `CloseAll` | the stop | `Egress` | once |
 //! | `SaveOffsets` | the stop | `Offsets` | once |
 //!
-//! Answered already, and sent as soon as the requests that need them are served, of administrators and, for
-//! `MarkOrderTopics`, of the registration:
+//! Answered already, and sent as soon as the requests of administrators that need them are served:
 //!
 //! | message | to |
 //! |---|---|
