@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cuemq_actors::testing::{ManualClock, TestBroker};
 use cuemq_net::body::{Body, HeartbeatData};
@@ -17,7 +17,7 @@ use cuemq_net::command::Command;
 use cuemq_net::message::record::{Record, records};
 use cuemq_storage::clock::Clock;
 
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 use crate::recording::{Conversation, Line};
 
 /// The topics that were there before, with their queues and permissions. Others were made by the conversations.
@@ -190,7 +190,7 @@ impl Stage {
     pub(crate) fn settle(&mut self) {
         self.settle_queues();
         let asked = Command::request(RequestCode::GET_BROKER_RUNTIME_INFO);
-        let mut tries = 0;
+        let asked_at = Instant::now();
         while !self
             .own
             .ask(asked.clone())
@@ -198,8 +198,10 @@ impl Stage {
             .windows(25)
             .any(|part| part == br#""dispatchBehindBytes":"0""#.as_slice())
         {
-            tries += 1;
-            assert!(tries < 20_000, "the index does not take what it was handed");
+            assert!(
+                asked_at.elapsed() < PATIENCE,
+                "the index does not take what it was handed"
+            );
         }
     }
 
@@ -208,10 +210,10 @@ impl Stage {
             let asked = Command::request(RequestCode::GET_MAX_OFFSET)
                 .with_field("topic", &topic)
                 .with_field("queueId", queue_id);
-            let mut tries = 0;
+            let asked_at = Instant::now();
             while self.own.ask(asked.clone()).fields.get("offset") != Some(&end.to_string()) {
-                tries += 1;
-                assert!(tries < 20_000, "{topic} {queue_id} does not come to end at {end}");
+                let in_time = asked_at.elapsed() < PATIENCE;
+                assert!(in_time, "{topic} {queue_id} does not come to end at {end}");
             }
             self.ends.insert((topic, queue_id), end);
         }
