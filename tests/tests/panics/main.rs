@@ -8,6 +8,7 @@
 //! | allocator | a file of the log for every 60 messages |
 //! | hold, offsets | consumers that wait at the end, and commit as they pull |
 //! | topics, groups, rebalance, registrar, name server, listeners | clients that come and go beside |
+//! | retention | its own timer |
 //!
 //! Cold reads have no work here: nothing is old enough.
 #![expect(clippy::unwrap_used, reason = "a test")]
@@ -107,15 +108,19 @@ fn is_found(broker: &TestBroker) {
     assert!(found.is_ok(), "no route:\n{}", broker.tree());
 }
 
+/// Tests by the name of who panics, in a module that says what each shows.
 macro_rules! panics {
-    ($($name:ident: $child:literal $(in $site:ident)+;)+) => {$(
-        #[test]
-        fn $name() {
-            $(survives($child, Site::$site, false);)+
-            let sites = [$(Site::$site),+];
-            survives($child, sites[0], true);
-        }
-    )+};
+    ($($name:ident: $child:literal $(in $site:ident)+;)+) => {
+        mod nothing_acknowledged_is_lost_by_a_panic_of {$(
+            #[test]
+            fn $name() {
+                use super::Site;
+                $(super::survives($child, Site::$site, false);)+
+                let sites = [$(Site::$site),+];
+                super::survives($child, sites[0], true);
+            }
+        )+}
+    };
 }
 
 panics! {
