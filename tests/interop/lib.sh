@@ -65,8 +65,8 @@ run_java() {
 
 # build_server: prints the path of a release build.
 build_server() {
-    (cd "$root" && cargo build --locked --release >&2) || die "the server does not build"
-    echo "${CARGO_TARGET_DIR:-$root/target}/release/cuemq"
+    (cd "$root" && cargo build --locked --release >&2 && realpath "${CARGO_TARGET_DIR:-target}/release/cuemq") ||
+        die "the server does not build"
 }
 
 # start_server: $server on the data folder $work/data; waits for its line and sets namesrv, broker and server_pid. The
