@@ -1,6 +1,6 @@
-//! Reads what may not be in memory: looks up pulls of old messages, and answers requests about the beginnings of queues and
-//! about times. It waits for the disk, so that no I/O thread does, and takes what the disk says as an error: touching a
-//! mapping whose page cannot be read would kill the process.
+//! Reads what may not be in memory: looks up pulls of old messages (step 10), and answers requests about the beginnings of
+//! queues and about times. It waits for the disk, so that no I/O thread does, and takes what the disk says as an error:
+//! touching a mapping whose page cannot be read would kill the process.
 
 use std::sync::Arc;
 

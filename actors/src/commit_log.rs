@@ -1,5 +1,5 @@
-//! The only writer of `commitlog/`. Send path, steps 4 to 6 of 7: gives the batches of a tick their places, writes them
-//! with one call, and when they are safe hands them to the consume queues and the index and answers their senders.
+//! The only writer of `commitlog/`. Append, step 5 of a send: gives the batches of a tick their places, writes them with one
+//! call, and when they are safe hands them to the consume queues and the index (step 7) and answers their senders (step 8).
 //!
 //! The logic is [`cuemq_storage::commit_log::CommitLog`]; this actor carries out its effects.
 

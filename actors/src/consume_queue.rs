@@ -1,5 +1,5 @@
-//! One for each topic and queue: the only writer of that queue's files below `consumequeue/`. Dispatch, step 6 of 7: adds
-//! the units of new messages, shows them to readers, wakes the pulls that wait for them.
+//! One for each topic and queue: the only writer of that queue's files below `consumequeue/`. Dispatch, step 7 of a send:
+//! adds the units of new messages, shows them to readers, wakes the pulls that wait for them.
 //!
 //! On its first start, and after it was let go, it lacks nothing but what it is about to be handed: it opens its files, or
 //! takes those that recovery has opened, and reads nothing. Built anew after a failure, it reads the log from the position

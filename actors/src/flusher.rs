@@ -1,5 +1,5 @@
-//! Makes the commit log durable: blocks in fdatasync on a thread of its own, one flush at a time, each for all that was
-//! appended while the one before ran (`GroupCommitService` in Java, without its timer).
+//! Makes the commit log durable. Flush, step 6 of a send: blocks in fdatasync on a thread of its own, one flush at a time,
+//! each for all that was appended while the one before ran (`GroupCommitService` in Java, without its timer).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The only writer of `index/`. Dispatch, step 6 of 7: indexes the keys of new messages, answers queries by key.
+//! The only writer of `index/`. Dispatch, step 7 of a send: indexes the keys of new messages, answers queries by key.
 //!
 //! It may fall behind the log, since it never holds back a send: what does not fit its mailbox's bound it reads from the log
 //! later by itself. So it does with what it is handed while the disk has no room, and sends are refused, until there is.

@@ -1,4 +1,4 @@
-//! Parked pulls: a pull that finds nothing waits here until a message arrives, its time is up, or its client leaves.
+//! Parked pulls, step 11: one that finds nothing waits here until a message arrives, its time is up, or its client leaves.
 //!
 //! There is one hold for each I/O thread. [`ParkedPulls`] is its state, without time and without a timer for each pull;
 //! [`actor::Hold`] is the actor around it.
