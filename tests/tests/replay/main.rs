@@ -3,15 +3,21 @@
 //! no answer has none.
 //!
 //! `recording` loads the conversations, `stage` brings a broker to where the recorded one was, `player` plays, `compare`
-//! compares, and `otherwise` lists what we deliberately answer otherwise, and what is not served yet.
+//! compares, and `otherwise` lists what we deliberately answer otherwise, and what is not served yet. `name_server` does
+//! the same with what real name servers were asked.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
 )]
-#![expect(clippy::disallowed_methods, reason = "a test prepares files that a broker finds")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test prepares files that a broker finds, and is its client"
+)]
 
 mod client;
 mod compare;
+mod name_server;
 mod otherwise;
 mod player;
 mod recording;
