@@ -58,15 +58,7 @@ impl Client {
             topic: "Orders",
             default_topic: "TBW102",
             default_topic_queue_nums: 1,
-            queue_id: 0,
-            sys_flag: 0,
-            born_timestamp: 0,
-            flag: 0,
-            properties: None,
-            reconsume_times: None,
-            unit_mode: false,
-            max_reconsume_times: None,
-            batch: false,
+            ..SendHeader::default()
         };
         let write = |fields: &mut FieldWriter<'_>| header.write(fields);
         self.ask(RequestCode::SEND_MESSAGE_V2, write, body.as_bytes()).await
@@ -84,9 +76,7 @@ impl Client {
             commit_offset: 0,
             suspend_timeout_millis: 60_000,
             subscription: Some("*"),
-            sub_version: None,
-            expression_type: None,
-            max_msg_bytes: None,
+            ..PullHeader::default()
         };
         self.ask(RequestCode::PULL_MESSAGE, |fields| header.write(fields), b"")
             .await

@@ -45,14 +45,7 @@ async fn send(caller: &Caller, body: &[u8]) -> anyhow::Result<i64> {
         default_topic: "TBW102",
         default_topic_queue_nums: 4,
         queue_id: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        flag: 0,
-        properties: None,
-        reconsume_times: None,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
+        ..SendHeader::default()
     };
     let code = RequestCode::SEND_MESSAGE_V2;
     let answer = caller.call(code, |fields| header.write(fields), body, PATIENCE).await?;
@@ -73,9 +66,7 @@ async fn receive(caller: &Caller, queue_offset: i64) -> anyhow::Result<String> {
         commit_offset: 0,
         suspend_timeout_millis: 1000,
         subscription: Some("*"),
-        sub_version: None,
-        expression_type: None,
-        max_msg_bytes: None,
+        ..PullHeader::default()
     };
     let code = RequestCode::PULL_MESSAGE;
     let answer = caller.call(code, |fields| header.write(fields), b"", PATIENCE).await?;

@@ -50,14 +50,7 @@ async fn main() -> anyhow::Result<()> {
         default_topic: "TBW102",
         default_topic_queue_nums: 1,
         queue_id: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        flag: 0,
-        properties: None,
-        reconsume_times: None,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
+        ..SendHeader::default()
     };
     let sent = ask(
         &broker,

@@ -139,14 +139,9 @@ pub(crate) fn send(topic: &str, queue_id: i32, number: u64) -> Command {
         default_topic: "TBW102",
         default_topic_queue_nums: QUEUES,
         queue_id,
-        sys_flag: 0,
-        born_timestamp: 0,
-        flag: 0,
         properties: Some(&properties),
         reconsume_times: Some(0),
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
+        ..SendHeader::default()
     };
     let mut body = number.to_be_bytes().to_vec();
     body.resize(BODY_BYTES, b'.');
@@ -195,8 +190,7 @@ pub(crate) fn pull(group: &str, queue_id: i32, queue_offset: u64) -> Command {
         suspend_timeout_millis: 500,
         subscription: Some("*"),
         sub_version: Some(0),
-        expression_type: None,
-        max_msg_bytes: None,
+        ..PullHeader::default()
     };
     Command::request(RequestCode::PULL_MESSAGE).with_header(|fields| header.write(fields))
 }
