@@ -2,6 +2,7 @@
 //!
 //! Streams and listeners belong to the thread that made them. What a listener accepts is not registered anywhere yet:
 //! an [`Accepted`] may be sent to the I/O thread that is to serve it, and becomes a [`Stream`] there.
+#![expect(clippy::disallowed_types, reason = "this file is the seam")]
 
 use std::io;
 use std::net::SocketAddr;
@@ -89,7 +90,6 @@ impl Net for TcpNet {
         Box::pin(async move { Ok(Box::new(TcpListener::bind(address)?) as Box<dyn Listener>) })
     }
 
-    #[expect(clippy::disallowed_types, reason = "this file is the seam")]
     fn connect(&self, address: SocketAddr) -> LocalBoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
             let stream = tokio::net::TcpStream::connect(address).await?;
@@ -103,12 +103,10 @@ impl Net for TcpNet {
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "this file is the seam")]
 struct TcpListener {
     socket: tokio::net::TcpListener,
 }
 
-#[expect(clippy::disallowed_types, reason = "this file is the seam")]
 impl TcpListener {
     fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -159,14 +157,12 @@ impl Accepted for AcceptedTcp {
         Ok(self.peer)
     }
 
-    #[expect(clippy::disallowed_types, reason = "this file is the seam")]
     fn into_stream(self: Box<Self>) -> io::Result<Box<dyn Stream>> {
         self.socket.set_nodelay(true)?;
         Ok(Box::new(tokio::net::TcpStream::from_std(self.socket)?))
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "this file is the seam")]
 impl Stream for tokio::net::TcpStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.peer_addr()

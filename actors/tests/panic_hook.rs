@@ -48,7 +48,7 @@ impl Write for Lines {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "it is a test")]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "it is a test")]
 fn panics() {
     let lines = Lines::default();
     let writer = lines.clone();

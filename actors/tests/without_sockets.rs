@@ -22,6 +22,7 @@ const WAITS: i32 = 2 | 4;
 
 /// The sockets of this process that a network knows: TCP and UDP, of either family. What tokio wakes itself up with is
 /// none of them.
+#[expect(clippy::disallowed_methods, reason = "it asks the kernel about this process")]
 fn sockets() -> usize {
     let inodes: BTreeSet<String> = ["tcp", "tcp6", "udp", "udp6"]
         .into_iter()

@@ -2,6 +2,7 @@
 //! stays found.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot do its work has failed")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its own data")]
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "the fuzz crate exports it")]
@@ -26,7 +27,6 @@ fn run_all(target: &str, run: fn(&[u8])) {
     assert!(count > 0, "no corpus in {}", folder.display());
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test reads its own data")]
 fn load(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }

@@ -12,6 +12,11 @@
 //!
 //! It is a client program: it takes threads, sockets and time directly from the system, except for what is tested with
 //! a clock that is moved by hand.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a client program is no part of the broker"
+)]
 
 mod arguments;
 mod ask;

@@ -1,4 +1,8 @@
 //! The address that other machines reach this one by, for a broker.conf without brokerIP1.
+#![expect(
+    clippy::disallowed_types,
+    reason = "it asks the kernel for a route and speaks to nobody"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 

@@ -77,6 +77,7 @@ pub(super) struct BrokerThread {
 }
 
 impl BrokerThread {
+    #[expect(clippy::disallowed_methods, reason = "what a test's thread must not be blocked by")]
     pub(super) fn start(recipe: Recipe) -> Result<Self, SystemError> {
         let (orders, taken) = mpsc::unbounded_channel();
         let (up, is_up) = blocking::channel();

@@ -8,7 +8,8 @@
 )]
 #![expect(
     clippy::disallowed_methods,
-    reason = "a test prepares and reads files of another process"
+    clippy::disallowed_types,
+    reason = "a test prepares and reads files of another process, and is its client"
 )]
 
 mod ends;

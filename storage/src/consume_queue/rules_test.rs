@@ -559,6 +559,7 @@ fn a_full_disk_fails_the_append_and_the_next_one_goes_on() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the reader is to run beside the writer")]
 fn a_reader_beside_the_writer_sees_whole_units_up_to_the_maximum() {
     let store = Store::new();
     let mut queue = store.open(Opening::Clean);

@@ -48,6 +48,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    #[expect(clippy::disallowed_methods, reason = "a client runs beside the broker")]
     pub(crate) fn start(name_server: SocketAddr, broker: SocketAddr) -> Self {
         let (acknowledged, progress) = blocking::channel();
         let (stop, stopped) = watch::channel(false);

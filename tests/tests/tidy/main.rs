@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
 )]
+#![expect(clippy::disallowed_methods, reason = "it reads the repository's files")]
 
 mod code;
 mod compatibility;

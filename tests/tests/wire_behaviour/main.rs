@@ -7,7 +7,11 @@
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
 )]
-#![expect(clippy::disallowed_methods, reason = "a test prepares files that a broker finds")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test prepares files that a broker finds, and is its client"
+)]
 
 mod connections;
 mod groups;

@@ -81,6 +81,7 @@ mod tests {
     const PATH_OF_CHILD: &str = "CUEMQ_TEST_LOCK_PATH";
 
     /// Asks the kernel, as another process would be told, who holds record locks on the file.
+    #[expect(clippy::disallowed_methods, reason = "it asks the kernel")]
     fn locks_on(path: &Path) -> Vec<String> {
         let inode = path.metadata().unwrap().ino().to_string();
         let table = std::fs::read_to_string("/proc/locks").unwrap();
