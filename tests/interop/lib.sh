@@ -86,10 +86,10 @@ start_server() {
     namesrv=${BASH_REMATCH[1]} namesrv_port=${BASH_REMATCH[2]} broker=${BASH_REMATCH[3]} broker_port=${BASH_REMATCH[4]}
 }
 
-# ended PID: waits until a child has ended, for a minute at most.
+# ended PID: waits until a child has ended, for a minute at most; bash says nothing about one that was killed.
 ended() {
     timeout 60 tail -s 0.1 --pid="$1" -f /dev/null
-}
+} 2>/dev/null
 
 # stop_server: in order; anything but status 0 and no `abort` file left is a failure.
 stop_server() {
