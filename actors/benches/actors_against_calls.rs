@@ -104,7 +104,7 @@ fn by_calls(load: Load, rounds: u64) -> Duration {
         }
         log.end_of_tick(&mut effects);
         for units in effects.dispatches.drain(..).flat_map(|dispatch| dispatch.queues) {
-            let appended = queues[units.slot as usize].append(units.first, &units.units);
+            let appended = queues[units.slot as usize].append(units.first, &units.units, units.stored.as_deref());
             appended.expect("an append to a queue");
         }
         batches.extend(effects.answers.drain(..).map(|answer| {
@@ -218,6 +218,7 @@ fn start_log(
         disk: Arc::clone(&ground.disk),
         root: ground.root().to_owned(),
         file_bytes: DEFAULT_FILE_BYTES,
+        extension_file_bytes: None,
         levels: DelayLevels::none(),
         log: Arc::clone(log.view()),
         syncer: Probe::<SyncQueue>::new().recipient(),

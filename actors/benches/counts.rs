@@ -92,14 +92,14 @@ fn units(from: u64) -> Vec<Unit> {
 fn queue() -> (Ground, ConsumeQueue, Vec<Unit>) {
     let ground = Ground::new();
     let mut queue = ground.queue(0);
-    queue.append(QueueOffset(0), &units(0)).expect("room");
+    queue.append(QueueOffset(0), &units(0), None).expect("room");
     (ground, queue, units(u64::from(RECORDS)))
 }
 
 #[library_benchmark]
 #[bench::of_32_units(queue())]
 fn dispatch_to_a_queue((ground, mut queue, units): (Ground, ConsumeQueue, Vec<Unit>)) -> (Ground, ConsumeQueue) {
-    let appended = queue.append(QueueOffset(u64::from(RECORDS)), black_box(&units));
+    let appended = queue.append(QueueOffset(u64::from(RECORDS)), black_box(&units), None);
     assert!(appended.is_ok_and(|appended| appended.written == units.len()));
     (ground, queue)
 }
@@ -168,7 +168,7 @@ fn stored() -> Stored {
     let mut queue = ground.queue(0);
     for units in effects.dispatches.iter().flat_map(|dispatch| &dispatch.queues) {
         if units.slot == 0 {
-            queue.append(units.first, &units.units).expect("room");
+            queue.append(units.first, &units.units, None).expect("room");
         }
     }
     let queues = QueueDirectory::default();

@@ -1,5 +1,5 @@
-//! One for each topic and queue: the only writer of that queue's files below `consumequeue/`. Dispatch, step 7 of a send:
-//! adds the units of new messages, shows them to readers, wakes the pulls that wait for them.
+//! One for each topic and queue: the only writer of that queue's files below `consumequeue/` and `consumequeue_ext/`.
+//! Dispatch, step 7 of a send: adds the units of new messages, shows them to readers, wakes the pulls that wait for them.
 //!
 //! On its first start, and after it was let go, it lacks nothing but what it is about to be handed: it opens its files, or
 //! takes those that recovery has opened, and reads nothing. Built anew after a failure, it reads the log from the position
@@ -71,6 +71,8 @@ pub struct QueueNeighbours {
     pub root: PathBuf,
     /// The length of a new file in bytes.
     pub file_bytes: u64,
+    /// The length of a file of its extension in bytes; `None` writes none.
+    pub extension_file_bytes: Option<u64>,
     /// The delay levels.
     pub levels: DelayLevels,
     /// The log, to be read again after a failure.
@@ -331,7 +333,11 @@ fn open_files(name: &QueueName, neighbours: &QueueNeighbours) -> Result<Queue, S
         queue_id: name.queue_id,
     };
     let opening = Opening::Again(neighbours.log.confirmed());
-    Ok(Queue::open(&neighbours.disk, place, neighbours.file_bytes, opening)?.0)
+    let (mut queue, _) = Queue::open(&neighbours.disk, place, neighbours.file_bytes, opening)?;
+    if let Some(file_bytes) = neighbours.extension_file_bytes {
+        queue.open_extension(file_bytes, opening)?;
+    }
+    Ok(queue)
 }
 
 impl Actor for ConsumeQueue {
@@ -369,7 +375,7 @@ impl Handler<AddUnits> for ConsumeQueue {
         if self.starved.is_some() {
             return;
         }
-        match self.queue.append(units.first, &units.units) {
+        match self.queue.append(units.first, &units.units, units.stored.as_deref()) {
             Ok(_) => {
                 self.took(upto);
                 self.announce(Some(&units.units));

@@ -55,7 +55,7 @@ mod tests {
             size: 100,
             tags_code: 0,
         };
-        queue.append(QueueOffset(0), &[unit]).unwrap();
+        queue.append(QueueOffset(0), &[unit], None).unwrap();
         queue
     }
 

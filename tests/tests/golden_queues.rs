@@ -86,7 +86,7 @@ fn a_queue_cut_after_a_kill_and_fed_again_is_what_it_was() {
             "{} of {kept} are left",
             again.end()
         );
-        let fed = again.append(QueueOffset(0), &units)?;
+        let fed = again.append(QueueOffset(0), &units, None)?;
         ensure!(fed.skipped == kept && fed.written == units.len() - kept, "{fed:?}");
         for (at, unit) in units.iter().enumerate() {
             ensure!(

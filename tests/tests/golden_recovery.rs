@@ -39,11 +39,18 @@ fn disk() -> Arc<dyn Disk> {
     Arc::new(RealDisk)
 }
 
+fn is_extended(store: &GoldenStore) -> bool {
+    store.manifest.kind == "ext"
+}
+
 fn layout(store: &GoldenStore) -> Result<StoreLayout> {
     let mut layout = StoreLayout::at(&store.root());
     let slots = u32::try_from(store.manifest.number("maxHashSlotNum")?)?;
     layout.index = Layout::new(slots, u32::try_from(store.manifest.number("maxIndexNum")?)?);
     layout.queue_file_bytes = store.manifest.number("mappedFileSizeConsumeQueue")?;
+    if is_extended(store) {
+        layout.extension_file_bytes = Some(store.manifest.number("mappedFileSizeConsumeQueueExt")?);
+    }
     Ok(layout)
 }
 
@@ -156,6 +163,7 @@ fn check_record(bytes: &[u8], message: &Message) -> Result<()> {
 fn batch(topic: &str, queue_id: u32, number: usize) -> Result<RecordBatch<()>> {
     let mut text = Vec::new();
     properties::push(&mut text, "UNIQ_KEY", &format!("unique-{number}"))?;
+    properties::push(&mut text, "TAGS", "TagB")?;
     properties::push(&mut text, "KEYS", &format!("ours-{number} all-of-ours"))?;
     let known = properties::known(&text);
     let body = vec![b'o'; 40_000 + number];
@@ -242,7 +250,7 @@ fn opening_a_clean_store_of_java_changes_no_byte_of_its_log_and_queues() {
         let store = golden::unpack(name).unwrap();
         drop(open(&store, false).unwrap());
         for file in &store.manifest.files {
-            let is_data = ["commitlog/", "consumequeue/", "index/"]
+            let is_data = ["commitlog/", "consumequeue/", "consumequeue_ext/", "index/"]
                 .iter()
                 .any(|folder| file.path.starts_with(folder));
             if is_data {
@@ -299,6 +307,13 @@ fn every_store_of_java_goes_on_and_opens_again_with_what_was_appended() {
             let queue = again.queue(topic, i32::try_from(*queue_id)?)?.context("no queue")?;
             let unit = queue.view().unit(QueueOffset(*queue_offset))?.context("no unit")?;
             ensure!(unit.physical_offset.0 == *physical, "{unit:?} of {number}");
+            let told = queue.view().tags().code(unit);
+            ensure!(
+                told == Some(tags::tags_code("TagB")),
+                "{unit:?} of {number} tells {told:?}"
+            );
+            let is_address = unit.tags_code < i64::from(i32::MIN);
+            ensure!(is_address == is_extended(store), "{unit:?} of {number}");
             let found = again.query(topic, &format!("ours-{number}"), 64)?;
             ensure!(found == [*physical], "key of {number}: {found:?}");
         }

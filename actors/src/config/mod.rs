@@ -78,6 +78,10 @@ pub struct BrokerConfig {
     pub segment_bytes: Option<u64>,
     /// Bytes of a consume queue file (`mappedFileSizeConsumeQueue`).
     pub queue_file_bytes: u64,
+    /// Whether tags codes are kept in extensions of the consume queues (`enableConsumeQueueExt`).
+    pub queue_extension: bool,
+    /// Bytes of a file of such an extension (`mappedFileSizeConsumeQueueExt`).
+    pub extension_file_bytes: u64,
     /// The sizes of an index file; `None` without index (`messageIndexEnable`, `maxHashSlotNum`, `maxIndexNum`).
     pub index: Option<IndexLayout>,
     /// Whether recovery checks bodies (`checkCRCOnRecover`).
@@ -139,6 +143,8 @@ impl Default for BrokerConfig {
             flush_interval: Duration::from_millis(500),
             segment_bytes: None,
             queue_file_bytes: cuemq_storage::consume_queue::DEFAULT_FILE_BYTES,
+            queue_extension: false,
+            extension_file_bytes: cuemq_storage::consume_queue::DEFAULT_EXTENSION_FILE_BYTES,
             index: Some(IndexLayout::DEFAULT),
             check_crc: true,
             max_message_size: 4 << 20,
@@ -170,6 +176,7 @@ impl BrokerConfig {
             name_server_port: 0,
             segment_bytes: Some(1 << 20),
             queue_file_bytes: 6000,
+            extension_file_bytes: 1000,
             index: IndexLayout::new(500, 2000),
             free_bytes: 0,
             checkpoint_interval: Duration::from_millis(200),
@@ -204,6 +211,7 @@ impl BrokerConfig {
         }
         layout.segment_bytes = self.segment_bytes;
         layout.queue_file_bytes = self.queue_file_bytes;
+        layout.extension_file_bytes = self.queue_extension.then_some(self.extension_file_bytes);
         layout.index = self.index;
         layout.check_crc = self.check_crc;
         layout

@@ -155,6 +155,8 @@ fn tuned() -> BrokerConfig {
         flush_interval: Duration::from_millis(250),
         segment_bytes: Some(512 << 20),
         queue_file_bytes: 3_000_020,
+        queue_extension: true,
+        extension_file_bytes: 16 << 20,
         index: IndexLayout::new(1000, 4000),
         check_crc: false,
         max_message_size: 65_536,

@@ -106,6 +106,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("store.commit_log", |d, v| put(&mut d.config.commit_log, v.text().map(|path| Some(path.into()))), commit_log),
     setting("store.segment_bytes", |d, v| put(&mut d.config.segment_bytes, v.bytes().map(Some)), segment_bytes),
     setting("store.queue_file_bytes", |d, v| put(&mut d.config.queue_file_bytes, v.bytes()), |d| bytes(d.config.queue_file_bytes)),
+    setting("store.queue_extension", |d, v| put(&mut d.config.queue_extension, v.truth()), |d| d.config.queue_extension.to_string()),
+    setting("store.extension_file_bytes", |d, v| put(&mut d.config.extension_file_bytes, v.bytes()), |d| bytes(d.config.extension_file_bytes)),
     setting("store.index", |d, v| put(&mut d.with_index, v.truth()), |d| d.with_index.to_string()),
     setting("store.index_slots", |d, v| put(&mut d.index_slots, v.integer(1..=JAVA_INT)), |d| d.index_slots.to_string()),
     setting("store.index_entries", |d, v| put(&mut d.index_entries, v.integer(2..=JAVA_INT)), |d| d.index_entries.to_string()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cuemq_net::frame::MAX_FRAME_BYTES;
 use cuemq_storage::commit_log::BLANK_BYTES;
+use cuemq_storage::consume_queue::LEAST_EXTENSION_FILE_BYTES;
 
 use super::BrokerConfig;
 use super::size::ByteSize;
@@ -65,6 +66,11 @@ pub enum Invalid {
         "store.queue_file_bytes (mappedFileSizeConsumeQueue) = {0} is no multiple of {QUEUE_UNIT_BYTES} up to {FILE_BYTES_MAX}: use 6000000, or what the files have"
     )]
     QueueFileBytes(u64),
+    /// A length of extension files that cannot be.
+    #[error(
+        "store.extension_file_bytes (mappedFileSizeConsumeQueueExt) = {0} cannot be: use {LEAST_EXTENSION_FILE_BYTES} to {FILE_BYTES_MAX} bytes, what the files have, or leave it out"
+    )]
+    ExtensionFileBytes(u64),
     /// A length of records that no frame carries, or that refuses everything.
     #[error(
         "limits.message_bytes (maxMessageSize) = {0} is out of range: use {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX} bytes"
@@ -168,6 +174,10 @@ impl BrokerConfig {
         let queue = self.queue_file_bytes;
         if queue == 0 || queue > FILE_BYTES_MAX || !queue.is_multiple_of(QUEUE_UNIT_BYTES) {
             return Err(Invalid::QueueFileBytes(queue));
+        }
+        let extension = self.extension_file_bytes;
+        if !(LEAST_EXTENSION_FILE_BYTES..=FILE_BYTES_MAX).contains(&extension) {
+            return Err(Invalid::ExtensionFileBytes(extension));
         }
         Ok(())
     }
@@ -310,6 +320,16 @@ mod tests {
             assert_eq!(
                 invalid(|config| config.segment_bytes = Some(bytes)),
                 Invalid::SegmentBytes(bytes)
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_extension_takes_a_unit() {
+        for bytes in [0, 23, 1 << 31] {
+            assert_eq!(
+                invalid(|config| config.extension_file_bytes = bytes),
+                Invalid::ExtensionFileBytes(bytes)
             );
         }
     }

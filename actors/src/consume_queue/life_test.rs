@@ -54,6 +54,7 @@ impl Ground {
             disk: Arc::clone(&shared),
             root: Path::new("/store").to_owned(),
             file_bytes: FILE_BYTES,
+            extension_file_bytes: None,
             levels: DelayLevels::none(),
             log: Arc::clone(log.view()),
             syncer: flusher.recipient(),

@@ -4,7 +4,7 @@
 //! A message that cannot be read is never passed over: only what lies before the log's beginning was deleted.
 
 use cuemq_storage::commit_log::LogView;
-use cuemq_storage::consume_queue::{QueueView, Unit};
+use cuemq_storage::consume_queue::{QueueView, TagsReader, Unit};
 use cuemq_storage::error::Result;
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::QueueDirectory;
@@ -176,7 +176,7 @@ impl<'a> Wanted<'a> {
         queue.is_young(first, hot_from).then(|| {
             let units = queue.read(first, self.units(limits));
             let units = units.map(|units| units.map(|(_, unit)| unit));
-            self.collect(log, units, found, limits, |_| Ok(()))
+            self.collect(log, units, queue.tags(), found, limits, |_| Ok(()))
         })
     }
 
@@ -192,7 +192,8 @@ impl<'a> Wanted<'a> {
             return found;
         }
         let units = queue.copy(QueueOffset(self.queue_offset), self.units(limits));
-        self.collect(log, units.map(Vec::into_iter), found, limits, SegmentBytes::populate)
+        let (units, tags) = (units.map(Vec::into_iter), queue.tags());
+        self.collect(log, units, tags, found, limits, SegmentBytes::populate)
     }
 
     fn units(&self, limits: Limits) -> usize {
@@ -217,11 +218,21 @@ impl<'a> Wanted<'a> {
         Found::nothing(status, next, min, max)
     }
 
+    /// Whether the message of a unit may be wanted; also where nobody knows its tags any more.
+    #[inline]
+    fn wants(&self, unit: Unit, tags: &mut TagsReader<'_>) -> bool {
+        match self.filter {
+            TagFilter::All => true,
+            filter @ TagFilter::Codes(_) => tags.code(unit).is_none_or(|code| filter.matches(code)),
+        }
+    }
+
     /// Takes the records of the units that match; `ready` is asked of each before it is taken.
     fn collect(
         &self,
         log: &LogView,
         units: Result<impl Iterator<Item = Unit>>,
+        mut tags: TagsReader<'_>,
         mut found: Found,
         limits: Limits,
         ready: impl Fn(&SegmentBytes) -> Result<()>,
@@ -238,7 +249,7 @@ impl<'a> Wanted<'a> {
             if found.messages > 0 && full {
                 break;
             }
-            if self.filter.matches(unit.tags_code) {
+            if self.wants(unit, &mut tags) {
                 match record(&segments, unit)
                     .and_then(|record| ready(&record).map(|()| record).map_err(|error| error.to_string()))
                 {

@@ -1,8 +1,10 @@
 //! What one tick of the log brings to the consume queues and to the index: one group of units for each touched queue,
 //! and the keys of all its records.
 
+use std::sync::Arc;
+
 use super::queue_table::QueueTable;
-use crate::consume_queue::Unit;
+use crate::consume_queue::{StoreTimes, Unit};
 use crate::index::IndexKey;
 use crate::position::{PhysicalOffset, QueueOffset};
 
@@ -15,6 +17,8 @@ pub struct QueueUnits {
     pub first: QueueOffset,
     /// The units, one for each record.
     pub units: Vec<Unit>,
+    /// When the tick's records were stored, for a queue with an extension; `None` where none has.
+    pub stored: Option<Arc<StoreTimes>>,
 }
 
 /// What a tick brings to the consume queues and to the index.
@@ -34,9 +38,26 @@ pub struct Dispatch {
 #[derive(Debug, Default)]
 pub(super) struct DispatchBuilder {
     building: Dispatch,
+    /// The store times, where they are wanted.
+    stored: Option<StoreTimes>,
 }
 
 impl DispatchBuilder {
+    /// Gathers the store times of the records as well.
+    pub(super) fn with_store_times() -> Self {
+        Self {
+            stored: Some(StoreTimes::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Notes that the records from `position` on were stored at this time.
+    pub(super) fn stored_at(&mut self, position: PhysicalOffset, store_timestamp_ms: i64) {
+        if let Some(stored) = &mut self.stored {
+            stored.note(position, store_timestamp_ms);
+        }
+    }
+
     pub(super) fn unit(
         &mut self,
         table: &mut QueueTable,
@@ -58,6 +79,7 @@ impl DispatchBuilder {
                 slot,
                 first: queue_offset,
                 units: vec![unit],
+                stored: None,
             }),
         }
     }
@@ -72,10 +94,12 @@ impl DispatchBuilder {
 
     /// Ends the tick.
     pub(super) fn finish(&mut self, table: &mut QueueTable, from: PhysicalOffset, upto: PhysicalOffset) -> Dispatch {
-        for queue in &self.building.queues {
+        let mut finished = std::mem::take(&mut self.building);
+        let stored = self.stored.as_mut().map(|stored| Arc::new(std::mem::take(stored)));
+        for queue in &mut finished.queues {
             table.ungroup(queue.slot);
+            queue.stored.clone_from(&stored);
         }
-        let finished = std::mem::take(&mut self.building);
         Dispatch { from, upto, ..finished }
     }
 }

@@ -150,6 +150,15 @@ impl<C> CommitLog<C> {
         Self { indexed: false, ..self }
     }
 
+    /// The same log, which tells queues with an extension when their records were stored.
+    #[must_use]
+    pub fn with_store_times(self) -> Self {
+        Self {
+            dispatch: DispatchBuilder::with_store_times(),
+            ..self
+        }
+    }
+
     /// What readers use.
     #[must_use]
     pub fn view(&self) -> &Arc<LogView> {

@@ -113,6 +113,7 @@ impl LogTail {
         pieces: &mut Vec<Piece>,
         dispatch: &mut DispatchBuilder,
     ) -> Result<(), PlaceError> {
+        dispatch.stored_at(self.position, store_timestamp_ms);
         let mut first = 0;
         while first < batch.records.len() {
             let (end, length) = batch.group(first);

@@ -104,7 +104,7 @@ mod tests {
             size: 100,
             tags_code: 0,
         };
-        queue.append(QueueOffset(0), &[unit]).unwrap();
+        queue.append(QueueOffset(0), &[unit], None).unwrap();
         let search = || offset_by_time(&queue.view(), 5, PhysicalOffset(0), |_| Ok(Some(5)));
         assert_eq!(search().unwrap(), QueueOffset(0));
         memory.inject(Fault::new(Operation::Read));

@@ -1,4 +1,5 @@
-//! A consume queue through many lives that end at any operation on the disk, against a list of what was fed to it.
+//! A consume queue through many lives that end at any operation on the disk, against a list of what was fed to it. Some
+//! lives keep tags codes in an extension, and some do not.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use crate::position::{PhysicalOffset, QueueOffset};
 
 /// Long enough for sectors of 512 bytes to end in the midst of a unit's physical offset (byte 1024) and behind it (2048).
 const FILE_BYTES: u64 = 120 * UNIT_BYTES;
+/// Likewise for units of an extension.
+const EXTENSION_FILE_BYTES: u64 = 1500;
 /// Where the log begins, so that physical offsets soon have more than four bytes.
 const LOG_BEGIN: u64 = 0xFFFF_8000;
 
@@ -23,17 +26,20 @@ struct World {
     log_min: PhysicalOffset,
     /// Up to where the queue has confirmed.
     confirmed: PhysicalOffset,
+    /// In how many of eight lives there is an extension.
+    extended: u64,
     cut_by_one: u32,
 }
 
 impl World {
-    fn new(seed: u64, root: &Path) -> Self {
+    fn new(seed: u64, root: &Path, extended: u64) -> Self {
         Self {
             root: root.to_owned(),
             entropy: SeededEntropy::new(seed),
             log: Vec::new(),
             log_min: PhysicalOffset(0),
             confirmed: PhysicalOffset(0),
+            extended,
             cut_by_one: 0,
         }
     }
@@ -54,7 +60,7 @@ impl World {
             let unit = Unit {
                 physical_offset: PhysicalOffset(end + self.entropy.below(jump)),
                 size: 1 + self.entropy.below(300) as u32,
-                tags_code: self.entropy.next_u64() as i64,
+                tags_code: i64::from(self.entropy.next_u64() as i32),
             };
             self.log.push(unit);
         }
@@ -66,7 +72,11 @@ impl World {
 
     /// Opens the queue after a crash, feeds it, and checks all that can be read.
     fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<ConsumeQueue> {
-        let (mut queue, _) = ConsumeQueue::open(disk, self.place(), FILE_BYTES, Opening::AfterCrash(self.confirmed))?;
+        let opening = Opening::AfterCrash(self.confirmed);
+        let (mut queue, _) = ConsumeQueue::open(disk, self.place(), FILE_BYTES, opening)?;
+        if self.entropy.below(8) < self.extended {
+            queue.open_extension(EXTENSION_FILE_BYTES, opening)?;
+        }
         let kept = self.below(self.confirmed);
         let torn = queue.end().0.saturating_sub(kept);
         assert!(
@@ -82,7 +92,9 @@ impl World {
     }
 
     fn feed(&self, queue: &mut ConsumeQueue, from: u64) -> crate::Result<()> {
-        match queue.append(QueueOffset(from), &self.log[from as usize..]) {
+        let mut stored = StoreTimes::default();
+        stored.note(PhysicalOffset(0), 1);
+        match queue.append(QueueOffset(from), &self.log[from as usize..], Some(&stored)) {
             Ok(_) => Ok(()),
             Err(AppendError::Store(error)) => Err(error),
             Err(gap @ AppendError::Gap { .. }) => panic!("{gap}"),
@@ -93,8 +105,14 @@ impl World {
         let view = queue.view();
         assert_eq!(view.max_offset(), QueueOffset(self.log.len() as u64));
         assert_eq!(view.min_offset(), QueueOffset(self.below(self.log_min)));
+        let mut tags = view.tags();
         for at in view.min_offset().0..view.max_offset().0 {
-            assert_eq!(view.unit(QueueOffset(at))?, Some(self.log[at as usize]), "unit {at}");
+            let unit = view.unit(QueueOffset(at))?;
+            let with_tags = unit.and_then(|unit| {
+                let tags_code = tags.code(unit)?;
+                Some(Unit { tags_code, ..unit })
+            });
+            assert_eq!(with_tags, Some(self.log[at as usize]), "unit {at}: {unit:?}");
         }
         Ok(())
     }
@@ -129,9 +147,9 @@ impl World {
     }
 }
 
-fn survive(seed: u64) -> u32 {
+fn survive(seed: u64, extended: u64) -> u32 {
     let disk = MemoryDisk::new(seed);
-    let mut world = World::new(seed, Path::new("/store"));
+    let mut world = World::new(seed, Path::new("/store"), extended);
     for _ in 0..8 {
         disk.crash_at(1 + world.entropy.below(30));
         let process: Arc<dyn Disk> = Arc::new(disk.process());
@@ -154,7 +172,7 @@ fn survive(seed: u64) -> u32 {
 
 #[test]
 fn a_queue_is_whole_after_a_crash_at_any_operation() {
-    let torn: u32 = (0..1500).map(survive).sum();
+    let torn: u32 = (0..1500).map(|seed| survive(seed, 0)).sum();
     assert!(
         torn > 0,
         "no unit was ever torn so that it seemed to be confirmed: the test tries too little"
@@ -162,11 +180,18 @@ fn a_queue_is_whole_after_a_crash_at_any_operation() {
 }
 
 #[test]
+fn no_unit_leads_to_the_tags_of_another_after_a_crash_at_any_operation() {
+    for seed in 0..1500 {
+        survive(seed, 6);
+    }
+}
+
+#[test]
 fn a_queue_on_a_real_disk_is_whole_after_restarts_without_a_sync() {
-    for seed in 0..3 {
+    for (seed, extended) in [(0, 0), (1, 8), (2, 4)] {
         let root = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let mut world = World::new(seed, root.path());
+        let mut world = World::new(seed, root.path(), extended);
         for _ in 0..3 {
             world.live(&disk, 15).unwrap();
         }

@@ -116,10 +116,15 @@ pub(super) fn may_be_short(disk: &dyn Disk, directory: &Path, first_byte: u64, o
 
 /// The first byte that a file's name of 20 digits says, which is that of a unit; `None` for other names.
 pub(super) fn parse_name(name: &str) -> Option<u64> {
+    parse_place(name).filter(|first_byte| first_byte % UNIT_BYTES == 0)
+}
+
+/// The place that a file's name of 20 digits says; `None` for other names.
+pub(super) fn parse_place(name: &str) -> Option<u64> {
     let is_plain = name.len() == 20 && name.bytes().all(|digit| digit.is_ascii_digit());
-    let first_byte = is_plain.then(|| name.parse::<u64>().ok())??;
+    let place = is_plain.then(|| name.parse::<u64>().ok())??;
     // Java's positions are signed, and the file behind this one must have a name, too.
-    (first_byte < PLACES_END && first_byte % UNIT_BYTES == 0).then_some(first_byte)
+    (place < PLACES_END).then_some(place)
 }
 
 /// Reads single units from a queue's files, keeping the file of the last one open.

@@ -13,12 +13,14 @@
 
 mod by_time;
 mod discover;
+mod extension;
 mod files;
 mod queue;
 mod recency;
 mod recover;
 mod retention;
 mod sync;
+mod tail;
 mod unit;
 mod view;
 
@@ -31,6 +33,8 @@ use std::path::{Path, PathBuf};
 
 pub use by_time::offset_by_time;
 pub use discover::{Discovery, FoundQueue, discover};
+pub(crate) use extension::FOLDER as EXTENSION_FOLDER;
+pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};
 pub use recover::Cut;
 pub use sync::{QueueSync, Synced};

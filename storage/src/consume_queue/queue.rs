@@ -1,25 +1,24 @@
 //! The writer of one consume queue: its place, what it holds, and appending.
 //!
 //! Units of one batch that lie in one file are one pwrite. A file is made at its full length on the first append into
-//! it; blocks are reserved [`RESERVE_STEP`] bytes at a time. Nothing is durable before [`ConsumeQueue::confirm`].
+//! it; blocks are reserved in steps. Nothing is durable before [`ConsumeQueue::confirm`].
 
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::extension::{ExtensionFiles, ExtensionWriter, StoreTimes};
 use super::recover::Cut;
 use super::sync::Unsynced;
+use super::tail::Tail;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
 use super::view::QueueView;
 use super::{FOLDER, file_path};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::{PhysicalOffset, QueueOffset};
 
-/// How many bytes of a file get their blocks at a time.
-const RESERVE_STEP: u64 = 64 * 1024;
 /// How many fillers are written at a time.
 const FILLER_STEP: usize = 3000;
 /// The longest name of a directory that file systems take.
@@ -86,14 +85,8 @@ pub struct ConsumeQueue {
     pub(super) end_physical: PhysicalOffset,
     pub(super) tail: Option<Tail>,
     pub(super) unsynced: Unsynced,
-}
-
-/// The file that is written to.
-pub(super) struct Tail {
-    start: u64,
-    file: Arc<dyn DiskFile>,
-    /// Up to which byte of the file blocks are reserved.
-    reserved: u64,
+    /// Takes the tags codes, where they are kept in an extension.
+    pub(super) extension: Option<ExtensionWriter>,
 }
 
 impl ConsumeQueue {
@@ -107,13 +100,16 @@ impl ConsumeQueue {
     pub fn open(disk: &Arc<dyn Disk>, place: QueuePlace<'_>, file_bytes: u64, opening: Opening) -> Result<(Self, Cut)> {
         let directory = place.directory()?;
         let found = super::files::scan(disk.as_ref(), &directory, file_bytes, opening)?;
+        let extension = ExtensionFiles::find(disk, &directory)?;
         let view = QueueView::new(Arc::clone(disk), directory, found.file_bytes / UNIT_BYTES);
+        view.extension.store(extension.map(Arc::new));
         let mut queue = Self {
             view: Arc::new(view),
             end: 0,
             end_physical: PhysicalOffset(0),
             tail: None,
             unsynced: Unsynced::default(),
+            extension: None,
         };
         let cut = queue.recover(found, opening)?;
         Ok((queue, cut))
@@ -138,11 +134,17 @@ impl ConsumeQueue {
     }
 
     /// Appends `units`, of which the first has the queue offset `first`, and shows them to readers. Units that are
-    /// there already are skipped, so that records can be fed twice.
+    /// there already are skipped, so that records can be fed twice. Where the queue has an extension and it is known when
+    /// the records were `stored`, their tags codes go there.
     ///
     /// # Errors
     /// When units are missing in front of these, or a file cannot be made or written.
-    pub fn append(&mut self, first: QueueOffset, units: &[Unit]) -> std::result::Result<Appended, AppendError> {
+    pub fn append(
+        &mut self,
+        first: QueueOffset,
+        units: &[Unit],
+        stored: Option<&StoreTimes>,
+    ) -> std::result::Result<Appended, AppendError> {
         if first.0 > self.end {
             return Err(AppendError::Gap {
                 expected: self.end(),
@@ -160,7 +162,10 @@ impl ConsumeQueue {
         while !rest.is_empty() {
             let room = self.view.units_per_file - self.end % self.view.units_per_file;
             let (run, behind) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-            self.write_run(run)?;
+            match stored {
+                Some(stored) => self.write_extended(run, stored)?,
+                None => self.write_run(run)?,
+            }
             rest = behind;
         }
         Ok(Appended {
@@ -174,7 +179,12 @@ impl ConsumeQueue {
     ///
     /// # Errors
     /// When the old files cannot be removed or the new one cannot be written.
-    pub fn restart(&mut self, first: QueueOffset, units: &[Unit]) -> std::result::Result<Appended, AppendError> {
+    pub fn restart(
+        &mut self,
+        first: QueueOffset,
+        units: &[Unit],
+        stored: Option<&StoreTimes>,
+    ) -> std::result::Result<Appended, AppendError> {
         self.tail = None;
         self.view.recency.clear();
         let mut old = self.view.retain_files(0..0);
@@ -183,18 +193,35 @@ impl ConsumeQueue {
         self.end = first.0 - first.0 % self.view.units_per_file;
         self.end_physical = PhysicalOffset(0);
         self.unsynced.restart(self.end, self.end_physical);
+        self.reopen_extension()?;
         self.view.publish_min(first.0);
         let fillers = vec![Unit::FILLER; usize::try_from(first.0 - self.end).unwrap_or_default()];
         for run in fillers.chunks(FILLER_STEP) {
             self.write_run(run)?;
         }
-        self.append(first, units)
+        self.append(first, units, stored)
     }
 
     /// Lets go of the open file and of the readers' mappings, as an idle queue should.
     pub fn release(&mut self) {
         self.tail = None;
+        if let Some(extension) = &mut self.extension {
+            extension.release();
+        }
         self.view.unmap();
+    }
+
+    /// Writes units that lie in one file; their tags codes go to the extension, if there is one.
+    fn write_extended(&mut self, run: &[Unit], stored: &StoreTimes) -> Result<()> {
+        let Some(extension) = &mut self.extension else {
+            return self.write_run(run);
+        };
+        let put = extension.put(run, stored)?;
+        self.write_run(&put.entries)?;
+        if let Some(extension) = &mut self.extension {
+            extension.keep(&put);
+        }
+        Ok(())
     }
 
     /// Writes units that lie in one file, and shows them to readers.
@@ -206,20 +233,9 @@ impl ConsumeQueue {
         self.ensure_tail(start, at)?;
         let Some(tail) = self.tail.as_mut() else { return Ok(()) };
         let path = || file_path(&self.view.directory, start);
-        let upto = at + bytes.len() as u64;
-        if upto > tail.reserved {
-            let reserved = upto
-                .next_multiple_of(RESERVE_STEP)
-                .min(self.view.units_per_file * UNIT_BYTES);
-            tail.file
-                .reserve(tail.reserved, reserved - tail.reserved)
-                .map_err(|error| StoreError::io("reserve blocks of", &path(), error))?;
-            tail.reserved = reserved;
-        }
-        self.unsynced.note(start, &tail.file);
-        tail.file
-            .write_at(&[IoSlice::new(bytes)], at)
-            .map_err(|error| StoreError::io("write", &path(), error))?;
+        tail.reserve(at + bytes.len() as u64, path)?;
+        self.unsynced.files.note(start, tail.file());
+        tail.write(bytes, at, path)?;
         self.end += run.len() as u64;
         if let Some(last) = run.last() {
             self.end_physical = last.end();
@@ -230,13 +246,13 @@ impl ConsumeQueue {
 
     /// Makes the file that begins at `start` the one that is written to, from byte `at` on.
     fn ensure_tail(&mut self, start: u64, at: u64) -> Result<()> {
-        if self.tail.as_ref().is_some_and(|tail| tail.start == start) {
+        if self.tail.as_ref().is_some_and(|tail| tail.start() == start) {
             return Ok(());
         }
         let view = Arc::clone(&self.view);
         let path = file_path(&view.directory, start);
         let is_new = !view.extent().contains(&start);
-        if is_new && self.unsynced.has_new_file() {
+        if is_new && self.unsynced.files.new_file().is_some() {
             // Or else a crash could keep this file and lose the one in front of it.
             self.sync()?;
         }
@@ -249,18 +265,14 @@ impl ConsumeQueue {
             .disk
             .open(&path, mode)
             .map_err(|error| StoreError::io("open", &path, error))?;
+        let file_bytes = view.units_per_file * UNIT_BYTES;
         if is_new {
-            let file_bytes = view.units_per_file * UNIT_BYTES;
             file.set_length(file_bytes)
                 .map_err(|error| StoreError::io("extend", &path, error))?;
-            self.unsynced.note_new_file(start);
+            self.unsynced.files.note_new_file(start);
             view.publish_file(start);
         }
-        self.tail = Some(Tail {
-            start,
-            file,
-            reserved: at,
-        });
+        self.tail = Some(Tail::new(start, file, at, file_bytes));
         Ok(())
     }
 

@@ -159,16 +159,16 @@ mod tests {
             tags_code: 0,
         };
         let units: Vec<Unit> = (0..7).map(unit).collect();
-        open().append(QueueOffset(0), &units[..5]).unwrap();
+        open().append(QueueOffset(0), &units[..5], None).unwrap();
         let mut queue = open();
         let is_young = |queue: &ConsumeQueue, queue_offset| {
             let view = queue.view();
             view.is_young(QueueOffset(queue_offset), PhysicalOffset(0))
         };
         assert!(!is_young(&queue, 4));
-        queue.append(QueueOffset(3), &units[3..]).unwrap();
+        queue.append(QueueOffset(3), &units[3..], None).unwrap();
         assert_eq!([4, 5, 6].map(|at| is_young(&queue, at)), [false, true, true]);
-        queue.restart(QueueOffset(2), &units[2..3]).unwrap();
+        queue.restart(QueueOffset(2), &units[2..3], None).unwrap();
         assert_eq!([1, 2].map(|at| is_young(&queue, at)), [false, true]);
     }
 }

@@ -107,6 +107,7 @@ impl ConsumeQueue {
         self.tail = None;
         self.set_end(end)?;
         self.unsynced.restart(end, self.end_physical);
+        self.reopen_extension()?;
         Ok(Cut { units, files })
     }
 
@@ -135,9 +136,9 @@ impl ConsumeQueue {
         while start < self.end {
             let path = file_path(&self.view.directory, start);
             let file = self.view.disk.open(&path, OpenMode::Write);
-            self.unsynced
-                .note(start, &file.map_err(|error| StoreError::io("open", &path, error))?);
-            self.unsynced.note_new_file(start);
+            let unsynced = &mut self.unsynced.files;
+            unsynced.note(start, &file.map_err(|error| StoreError::io("open", &path, error))?);
+            unsynced.note_new_file(start);
             start += units_per_file;
         }
         Ok(())

@@ -32,7 +32,7 @@ impl ConsumeQueue {
     /// # Errors
     /// When a file cannot be read or removed.
     pub fn delete_before(&mut self, log_min: PhysicalOffset) -> Result<usize> {
-        if self.unsynced.has_new_file() {
+        if self.unsynced.files.new_file().is_some() {
             // A crash could take the newest file, and the next queue offset with it, when it is the only one left.
             self.sync()?;
         }
@@ -48,6 +48,7 @@ impl ConsumeQueue {
             keep_from += units_per_file;
         }
         self.correct_min(log_min)?;
+        self.delete_extension_before_min()?;
         let old = self.view.retain_files(keep_from..u64::MAX);
         let count = old.len();
         self.remove(old)?;

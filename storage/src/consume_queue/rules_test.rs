@@ -45,7 +45,7 @@ impl Store {
 
     fn filled(&self, count: u64) -> ConsumeQueue {
         let mut queue = self.open(Opening::Clean);
-        queue.append(QueueOffset(0), &units(0..count)).unwrap();
+        queue.append(QueueOffset(0), &units(0..count), None).unwrap();
         queue
     }
 
@@ -114,7 +114,7 @@ fn an_unused_queue_has_no_files_and_files_have_their_full_length_at_once() {
     let store = Store::new();
     let mut queue = store.open(Opening::Clean);
     assert!(store.names().is_empty() && queue.dirty().is_none());
-    queue.append(QueueOffset(0), &units(0..1)).unwrap();
+    queue.append(QueueOffset(0), &units(0..1), None).unwrap();
     assert_eq!(
         store
             .disk
@@ -131,14 +131,14 @@ fn what_is_there_already_is_skipped_and_a_gap_is_refused() {
     let store = Store::new();
     let mut queue = store.filled(5);
     assert_eq!(
-        queue.append(QueueOffset(2), &units(2..5)).unwrap(),
+        queue.append(QueueOffset(2), &units(2..5), None).unwrap(),
         Appended { written: 0, skipped: 3 }
     );
     assert_eq!(
-        queue.append(QueueOffset(3), &units(3..12)).unwrap(),
+        queue.append(QueueOffset(3), &units(3..12), None).unwrap(),
         Appended { written: 7, skipped: 2 }
     );
-    let refused = queue.append(QueueOffset(13), &units(13..14)).unwrap_err();
+    let refused = queue.append(QueueOffset(13), &units(13..14), None).unwrap_err();
     assert!(matches!(
         refused,
         AppendError::Gap {
@@ -185,7 +185,7 @@ fn after_a_crash_only_units_below_the_confirmed_position_stay() {
                 files: 2 - (last_file / 10) as usize
             }
         );
-        queue.append(QueueOffset(0), &units(0..25)).unwrap();
+        queue.append(QueueOffset(0), &units(0..25), None).unwrap();
         assert_eq!(read_from(&queue.view(), 0), expected(0..25));
     }
 }
@@ -199,7 +199,7 @@ fn units_behind_a_lost_page_do_not_come_back_to_life() {
         .unwrap();
     let (mut queue, cut) = store.try_open(Opening::AfterCrash(unit(4).physical_offset)).unwrap();
     assert_eq!((queue.end(), cut.units), (QueueOffset(4), 3));
-    queue.append(QueueOffset(4), &units(4..7)).unwrap();
+    queue.append(QueueOffset(4), &units(4..7), None).unwrap();
     drop(queue);
     assert_eq!(store.open(Opening::Clean).end(), QueueOffset(7));
 }
@@ -241,7 +241,7 @@ fn a_queue_that_begins_in_the_middle_is_filled_as_java_fills_it() {
     let store = Store::new();
     let mut queue = store.filled(3);
     let old = queue.view().read(QueueOffset(0), 3).unwrap();
-    queue.restart(QueueOffset(17), &units(17..22)).unwrap();
+    queue.restart(QueueOffset(17), &units(17..22), None).unwrap();
     assert_eq!(store.names(), ["200", "400"]);
     assert_eq!(queue.view().min_offset(), QueueOffset(17));
     assert_eq!(read_from(&queue.view(), 17), expected(17..22));
@@ -260,7 +260,7 @@ fn a_queue_that_begins_in_the_middle_is_filled_as_java_fills_it() {
     drop(queue);
     let mut queue = store.open(Opening::AfterCrash(unit(17).physical_offset));
     assert_eq!(queue.end(), QueueOffset(17));
-    queue.append(QueueOffset(17), &units(17..18)).unwrap();
+    queue.append(QueueOffset(17), &units(17..18), None).unwrap();
     assert_eq!(read_from(&queue.view(), 17), expected(17..18));
 }
 
@@ -279,7 +279,7 @@ fn retention_takes_whole_files_but_never_the_newest() {
         (view.min_offset(), view.max_offset()),
         (QueueOffset(30), QueueOffset(30))
     );
-    queue.append(QueueOffset(30), &units(30..31)).unwrap();
+    queue.append(QueueOffset(30), &units(30..31), None).unwrap();
     assert_eq!(view.unit(QueueOffset(30)).unwrap(), Some(unit(30)));
     assert_eq!(store.names(), ["400", "600"]);
 }
@@ -297,7 +297,7 @@ fn a_sync_speaks_for_what_was_there_when_it_was_asked_for() {
     let store = Store::new();
     let mut queue = store.filled(8);
     let sync = queue.dirty().unwrap();
-    queue.append(QueueOffset(8), &units(8..12)).unwrap();
+    queue.append(QueueOffset(8), &units(8..12), None).unwrap();
     let synced = sync.run().unwrap();
     queue.confirm(synced);
     assert_eq!(
@@ -317,7 +317,7 @@ fn a_sync_from_before_a_cut_confirms_nothing() {
     let mut queue = store.filled(8);
     let late = queue.dirty().unwrap().run().unwrap();
     queue.truncate_to(unit(2).physical_offset).unwrap();
-    queue.append(QueueOffset(2), &units(2..6)).unwrap();
+    queue.append(QueueOffset(2), &units(2..6), None).unwrap();
     queue.confirm(late);
     assert_eq!(queue.synced().0, QueueOffset(2));
     assert!(queue.dirty().is_some());
@@ -379,7 +379,7 @@ fn files_of_another_length_are_used_as_they_are() {
         queue_id: 3,
     };
     let (mut queue, _) = ConsumeQueue::open(&store.disk, place, DEFAULT_FILE_BYTES, Opening::Clean).unwrap();
-    queue.append(QueueOffset(25), &units(25..41)).unwrap();
+    queue.append(QueueOffset(25), &units(25..41), None).unwrap();
     assert_eq!(read_from(&queue.view(), 0), expected(0..41));
     assert_eq!(
         discover(&*store.disk, store.root(), Opening::Clean).unwrap().file_bytes,
@@ -457,7 +457,7 @@ fn an_idle_queue_is_small() {
     let path = store.file(0).as_os_str().len();
     assert!(size_of::<ConsumeQueue>() + size_of::<QueueView>() + files + path < 768);
     assert_eq!(read_from(&queue.view(), 0), expected(0..25));
-    queue.append(QueueOffset(25), &units(25..26)).unwrap();
+    queue.append(QueueOffset(25), &units(25..26), None).unwrap();
 }
 
 #[test]
@@ -541,7 +541,7 @@ fn a_full_disk_fails_the_append_and_the_next_one_goes_on() {
             queue_id: 3,
         };
         let (mut queue, _) = ConsumeQueue::open(&disk, place, FILE_BYTES, Opening::Clean).unwrap();
-        queue.append(QueueOffset(0), &units(0..10)).unwrap();
+        queue.append(QueueOffset(0), &units(0..10), None).unwrap();
         memory.inject(
             Fault::new(operation)
                 .times(1)
@@ -549,11 +549,11 @@ fn a_full_disk_fails_the_append_and_the_next_one_goes_on() {
                 .partial(7),
         );
         assert!(matches!(
-            queue.append(QueueOffset(10), &units(10..15)),
+            queue.append(QueueOffset(10), &units(10..15), None),
             Err(AppendError::Store(_))
         ));
         assert_eq!(read_from(&queue.view(), 0), expected(0..10));
-        queue.append(QueueOffset(10), &units(10..15)).unwrap();
+        queue.append(QueueOffset(10), &units(10..15), None).unwrap();
         assert_eq!(read_from(&queue.view(), 0), expected(0..15));
     }
 }
@@ -577,7 +577,9 @@ fn a_reader_beside_the_writer_sees_whole_units_up_to_the_maximum() {
             }
         });
         for first in (0..2000).step_by(5) {
-            queue.append(QueueOffset(first), &units(first..first + 5)).unwrap();
+            queue
+                .append(QueueOffset(first), &units(first..first + 5), None)
+                .unwrap();
             if first % 200 == 0 {
                 queue
                     .delete_before(unit(first.saturating_sub(100)).physical_offset)

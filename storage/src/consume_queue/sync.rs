@@ -3,10 +3,12 @@
 //! [`ConsumeQueue::dirty`] says what must be synced, [`QueueSync::run`] does it (it blocks) and gives a [`Synced`] that
 //! goes back to the owner. A cut in between makes it void by its generation: it never speaks for units written since.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::extension::{ExtensionSync, ExtensionWriter, SyncedExtension};
 use super::file_path;
 use super::queue::ConsumeQueue;
 use super::view::QueueView;
@@ -18,18 +20,15 @@ use crate::position::{PhysicalOffset, QueueOffset};
 /// later can miss the error of a failed write-back.
 type Handles = SmallVec<[(u64, Arc<dyn DiskFile>); 1]>;
 
-/// What of a queue is not durable.
-#[derive(Default)]
-pub(super) struct Unsynced {
+/// Files of which something is not durable.
+#[derive(Clone, Default)]
+pub(super) struct UnsyncedFiles {
     handles: Handles,
     /// The newest file whose directory entry is not durable.
     new_file: Option<u64>,
-    generation: u32,
-    /// The durable end.
-    synced: (u64, PhysicalOffset),
 }
 
-impl Unsynced {
+impl UnsyncedFiles {
     /// Notes that the file that begins at `start` is about to be written to.
     pub(super) fn note(&mut self, start: u64, file: &Arc<dyn DiskFile>) {
         if self.handles.last().is_none_or(|&(last, _)| last != start) {
@@ -42,11 +41,41 @@ impl Unsynced {
         self.new_file = Some(start);
     }
 
-    /// Whether the directory entry of some file is not durable.
-    pub(super) fn has_new_file(&self) -> bool {
-        self.new_file.is_some()
+    /// The newest file whose directory entry is not durable.
+    pub(super) fn new_file(&self) -> Option<u64> {
+        self.new_file
     }
 
+    /// Syncs the files' contents.
+    pub(super) fn sync(&self, path: impl Fn(u64) -> PathBuf) -> Result<()> {
+        for (start, file) in &self.handles {
+            file.sync_data()
+                .map_err(|error| StoreError::io("sync", &path(*start), error))?;
+        }
+        Ok(())
+    }
+
+    /// Notes that what lay in front of `synced` was synced, and the directory with the file `new_file`; what is written
+    /// goes on to `end`.
+    pub(super) fn confirm(&mut self, synced: u64, new_file: Option<u64>, end: u64, file_length: u64) {
+        self.handles
+            .retain(|(start, _)| end > synced && *start + file_length > synced);
+        if self.new_file == new_file {
+            self.new_file = None;
+        }
+    }
+}
+
+/// What of a queue is not durable.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    pub(super) files: UnsyncedFiles,
+    generation: u32,
+    /// The durable end.
+    synced: (u64, PhysicalOffset),
+}
+
+impl Unsynced {
     /// Starts over: the queue is durable up to here, and a sync under way speaks for nothing.
     pub(super) fn restart(&mut self, synced: u64, physical: PhysicalOffset) {
         let generation = self.generation.wrapping_add(1);
@@ -61,7 +90,8 @@ impl Unsynced {
 /// A sync that is to be done, on whatever thread may block.
 pub struct QueueSync {
     view: Arc<QueueView>,
-    handles: Handles,
+    files: UnsyncedFiles,
+    extension: Option<ExtensionSync>,
     upto: Synced,
 }
 
@@ -72,19 +102,19 @@ pub struct Synced {
     end: u64,
     end_physical: PhysicalOffset,
     new_file: Option<u64>,
+    extension: Option<SyncedExtension>,
 }
 
 impl QueueSync {
-    /// Syncs the files and, when some are new, the directory.
+    /// Syncs the files and, when some are new, the directory; before them the extension's, which units lead to.
     ///
     /// # Errors
     /// When the disk fails; then nothing may be confirmed, now or by a further attempt.
     pub fn run(self) -> Result<Synced> {
-        let directory = &self.view.directory;
-        for (start, file) in &self.handles {
-            file.sync_data()
-                .map_err(|error| StoreError::io("sync", &file_path(directory, *start), error))?;
+        if let Some(extension) = &self.extension {
+            extension.run()?;
         }
+        self.files.sync(|start| file_path(&self.view.directory, start))?;
         if self.upto.new_file.is_some() {
             self.view.sync_directory()?;
         }
@@ -96,18 +126,22 @@ impl ConsumeQueue {
     /// What must be synced to make all that was appended durable; `None` when it is.
     #[must_use]
     pub fn dirty(&self) -> Option<QueueSync> {
-        if self.unsynced.handles.is_empty() {
+        let files = &self.unsynced.files;
+        if files.handles.is_empty() {
             return None;
         }
+        let extension = self.extension.as_ref().map(ExtensionWriter::dirty);
         let upto = Synced {
             generation: self.unsynced.generation,
             end: self.end,
             end_physical: self.end_physical,
-            new_file: self.unsynced.new_file,
+            new_file: files.new_file,
+            extension: extension.as_ref().map(ExtensionSync::upto),
         };
         Some(QueueSync {
             view: self.view(),
-            handles: self.unsynced.handles.clone(),
+            files: files.clone(),
+            extension,
             upto,
         })
     }
@@ -119,13 +153,11 @@ impl ConsumeQueue {
             return;
         }
         unsynced.synced = (synced.end, synced.end_physical);
-        let units_per_file = self.view.units_per_file;
-        let end = self.end;
         unsynced
-            .handles
-            .retain(|(start, _)| end > synced.end && *start + units_per_file > synced.end);
-        if unsynced.new_file == synced.new_file {
-            unsynced.new_file = None;
+            .files
+            .confirm(synced.end, synced.new_file, self.end, self.view.units_per_file);
+        if let Some((extension, synced)) = self.extension.as_mut().zip(synced.extension) {
+            extension.confirm(synced);
         }
     }
 

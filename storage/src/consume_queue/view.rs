@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::extension::ExtensionFiles;
 use super::queue::QueuePlace;
 use super::recency::Recency;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
@@ -31,6 +32,8 @@ pub struct QueueView {
     max_offset: AtomicU64,
     files: ArcSwap<Vec<Arc<QueueFile>>>,
     pub(super) recency: Recency,
+    /// Where tags codes are that the units only lead to; `None` where no unit does.
+    pub(super) extension: ArcSwapOption<ExtensionFiles>,
 }
 
 /// One file of a queue, mapped on its first read.
@@ -67,6 +70,7 @@ impl QueueView {
             max_offset: AtomicU64::new(0),
             files: ArcSwap::from_pointee(Vec::new()),
             recency: Recency::new(),
+            extension: ArcSwapOption::empty(),
         }
     }
 

@@ -59,6 +59,7 @@ pub(super) fn assemble(
         0 => last_stored(disk.as_ref(), found, &refeed.queues)?.max(stored_ms),
         _ => end.last_store_timestamp_ms,
     };
+    let extended = refeed.extension_file_bytes.is_some();
     let (table, queues, index) = refeed.into_parts();
     Ok(Recovered {
         files,
@@ -66,6 +67,7 @@ pub(super) fn assemble(
         table,
         queues,
         index,
+        extended,
         end: end.position,
         last_store_timestamp_ms,
         report,

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::StoreLayout;
-use crate::consume_queue::FOLDER;
+use crate::consume_queue::{EXTENSION_FOLDER, FOLDER};
 use crate::disk::{Disk, Entry};
 use crate::error::{Result, StoreError};
 
@@ -16,10 +16,18 @@ pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Resu
     if let Some(above) = layout.commit_log.parent().filter(|above| *above != layout.root) {
         sync_one(disk, above)?;
     }
-    let topics = layout.root.join(FOLDER);
-    let entries = if aborted { list(disk, &topics)? } else { Vec::new() };
+    if aborted {
+        for folder in [FOLDER, EXTENSION_FOLDER] {
+            sync_topics(disk, &layout.root.join(folder))?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_topics(disk: &dyn Disk, topics: &Path) -> Result<()> {
+    let entries = list(disk, topics)?;
     if !entries.is_empty() {
-        sync_one(disk, &topics)?;
+        sync_one(disk, topics)?;
     }
     for topic in entries.into_iter().filter(|entry| entry.is_directory) {
         sync_one(disk, &topics.join(topic.name))?;
@@ -55,7 +63,7 @@ mod tests {
             let disk = MemoryDisk::new(1);
             let mut layout = StoreLayout::at(Path::new("/store"));
             layout.commit_log = PathBuf::from("/fast/commitlog");
-            let queues = ["/store/consumequeue/A/0", "/store/consumequeue/B/1"];
+            let queues = ["/store/consumequeue/A/0", "/store/consumequeue_ext/B/1"];
             for directory in queues.map(Path::new).iter().chain([&layout.commit_log.as_path()]) {
                 disk.create_directory(directory).unwrap();
             }
@@ -67,8 +75,13 @@ mod tests {
                 steps.any(|step| step.operation == Operation::SyncDirectory && *step.path == *Path::new(path))
             };
             assert!(is_synced("/store") && is_synced("/fast"));
-            for above in ["/store/consumequeue", "/store/consumequeue/A", "/store/consumequeue/B"] {
-                assert_eq!(is_synced(above), aborted, "{above}");
+            for above in [
+                "consumequeue",
+                "consumequeue/A",
+                "consumequeue_ext",
+                "consumequeue_ext/B",
+            ] {
+                assert_eq!(is_synced(&format!("/store/{above}")), aborted, "{above}");
             }
         }
     }

@@ -65,6 +65,9 @@ pub struct StoreLayout {
     pub segment_bytes: Option<u64>,
     /// The length of a new consume queue file in bytes (`mappedFileSizeConsumeQueue`).
     pub queue_file_bytes: u64,
+    /// The length of a file of the consume queues' extensions in bytes (`mappedFileSizeConsumeQueueExt`); `None` writes
+    /// none (`enableConsumeQueueExt=false`).
+    pub extension_file_bytes: Option<u64>,
     /// The sizes of an index file; `None` for no index (`messageIndexEnable=false`).
     pub index: Option<index::Layout>,
     /// Whether bodies are checked against their CRC (`checkCRCOnRecover`).
@@ -82,6 +85,7 @@ impl StoreLayout {
             commit_log: root.join("commitlog"),
             segment_bytes: None,
             queue_file_bytes: consume_queue::DEFAULT_FILE_BYTES,
+            extension_file_bytes: None,
             index: Some(index::Layout::DEFAULT),
             check_crc: true,
             levels: DelayLevels::default(),
@@ -130,6 +134,8 @@ pub struct Recovered {
     pub queues: Vec<ConsumeQueue>,
     /// The index, unless it is switched off.
     pub index: Option<Index>,
+    /// Whether the queues keep tags codes in extensions.
+    pub extended: bool,
     /// The end of the log.
     pub end: PhysicalOffset,
     /// The store time of the last record, 0 if there is none.
@@ -151,6 +157,7 @@ impl Recovered {
             self.last_store_timestamp_ms,
             Vec::new(),
         );
+        let log = if self.extended { log.with_store_times() } else { log };
         let log = if self.index.is_some() { log } else { log.without_index() };
         (log, self.queues, self.index)
     }
@@ -354,8 +361,7 @@ fn walk(
         tracing::warn!(path = %odd.display(), "not a consume queue; left alone");
     }
     let queue_file_bytes = queues.file_bytes.unwrap_or(layout.queue_file_bytes);
-    let root = layout.root.clone();
-    let mut refeed = Refeed::new(disk, root, queue_file_bytes, layout.levels.clone(), opening, index);
+    let mut refeed = Refeed::new(disk, layout, queue_file_bytes, opening, index);
     refeed.from_the_first = start.from.0 == found.minimum();
     for queue in queues.queues {
         interrupt.check().map_err(store)?;

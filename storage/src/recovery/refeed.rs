@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use cuemq_net::message::record::Record;
 
+use super::StoreLayout;
 use super::destination::{Destination, Unplaced, destination_of};
 use super::refill::unit_of;
 use crate::commit_log::derive::keys_of;
 use crate::commit_log::{QueueName, QueueTable};
-use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, Unit};
+use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, StoreTimes, Unit};
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
@@ -25,6 +26,7 @@ pub(super) struct Refeed {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     queue_file_bytes: u64,
+    pub(super) extension_file_bytes: Option<u64>,
     levels: DelayLevels,
     opening: Opening,
     /// Whether the walk began at the log's first record, so that a gap in a queue is not mended by an earlier start.
@@ -36,6 +38,8 @@ pub(super) struct Refeed {
     fed: Set<u32>,
     gathered: Map<u32, (QueueOffset, Vec<Unit>)>,
     keys: Vec<IndexKey>,
+    /// When the records were stored that are gathered.
+    stored: StoreTimes,
     records: usize,
     upto: PhysicalOffset,
     /// What was cut from the queues when they were opened.
@@ -56,17 +60,17 @@ pub(super) enum Interrupted {
 impl Refeed {
     pub(super) fn new(
         disk: &Arc<dyn Disk>,
-        root: PathBuf,
+        layout: &StoreLayout,
         queue_file_bytes: u64,
-        levels: DelayLevels,
         opening: Opening,
         index: Option<Index>,
     ) -> Self {
         Self {
             disk: Arc::clone(disk),
-            root,
+            root: layout.root.clone(),
             queue_file_bytes,
-            levels,
+            extension_file_bytes: layout.extension_file_bytes,
+            levels: layout.levels.clone(),
             opening,
             from_the_first: false,
             table: QueueTable::default(),
@@ -75,6 +79,7 @@ impl Refeed {
             fed: Set::default(),
             gathered: Map::default(),
             keys: Vec::new(),
+            stored: StoreTimes::default(),
             records: 0,
             upto: PhysicalOffset(0),
             cut_units: 0,
@@ -92,7 +97,10 @@ impl Refeed {
             topic,
             queue_id,
         };
-        let (queue, cut) = ConsumeQueue::open(&self.disk, place, self.queue_file_bytes, self.opening)?;
+        let (mut queue, cut) = ConsumeQueue::open(&self.disk, place, self.queue_file_bytes, self.opening)?;
+        if let Some(file_bytes) = self.extension_file_bytes {
+            queue.open_extension(file_bytes, self.opening)?;
+        }
         self.note_cut(&cut);
         let slot = self.table.insert(topic, queue_id, queue.end());
         self.queues.push(queue);
@@ -106,6 +114,7 @@ impl Refeed {
     /// Takes one record.
     pub(super) fn feed(&mut self, record: &Record<'_>) -> std::result::Result<(), Interrupted> {
         let position = PhysicalOffset(record.physical_offset());
+        self.stored.note(position, record.store_timestamp_ms());
         match destination_of(record) {
             Destination::Queue { topic, queue_id, at } => {
                 let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
@@ -148,6 +157,7 @@ impl Refeed {
             index.put_batch(&self.keys, self.upto).map_err(Interrupted::Store)?;
         }
         self.keys.clear();
+        self.stored = StoreTimes::default();
         self.records = 0;
         Ok(())
     }
@@ -160,20 +170,21 @@ impl Refeed {
             return Ok(());
         };
         let is_first = self.fed.insert(slot);
-        match queue.append(first, &units) {
+        let stored = Some(&self.stored);
+        match queue.append(first, &units, stored) {
             Ok(_) => Ok(()),
             // The log itself has a gap, or a record whose queue offset was damaged: the log is what counts, and its next
             // record comes next, as in Java.
             Err(AppendError::Gap { expected, found }) if !is_first => {
                 let name = self.table.name(slot);
                 tracing::error!(?name, %expected, %found, "a record claims a later place than the one that it has in its queue");
-                queue.append(expected, &units).map(|_| ()).map_err(interrupted)
+                queue.append(expected, &units, stored).map(|_| ()).map_err(interrupted)
             }
             Err(AppendError::Gap { .. }) if !self.from_the_first => Err(Interrupted::Gap),
             Err(AppendError::Gap { expected, found }) => {
                 let name = self.table.name(slot);
                 tracing::warn!(?name, %expected, %found, "the log's oldest record of this queue begins behind its end");
-                queue.restart(first, &units).map(|_| ()).map_err(interrupted)
+                queue.restart(first, &units, stored).map(|_| ()).map_err(interrupted)
             }
             Err(error) => Err(interrupted(error)),
         }

@@ -8,7 +8,7 @@ use cuemq_net::message::record::Record;
 use super::destination::{Destination, destination_of};
 use crate::commit_log::derive::queue_tags_code;
 use crate::commit_log::{LogView, QueueName};
-use crate::consume_queue::{AppendError, ConsumeQueue, Unit};
+use crate::consume_queue::{AppendError, ConsumeQueue, StoreTimes, Unit};
 use crate::delay_level::DelayLevels;
 use crate::error::StoreError;
 use crate::position::PhysicalOffset;
@@ -65,7 +65,10 @@ fn refill_one(
 ) -> std::result::Result<(), AppendError> {
     match destination_of(record) {
         Destination::Queue { topic, queue_id, at } if topic == &*name.topic && queue_id == name.queue_id => {
-            queue.append(at, &[unit_of(record, levels)]).map(|_| ())
+            let unit = unit_of(record, levels);
+            let mut stored = StoreTimes::default();
+            stored.note(unit.physical_offset, record.store_timestamp_ms());
+            queue.append(at, &[unit], Some(&stored)).map(|_| ())
         }
         _ => Ok(()),
     }

@@ -13,7 +13,7 @@ use super::scan::{Checks, FoundLog};
 use super::{StoreLayout, cut, find};
 use crate::commit_log::derive::keys_of;
 use crate::commit_log::{Dispatch, LogFiles, LogView, QueueName, QueueTable, QueueUnits};
-use crate::consume_queue::Unit;
+use crate::consume_queue::{StoreTimes, Unit};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::hash::Map;
@@ -53,6 +53,7 @@ pub fn resume(
         next: Map::default(),
         again: Dispatch::default(),
         groups: Map::default(),
+        stored: layout.extension_file_bytes.map(|_| StoreTimes::default()),
     };
     for (name, next) in queues {
         let slot = gathered.table.insert(&name.topic, name.queue_id, next);
@@ -97,10 +98,15 @@ struct Gathered {
     next: Map<u32, QueueOffset>,
     again: Dispatch,
     groups: Map<u32, (QueueOffset, Vec<Unit>)>,
+    /// When the records were stored, where queues have an extension.
+    stored: Option<StoreTimes>,
 }
 
 impl Gathered {
     fn take(&mut self, record: &cuemq_net::message::record::Record<'_>, layout: &StoreLayout) {
+        if let Some(stored) = &mut self.stored {
+            stored.note(PhysicalOffset(record.physical_offset()), record.store_timestamp_ms());
+        }
         if let Destination::Queue { topic, queue_id, at } = destination_of(record) {
             let slot = self.table.insert(topic, queue_id, QueueOffset(0));
             let group = self.groups.entry(slot).or_insert_with(|| (at, Vec::new()));
@@ -116,11 +122,17 @@ impl Gathered {
     fn finish(&mut self, from: PhysicalOffset, upto: PhysicalOffset) -> Dispatch {
         let mut again = std::mem::take(&mut self.again);
         (again.from, again.upto) = (from, upto);
+        let stored = self.stored.take().map(Arc::new);
         let mut groups: Vec<_> = self.groups.drain().collect();
         groups.sort_unstable_by_key(|(slot, _)| *slot);
         again.queues = groups
             .into_iter()
-            .map(|(slot, (first, units))| QueueUnits { slot, first, units })
+            .map(|(slot, (first, units))| QueueUnits {
+                slot,
+                first,
+                units,
+                stored: stored.clone(),
+            })
             .collect();
         again
     }

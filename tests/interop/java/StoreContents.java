@@ -26,7 +26,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * <ul>
  * <li>{@code fill ROUND} sends messages of every kind to {@link #TOPICS}, more than a file of the commit log of 1 MiB;
  * <li>{@code list FILE} writes a line for each queue and each message, with all that the store keeps of it;
- * <li>{@code query NEWEST} asks for the keys of the newest messages, and compares the answers with what lies in the queues.
+ * <li>{@code query NEWEST} asks for the keys of the newest messages, and compares the answers with what lies in the queues;
+ * <li>{@code tags TAG} pulls every queue by that tag, and compares with what lies in it.
  * </ul>
  */
 public final class StoreContents {
@@ -42,6 +43,8 @@ public final class StoreContents {
                 fill(clients, args[2]);
             } else if (args[1].equals("list")) {
                 list(clients, args[2]);
+            } else if (args[1].equals("tags")) {
+                tags(clients, args[2]);
             } else {
                 query(clients, Integer.parseInt(args[2]));
             }
@@ -85,6 +88,10 @@ public final class StoreContents {
     }
 
     private static TreeMap<String, List<MessageExt>> all(Clients clients) throws Exception {
+        return all(clients, "*");
+    }
+
+    private static TreeMap<String, List<MessageExt>> all(Clients clients, String tag) throws Exception {
         DefaultMQPullConsumer reader = clients.reader();
         TreeMap<String, List<MessageExt>> queues = new TreeMap<>();
         for (String topic : TOPICS) {
@@ -93,9 +100,14 @@ public final class StoreContents {
                 long min = reader.minOffset(queue);
                 long max = reader.maxOffset(queue);
                 for (long next = Math.max(min, 0); next < max;) {
-                    PullResult result = reader.pull(queue, "*", next, (int) Math.min(32, max - next));
-                    Clients.require(result.getPullStatus() == PullStatus.FOUND, "pull of " + queue + " at " + next + " gave " + result);
-                    messages.addAll(result.getMsgFoundList());
+                    PullResult result = reader.pull(queue, tag, next, (int) Math.min(32, max - next));
+                    boolean found = result.getPullStatus() == PullStatus.FOUND;
+                    boolean filtered = result.getPullStatus() == PullStatus.NO_MATCHED_MSG && !tag.equals("*");
+                    Clients.require((found || filtered) && result.getNextBeginOffset() > next,
+                            "pull of " + queue + " at " + next + " gave " + result);
+                    if (found) {
+                        messages.addAll(result.getMsgFoundList());
+                    }
                     next = result.getNextBeginOffset();
                 }
                 // An empty queue has no files, of which the systems say different minimums.
@@ -103,6 +115,23 @@ public final class StoreContents {
             }
         }
         return queues;
+    }
+
+    private static void tags(Clients clients, String tag) throws Exception {
+        TreeMap<String, List<MessageExt>> expected = all(clients);
+        expected.values().forEach(messages -> messages.removeIf(message -> !tag.equals(message.getTags())));
+        TreeMap<String, List<MessageExt>> found = all(clients, tag);
+        Clients.require(places(found).equals(places(expected)), tag + " leads to " + places(found) + " and not to " + places(expected));
+        Clients.require(found.values().stream().anyMatch(messages -> !messages.isEmpty()), "nothing has " + tag);
+    }
+
+    private static TreeMap<String, List<Long>> places(TreeMap<String, List<MessageExt>> queues) {
+        TreeMap<String, List<Long>> places = new TreeMap<>();
+        queues.forEach((queue, messages) -> {
+            places.put(queue, new ArrayList<>());
+            messages.forEach(message -> places.get(queue).add(message.getQueueOffset()));
+        });
+        return places;
     }
 
     private static void list(Clients clients, String file) throws Exception {

@@ -1,12 +1,14 @@
 //! Holds a consume queue that was opened by ours against what its own release read from it.
 
 use anyhow::{Context, Result, ensure};
+use cuemq_net::message::tags::tags_code;
 use cuemq_storage::consume_queue::{QueueView, offset_by_time};
+use cuemq_storage::delay_level::SCHEDULE_TOPIC;
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 
 use super::{Manifest, Queue};
 
-/// Checks where the queue begins and ends, and the unit of every message.
+/// Checks where the queue begins and ends, the unit of every message, and the tags that it tells or leads to.
 ///
 /// # Errors
 /// What differs first.
@@ -14,6 +16,7 @@ pub fn check_units(view: &QueueView, queue: &Queue) -> Result<()> {
     let bounds = (view.min_offset().0, view.max_offset().0);
     let expected = (queue.min_queue_offset, queue.max_queue_offset);
     ensure!(bounds == expected, "it holds {bounds:?} and not {expected:?}");
+    let mut tags = view.tags();
     for message in &queue.messages {
         let unit = view.unit(QueueOffset(message.queue_offset))?.context("no unit")?;
         let place = (unit.physical_offset.0, unit.size as usize);
@@ -21,6 +24,15 @@ pub fn check_units(view: &QueueView, queue: &Queue) -> Result<()> {
             place == (message.physical_offset, message.store_size),
             "{unit:?} for {message:?}"
         );
+        let code = tags.code(unit);
+        let expected = message.properties.get("TAGS").map_or(0, |tags| tags_code(tags));
+        // That of a delayed message is the time of its delivery.
+        let is_right = if queue.topic == SCHEDULE_TOPIC {
+            code.is_some_and(|code| code > message.store_timestamp_ms)
+        } else {
+            code == Some(expected)
+        };
+        ensure!(is_right, "{unit:?} tells {code:?} for {message:?}");
     }
     Ok(())
 }

@@ -33,8 +33,8 @@ macro_rules! packed {
     };
 }
 
-const PACKED: [Packed; 7] = packed! {
-    "4.3.0-clean" "4.3.0-abort" "4.3.0-ext" "4.9.8-clean" "4.9.8-abort" "5.3.3-clean" "5.3.3-abort"
+const PACKED: [Packed; 8] = packed! {
+    "4.3.0-clean" "4.3.0-abort" "4.3.0-ext" "4.9.8-clean" "4.9.8-abort" "4.9.8-ext" "5.3.3-clean" "5.3.3-abort"
 };
 
 /// Returns the names of all stores.

@@ -2,7 +2,7 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `queries`, `groups`, `connections`.
+//! `extensions`, `queries`, `groups`, `connections`.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -14,6 +14,7 @@
 )]
 
 mod connections;
+mod extensions;
 mod groups;
 mod old_messages;
 mod pulls;

@@ -112,6 +112,10 @@ impl Ground {
             last_ms,
             resumed.again,
         );
+        let log = match shared.layout.extension_file_bytes {
+            Some(_) => log.with_store_times(),
+            None => log,
+        };
         let log = if shared.layout.index.is_some() {
             log
         } else {
@@ -127,6 +131,7 @@ impl Ground {
             disk: Arc::clone(&self.seams.disk),
             root: shared.layout.root.clone(),
             file_bytes: shared.layout.queue_file_bytes,
+            extension_file_bytes: shared.layout.extension_file_bytes,
             levels: shared.layout.levels.clone(),
             log: Arc::clone(&shared.view),
             syncer: broker.queue_flusher.clone().recipient(),

@@ -43,10 +43,14 @@ pub(super) struct Open {
     checkpoint: CheckpointFile,
     disk: Arc<dyn Disk>,
     upto: PhysicalOffset,
+    /// The length of the files of the queues' extensions, if there are any.
+    extension_file_bytes: Option<u64>,
 }
 
 pub(super) struct World {
     pub(super) disk: MemoryDisk,
+    /// Whether the queues keep tags codes in extensions.
+    extended: bool,
     pub(super) mode: FlushMode,
     pub(super) told: Map<u32, Told>,
     pub(super) now_ms: u64,
@@ -68,6 +72,7 @@ impl World {
     pub(super) fn new(seed: u64, mode: FlushMode) -> Self {
         Self {
             disk: MemoryDisk::new(seed),
+            extended: seed % 4 == 2,
             mode,
             told: Map::default(),
             now_ms: 1_700_000_000_000,
@@ -83,7 +88,11 @@ impl World {
 
     pub(super) fn open_unless(&mut self, interrupt: &Interrupt) -> Result<Open> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.process());
-        let layout = layout();
+        let extension_file_bytes = self.extended.then_some(110);
+        let layout = StoreLayout {
+            extension_file_bytes,
+            ..layout()
+        };
         for directory in [&layout.root, &layout.commit_log] {
             disk.create_directory(directory)
                 .map_err(|error| StoreError::io("make", directory, error))?;
@@ -103,6 +112,7 @@ impl World {
             checkpoint,
             disk,
             upto,
+            extension_file_bytes,
         })
     }
 
@@ -122,7 +132,7 @@ impl World {
             body.resize(body_bytes.max(4), b'x');
             let mut text = Vec::new();
             properties::push(&mut text, "UNIQ_KEY", &format!("key-{number}")).unwrap();
-            properties::push(&mut text, "TAGS", "TagA").unwrap();
+            properties::push(&mut text, "TAGS", &format!("Tag{number}")).unwrap();
             let known = properties::known(&text);
             let host: SocketAddr = "127.0.0.1:10911".parse().unwrap();
             let fields = RecordFields {
@@ -359,15 +369,21 @@ impl Open {
                 queue_id: name.queue_id,
             };
             let disk = self.log_disk();
-            let (queue, _) = ConsumeQueue::open(&disk, place, 200, crate::consume_queue::Opening::Clean)?;
+            let opening = crate::consume_queue::Opening::Clean;
+            let (mut queue, _) = ConsumeQueue::open(&disk, place, 200, opening)?;
+            if let Some(file_bytes) = self.extension_file_bytes {
+                queue.open_extension(file_bytes, opening)?;
+            }
             self.queues.push(queue);
         }
         for group in &dispatch.queues {
             let queue = &mut self.queues[group.slot as usize];
-            queue.append(group.first, &group.units).map_err(|error| match error {
-                crate::consume_queue::AppendError::Store(error) => error,
-                gap @ crate::consume_queue::AppendError::Gap { .. } => panic!("{gap}"),
-            })?;
+            queue
+                .append(group.first, &group.units, group.stored.as_deref())
+                .map_err(|error| match error {
+                    crate::consume_queue::AppendError::Store(error) => error,
+                    gap @ crate::consume_queue::AppendError::Gap { .. } => panic!("{gap}"),
+                })?;
         }
         self.index.put_batch(&dispatch.keys, dispatch.upto)?;
         self.upto = dispatch.upto;
@@ -420,21 +436,27 @@ impl Open {
     }
 
     fn check_queues(&self, seen: &[(u32, Told)], next: &[u64]) {
+        let mut codes = Map::default();
+        self.log.view().walk(PhysicalOffset(0), |record| {
+            let known = properties::known(record.properties());
+            codes.insert(record.physical_offset(), known.tags.map_or(0, tags::tags_code));
+            true
+        });
         for (slot, queue) in self.queues.iter().enumerate() {
             let name = self.log.queues_ref().name(u32::try_from(slot).unwrap()).unwrap();
-            let expected: Vec<u64> = seen
+            let expected: Vec<_> = seen
                 .iter()
                 .filter(|(_, told)| told.queue_id == name.queue_id)
-                .map(|(_, told)| told.physical_offset)
+                .map(|(_, told)| (told.physical_offset, codes.get(&told.physical_offset).copied()))
                 .collect();
             let view = queue.view();
             let end = next[name.queue_id as usize];
             assert_eq!(view.max_offset().0, end, "queue {}, {:?}", name.queue_id, self.report);
-            let mut found = Vec::new();
+            let (mut found, mut tags) = (Vec::new(), view.tags());
             // One read stays within one file.
             while (found.len() as u64) < view.max_offset().0 {
                 let units = view.read(QueueOffset(found.len() as u64), usize::MAX).unwrap();
-                found.extend(units.map(|(_, unit)| unit.physical_offset.0));
+                found.extend(units.map(|(_, unit)| (unit.physical_offset.0, tags.code(unit))));
             }
             assert_eq!(found, expected, "consume queue {}", name.queue_id);
         }
