@@ -199,20 +199,27 @@ impl Connection {
                 }
                 Some(Again::Frame(held)) => {
                     self.peer.topic_made(&held);
-                    self.again(&held);
+                    self.again(&held, false);
                 }
             }
         }
         self.submit(true);
     }
 
-    /// Takes a frame from the wire that waited. It was read once before, so it is sound; its header was checked then.
-    fn again(&mut self, held: &HeldFrame) {
-        let mut scratch = HeaderScratch::new();
-        if let Ok(Some(frame)) = frame::check(held.bytes(), MAX_FRAME_BYTES) {
-            let _ = self.frame(held.bytes(), &frame, &mut scratch);
-            self.submit(false);
+    /// Takes up a send that waited; it was read once before, so it is sound. One that is `admitted` is not asked to wait once
+    /// more: other threads spend and free the log's budget meanwhile, so that a second look would part what is one decision.
+    fn again(&mut self, held: &HeldFrame, admitted: bool) {
+        let (io, mut scratch) = (Rc::clone(&self.io), HeaderScratch::new());
+        let (Some(broker), Some((view, frame))) = (&io.broker, held.read(&mut scratch)) else {
+            return;
+        };
+        let body = held.bytes().get(frame.body.clone()).unwrap_or_default();
+        if admitted {
+            self.send_now(&io, broker, &view, &frame, body, held.bytes());
+        } else {
+            self.send(&io, broker, &view, &frame, body, held.bytes());
         }
+        self.submit(false);
     }
 
     fn may_read(&mut self) -> bool {
@@ -336,6 +343,18 @@ impl Connection {
         if !self.parked.is_empty() || !self.has_room() {
             return self.park(view, frame, whole);
         }
+        self.send_now(io, broker, view, frame, body, whole);
+    }
+
+    fn send_now(
+        &mut self,
+        io: &IoState,
+        broker: &BrokerSide,
+        view: &HeaderView<'_>,
+        frame: &Frame,
+        body: &[u8],
+        whole: &[u8],
+    ) {
         let request = SendRequest {
             view,
             codec: frame.codec,

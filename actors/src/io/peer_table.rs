@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
+use cuemq_net::header::{self, HeaderScratch, HeaderView};
+
 use super::budget::{Budget, Share};
 use super::outbox::Outbox;
 use crate::hold::ParkedPull;
@@ -45,6 +48,13 @@ impl HeldFrame {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its header, and where its parts lie; `None` where it makes no sense, which its connection has looked at before.
+    pub fn read<'a>(&'a self, scratch: &'a mut HeaderScratch) -> Option<(HeaderView<'a>, Frame)> {
+        let frame = frame::check(&self.bytes, MAX_FRAME_BYTES).ok()??;
+        let header = self.bytes.get(frame.header.clone())?;
+        Some((header::parse(frame.codec, header, scratch).ok()?, frame))
     }
 }
 

@@ -11,8 +11,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
-use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
-use cuemq_net::header::{self, HeaderScratch, HeaderView};
+use cuemq_net::frame::Frame;
+use cuemq_net::header::{HeaderScratch, HeaderView};
 use tokio::time::{Sleep, sleep};
 
 use super::{Connection, IN_FLIGHT_MAX, reply_to};
@@ -113,15 +113,11 @@ impl Connection {
         if self.parked.batches.len() < before {
             self.parked.moved();
         }
-        let mut frames = std::mem::take(&mut self.parked.frames);
-        self.parked.bytes = 0;
         while !self.parked.has_batches() && self.has_room() {
-            let Some(held) = frames.pop_front() else { break };
-            self.again(&held);
+            let Some(held) = self.parked.next_frame() else { break };
+            self.again(&held, true);
             self.parked.moved();
         }
-        self.parked.bytes = frames.iter().map(|held| held.bytes().len()).sum();
-        self.parked.frames = frames;
         self.submit(true);
     }
 
@@ -157,13 +153,7 @@ impl Connection {
         }
         let mut scratch = HeaderScratch::new();
         while let Some(held) = self.parked.next_frame() {
-            if let Ok(Some(frame)) = frame::check(held.bytes(), MAX_FRAME_BYTES)
-                && let Ok(view) = header::parse(
-                    frame.codec,
-                    held.bytes().get(frame.header.clone()).unwrap_or_default(),
-                    &mut scratch,
-                )
-            {
+            if let Some((view, frame)) = held.read(&mut scratch) {
                 self.refuse(&reply_to(&view, &frame), ResponseCode::SYSTEM_BUSY, &cause);
             }
         }

@@ -1,5 +1,7 @@
 //! Sends wait for the log, and nothing else waits for sends; who waits too long is told why.
 
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
@@ -75,6 +77,43 @@ async fn sends_are_held_back_first_and_told_the_measured_cause_when_patience_end
         1,
         "and it goes on when there is room"
     );
+}
+
+/// The log's budget belongs to all I/O threads: it may be spent and free again between two looks of this one.
+#[actix::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of the test, which is no part of the broker"
+)]
+async fn a_send_that_was_held_back_is_stored_while_another_thread_spends_the_budget() {
+    const SENDS: usize = 20_000;
+    let mut scene = Scene::open(Plan::default().log_bytes(1)).await;
+    let budget = Arc::clone(&scene.io.budgets.log);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let other_thread = std::thread::Builder::new().spawn(move || {
+        while stopped.try_recv() == Err(TryRecvError::Empty) {
+            budget.take(1);
+            budget.release(1);
+        }
+    });
+    let mut client = scene.client().await;
+    let sends: Vec<u8> = (0..SENDS)
+        .flat_map(|_| encoded(&send_to("T", 10).oneway(), 1))
+        .collect();
+    let writing = actix_rt::spawn(async move {
+        client.stream.write_all(&sends).await.unwrap();
+        client
+    });
+    let mut stored = 0;
+    while stored < SENDS {
+        let batch = scene.batch().await;
+        stored += batch.batch.records.len();
+        scene.stored(batch).await;
+    }
+    drop(stop);
+    other_thread.unwrap().join().unwrap();
+    drop(writing.await.unwrap());
+    assert_eq!((scene.io.budgets.log.used(), scene.io.budgets.waiting.used()), (0, 0));
 }
 
 #[actix::test]
