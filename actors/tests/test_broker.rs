@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use cuemq_actors::supervise::Health;
-use cuemq_actors::testing::{MemoryDisk, MemoryNet, Site, TestBroker};
+use cuemq_actors::testing::{MemoryDisk, MemoryNet, MemoryStream, Site, TestBroker};
 use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::frame::{self, MAX_FRAME_BYTES};
 use cuemq_net::transport::{self, Settings};
-use tokio::io::{AsyncRead, AsyncWrite};
+use cuemq_storage::log_state::FlushMode;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -64,6 +68,67 @@ async fn on_a_memory_net_it_is_reached_by_a_stream_and_two_brokers_may_share_the
     assert!(net.dial(address).is_err(), "a broker that has stopped does not listen");
     asks_over(other.connect()).await;
     other.stop().unwrap();
+}
+
+/// Sends with up to a hundred answers outstanding, until the connection breaks.
+#[expect(clippy::unwrap_used, reason = "part of the test below")]
+async fn sends_until_the_end(mut stream: MemoryStream) {
+    let mut sends = Vec::new();
+    for _ in 0..20 {
+        let send = Command::request(RequestCode::SEND_MESSAGE_V2)
+            .with_field("a", "producers")
+            .with_field("b", "TBW102")
+            .with_field("c", "TBW102")
+            .with_field("d", 4)
+            .with_field("e", 0)
+            .with_field("f", 0)
+            .with_field("g", 1_700_000_000_000_i64)
+            .with_field("h", 0)
+            .with_field("i", "KEYS\u{1}key\u{2}")
+            .with_field("j", 0)
+            .with_field("k", false)
+            .with_body(&b"under way while the broker stops"[..]);
+        send.encode(&mut sends).unwrap();
+    }
+    let (mut under_way, mut answers) = (0, BytesMut::new());
+    while stream.write_all(&sends).await.is_ok() {
+        under_way += 20;
+        while under_way > 100 {
+            match frame::check(&answers, MAX_FRAME_BYTES).unwrap() {
+                Some(answer) => {
+                    answers.advance(answer.total);
+                    under_way -= 1;
+                }
+                None if matches!(stream.read_buf(&mut answers).await, Err(_) | Ok(0)) => return,
+                None => {}
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_leaves_the_store_in_order_under_either_flush() {
+    for round in 0..12 {
+        let flush = if round % 2 == 0 {
+            FlushMode::Async
+        } else {
+            FlushMode::Sync
+        };
+        let broker = TestBroker::builder()
+            .memory_net(&MemoryNet::new())
+            .memory_disk(&MemoryDisk::new(round));
+        let broker = broker.config(|config| config.flush = flush).start().unwrap();
+        let senders: Vec<_> = (0..4)
+            .map(|_| tokio::spawn(sends_until_the_end(broker.connect())))
+            .collect();
+        while broker.metrics().messages_in.get() < 1_000 {
+            tokio::task::yield_now().await;
+        }
+        broker.stop().unwrap();
+        for sender in senders {
+            tokio::time::timeout(SOON, sender).await.unwrap().unwrap();
+        }
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::topic::TopicView;
 const GREETING: Duration = Duration::from_secs(1);
 /// How long name servers may take to hear that the broker goes.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// How long connections may take to get what is owed to them.
+/// How long connections may take to get what is owed to them, and the log to settle after that.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long all children may take to end.
 const STOP: Duration = Duration::from_secs(30);
@@ -246,18 +246,13 @@ impl Running {
         if let Some(closing) = &self.closing {
             closing.shared.gate.stop();
         }
-        let mut settled = true;
-        if let Some(broker) = &self.wiring.broker {
-            let (done, waited) = oneshot::channel();
-            settled = broker.log.send(Settle { done }).await.is_ok()
-                && matches!(tokio::time::timeout(DRAIN, waited).await, Ok(Ok(())));
-        }
-        for egress in &self.wiring.egress {
-            let _ = egress.send(CloseAll).await;
-        }
-        for limit in &self.limits {
-            let _ = tokio::time::timeout(DRAIN, limit.drained()).await;
-        }
+        let close = self.wiring.egress.iter().map(|egress| egress.clone().recipient());
+        drain(close.collect(), &self.limits).await;
+        // Behind the last batch of the last connection: one that passed the gate before it was closed is owed its place too.
+        let settled = match &self.wiring.broker {
+            Some(broker) => settle(broker.log.clone().recipient()).await,
+            None => true,
+        };
         let offsets_saved = match &self.wiring.broker {
             Some(broker) => save_offsets(&broker.offsets).await,
             None => Ok(()),
@@ -280,6 +275,31 @@ impl Running {
     }
 }
 
+/// Closes the connections, as soon as each has what it is owed.
+async fn drain(close: Vec<Recipient<CloseAll>>, limits: &[Arc<ConnectionLimit>]) {
+    let closed = async {
+        // All are told before one is waited for, since a thread may hang.
+        for told in close.iter().map(|close| close.send(CloseAll)).collect::<Vec<_>>() {
+            let _ = told.await;
+        }
+        for limit in limits {
+            limit.drained().await;
+        }
+    };
+    if tokio::time::timeout(DRAIN, closed).await.is_err() {
+        let open: usize = limits.iter().map(|limit| limit.open()).sum();
+        tracing::warn!(open, "connections are cut off that have not taken what is owed to them");
+    }
+}
+
+/// Has the log flush and hand on what it has; whether it did. Where its thread hangs in the disk, it does not even take the
+/// question.
+async fn settle(log: Recipient<Settle>) -> bool {
+    let (done, waited) = oneshot::channel();
+    let settled = async { log.send(Settle { done }).await.is_ok() && waited.await.is_ok() };
+    tokio::time::timeout(DRAIN, settled).await.unwrap_or(false)
+}
+
 /// Saves what was committed up to now: no connection commits any more.
 async fn save_offsets(offsets: &Addr<Offsets>) -> Result<(), SystemError> {
     let reason = match tokio::time::timeout(STOP, offsets.send(SaveOffsets)).await {
@@ -290,4 +310,47 @@ async fn save_offsets(offsets: &Addr<Offsets>) -> Result<(), SystemError> {
     };
     tracing::error!(reason, "the consumer offsets are not saved");
     Err(SystemError::OffsetsNotSaved(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::fut::wrap_future;
+    use actix::{AsyncContext, Context, Handler, Message};
+
+    use super::*;
+
+    /// An actor whose thread hangs in the disk, as far as others can see.
+    struct Hanging;
+
+    impl Actor for Hanging {
+        type Context = Context<Self>;
+
+        fn started(&mut self, ctx: &mut Self::Context) {
+            ctx.wait(wrap_future(std::future::pending()));
+        }
+    }
+
+    impl<M: Message<Result = ()>> Handler<M> for Hanging {
+        type Result = ();
+
+        fn handle(&mut self, _: M, _: &mut Self::Context) {
+            unreachable!("it takes nothing");
+        }
+    }
+
+    #[actix::test]
+    async fn a_stop_does_not_wait_for_ever_for_a_log_that_hangs() {
+        tokio::time::pause();
+        let waited = tokio::time::timeout(2 * DRAIN, settle(Hanging.start().recipient()));
+        assert_eq!(waited.await, Ok(false), "and the store counts as not closed");
+    }
+
+    #[actix::test]
+    async fn a_stop_does_not_wait_for_ever_for_a_connection_or_an_io_thread_that_hangs() {
+        tokio::time::pause();
+        let limits = [ConnectionLimit::new(1)];
+        let _open = limits[0].take();
+        let waited = tokio::time::timeout(2 * DRAIN, drain(vec![Hanging.start().recipient()], &limits));
+        assert_eq!(waited.await, Ok(()));
+    }
 }
