@@ -3,8 +3,8 @@
 //! | budget | holds | limit |
 //! |---|---|---|
 //! | sends in the log | batches between the connection and their answer | `limits.in_flight_bytes` |
-//! | sends that wait | long frames that are arriving, frames whose topic is being made, sends held back | as much again |
-//! | controls | all other requests that an actor works on | a quarter of it |
+//! | sends that wait | long frames as far as they have come, frames whose topic is being made, sends held back | as much again |
+//! | controls | all other requests: long ones as far as they have come, and what an actor works on | a quarter of it |
 //!
 //! They are apart so that no class can spend another's, and so that what waits for the log never counts as being in it.
 
@@ -88,6 +88,20 @@ impl Budget {
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Share {
+    /// Takes more.
+    pub fn grow(&mut self, bytes: usize) {
+        self.budget.take(bytes);
+        self.bytes += bytes;
+    }
+
+    /// Whether the budget is spent, and not by this share alone.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.budget.is_spent() && self.budget.used() > self.bytes
     }
 }
 

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use actix::prelude::SendError;
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
-use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
+use cuemq_net::frame::{self, Frame, HeaderCodec, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch, HeaderView};
 
 use self::arriving::Arriving;
@@ -222,7 +222,7 @@ impl Connection {
         self.submit(false);
     }
 
-    fn may_read(&mut self) -> bool {
+    fn may_read(&self) -> bool {
         let (peer, io) = (&self.peer, &self.io);
         if self.half_closed || io.stopping.get() {
             return false;
@@ -239,7 +239,7 @@ impl Connection {
         {
             return false;
         }
-        !self.parked.is_full(&io.budgets.waiting) && self.arriving.admit(&io.budgets.waiting, self.parked.is_busy())
+        !self.parked.is_full(&io.budgets.waiting) && !self.arriving.waits(self.parked.is_busy())
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -319,7 +319,7 @@ impl Connection {
         let budget = &self.io.budgets.controls;
         if budget.is_spent() {
             let remark = overload(&format!("{} bytes of requests are being worked on", budget.used()));
-            return self.refuse(&reply_to(view, frame), ResponseCode::SYSTEM_BUSY, &remark);
+            return self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &remark);
         }
         let control = Control {
             view,
@@ -368,15 +368,15 @@ impl Connection {
             Err(Refusal::NeedsTopic(_)) if io.budgets.waiting.is_spent() => {
                 let used = io.budgets.waiting.used();
                 let remark = overload(&format!("{used} bytes of sends wait"));
-                self.refuse(&reply_to(view, frame), ResponseCode::SYSTEM_BUSY, &remark);
+                self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &remark);
             }
             Err(Refusal::NeedsTopic(wanted)) => {
                 let held = HeldFrame::new(whole, &io.budgets.waiting);
                 self.peer.topic_wanted(&held);
                 io.router
-                    .make_topic(&self.io, &self.peer, wanted, reply_to(view, frame), held);
+                    .make_topic(&self.io, &self.peer, wanted, reply_to(view, frame.codec), held);
             }
-            Err(Refusal::Code(code, remark)) => self.refuse(&reply_to(view, frame), code, &remark),
+            Err(Refusal::Code(code, remark)) => self.refuse(&reply_to(view, frame.codec), code, &remark),
         }
     }
 
@@ -445,11 +445,11 @@ fn settled(mut batch: SendBatch) -> SendBatch {
     batch
 }
 
-fn reply_to(view: &HeaderView<'_>, frame: &Frame) -> SendReply {
+fn reply_to(view: &HeaderView<'_>, codec: HeaderCodec) -> SendReply {
     let (opaque, oneway) = (view.opaque, view.is_oneway());
     SendReply {
         opaque,
-        codec: frame.codec,
+        codec,
         oneway,
         queue_id: 0,
         first: 0,

@@ -28,7 +28,7 @@ use crate::supervise::Context;
 
 /// How often connections are looked at for idleness and stalls.
 const SWEEP: Duration = Duration::from_secs(5);
-/// A connection that takes nothing of what waits for it is closed after this time.
+/// A connection that takes nothing of what waits for it, or brings nothing of what it has begun, is closed after this time.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Which service a connection was made to.
@@ -270,11 +270,10 @@ impl Egress {
                 peer.close("it takes nothing of what is sent to it");
             } else if now.saturating_sub(peer.active.get()) > self.io.idle_limit {
                 peer.close("idle");
-            } else if peer
-                .begun
-                .get()
-                .is_some_and(|since| now.saturating_sub(since) > self.io.idle_limit)
-            {
+            } else if peer.begun.get().is_some_and(|since| {
+                now.saturating_sub(since) > self.io.idle_limit
+                    || now.saturating_sub(since.max(peer.active.get())) > STALL_LIMIT
+            }) {
                 peer.close("a frame of it does not come to its end");
             }
         }

@@ -1,11 +1,11 @@
 //! Reading: the frame that is still arriving, and the memory that it may take.
 //!
-//! A short frame is completed in the thread's read buffer. A long one is gathered, and its whole length is taken of the
-//! budget of what waits before the rest is read, so that 20,000 connections cannot make the broker hold 16 MiB each. When
-//! that budget stays spent, a send's header is read alone, the send is refused, and its body is passed over.
+//! A short frame is completed in the thread's read buffer. A long one is gathered, and once its header is there, what has
+//! come of it is counted: a send's bytes in the budget of what waits, those of other requests in theirs. So 20,000
+//! connections cannot make the broker hold 16 MiB each, and whoever wants others to find a budget spent has to send as much.
+//! When a budget stays spent, the request is refused and the rest of it passed over.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use cuemq_net::code::{RequestCode, ResponseCode};
@@ -13,8 +13,9 @@ use cuemq_net::frame::{self, HeaderCodec, PREFIX_BYTES};
 use cuemq_net::header::{self, HeaderScratch};
 use tokio::io::ReadBuf;
 
-use super::{Connection, is_send};
-use crate::io::budget::{Budget, Share};
+use super::parked::overload;
+use super::{Connection, is_send, reply_to};
+use crate::io::budget::Share;
 use crate::io::send_context::SendReply;
 use crate::io::state::READ_BYTES;
 
@@ -25,7 +26,7 @@ const SHORT_BYTES: usize = READ_BYTES / 2;
 #[derive(Default)]
 pub(super) struct Arriving {
     partial: Vec<u8>,
-    /// A long frame's share of what may wait.
+    /// What a long frame whose header is there has of its budget: what has come of it.
     share: Option<Share>,
     /// Bytes of a refused frame that are still to come.
     skip: usize,
@@ -37,22 +38,14 @@ impl Arriving {
         frame::needed(&self.partial).filter(|needed| *needed > SHORT_BYTES)
     }
 
-    /// Whether the rest of the frame may be read: a long one's length is taken of the budget first. Where patience has
-    /// ended, its header is read in any case.
-    pub(super) fn admit(&mut self, waiting: &Arc<Budget>, busy: bool) -> bool {
-        let Some(needed) = self.long().filter(|_| self.share.is_none()) else {
-            return true;
-        };
-        if !waiting.is_spent() {
-            self.share = Some(waiting.share(needed));
-            return true;
-        }
-        busy
+    /// Whether its budget has no room for more of the frame. One frame alone always has, so that each can come to its end.
+    fn lacks_room(&self) -> bool {
+        self.share.as_ref().is_some_and(Share::is_crowded)
     }
 
-    /// Whether the frame waits to be admitted.
+    /// Whether the rest of the frame is not read until there is room. Where patience has ended it is, and refused.
     pub(super) fn waits(&self, busy: bool) -> bool {
-        self.share.is_none() && !busy && self.long().is_some()
+        !busy && self.lacks_room()
     }
 }
 
@@ -61,6 +54,7 @@ impl Connection {
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
         let (mut buffer, mut scratch) = self.io.take_buffers();
         let outcome = self.read_into(cx, &mut buffer, &mut scratch);
+        let outcome = outcome.map(|read| read.and_then(|()| self.weigh(&mut scratch)));
         self.io.return_buffers(buffer, scratch);
         self.submit(true);
         outcome
@@ -92,8 +86,8 @@ impl Connection {
         Poll::Ready(self.frames(bytes, scratch).map(|rest| self.keep(rest, bytes)))
     }
 
-    /// Gathers a frame that is too long for the shared buffer; memory grows only as bytes come. Without a share of the
-    /// budget it reads the header and no more.
+    /// Gathers a frame that is too long for the shared buffer; memory grows only as bytes come. Before it is counted it reads
+    /// the header and no more.
     fn read_long(
         &mut self,
         cx: &mut Context<'_>,
@@ -101,27 +95,27 @@ impl Connection {
         buffer: &mut [u8],
         scratch: &mut HeaderScratch,
     ) -> Poll<Result<(), String>> {
+        if self.parked.is_busy() && self.arriving.lacks_room() {
+            return Poll::Ready(self.turn_away(needed, scratch));
+        }
         let end = if self.arriving.share.is_some() {
             needed
         } else {
             header_end(&self.arriving.partial).unwrap_or(PREFIX_BYTES).min(needed)
         };
-        let missing = end.saturating_sub(self.arriving.partial.len());
-        if missing > 0 {
-            let room = missing.min(buffer.len());
-            let length = match ready!(self.read_some(cx, buffer.get_mut(..room).unwrap_or_default())) {
-                Ok(0) => return Poll::Ready(Ok(())),
-                Ok(length) => length,
-                Err(reason) => return Poll::Ready(Err(reason)),
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            self.arriving.partial.extend_from_slice(bytes);
-            if length < missing {
-                return Poll::Ready(Ok(()));
-            }
+        let room = end.saturating_sub(self.arriving.partial.len()).min(buffer.len());
+        let length = match ready!(self.read_some(cx, buffer.get_mut(..room).unwrap_or_default())) {
+            Ok(0) => return Poll::Ready(Ok(())),
+            Ok(length) => length,
+            Err(reason) => return Poll::Ready(Err(reason)),
+        };
+        let bytes = buffer.get(..length).unwrap_or_default();
+        self.arriving.partial.extend_from_slice(bytes);
+        if let Some(share) = &mut self.arriving.share {
+            share.grow(length);
         }
-        if self.arriving.share.is_none() {
-            return Poll::Ready(self.turn_away(needed, scratch));
+        if self.arriving.partial.len() < needed {
+            return Poll::Ready(Ok(()));
         }
         let bytes = std::mem::take(&mut self.arriving.partial);
         // It has come: what has to wait of it is counted anew.
@@ -129,20 +123,54 @@ impl Connection {
         Poll::Ready(self.frames(&bytes, scratch).map(|rest| self.keep(rest, &bytes)))
     }
 
-    /// Refuses a send of which nothing but the header has come; a request of another kind is taken all the same.
-    fn turn_away(&mut self, needed: usize, scratch: &mut HeaderScratch) -> Result<(), String> {
-        match begun(&self.arriving.partial, scratch) {
-            Ok(Begun::Header) => {}
-            Ok(Begun::Other) => self.arriving.share = Some(self.io.budgets.waiting.share(needed)),
-            Ok(Begun::Send(reply)) => {
-                self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &self.cause());
-                self.arriving.skip = needed.saturating_sub(self.arriving.partial.len());
-                self.arriving.partial = Vec::new();
-                self.peer.begun.set(None);
-            }
+    /// Begins to count a long frame whose header has just come.
+    fn weigh(&mut self, scratch: &mut HeaderScratch) -> Result<(), String> {
+        let arriving = &mut self.arriving;
+        if arriving.partial.is_empty() {
+            return Ok(());
+        }
+        if self.peer.begun.get().is_none() {
+            self.peer.begun.set(Some(self.peer.active.get()));
+        }
+        let (Some(needed), None) = (arriving.long(), &arriving.share) else {
+            return Ok(());
+        };
+        let (budgets, has_come) = (&self.io.budgets, arriving.partial.len());
+        match begun(&arriving.partial, scratch) {
+            Ok(None) => {}
+            Ok(Some(Begun::Send(_))) => arriving.share = Some(budgets.waiting.share(has_come)),
+            Ok(Some(Begun::Other(_))) => arriving.share = Some(budgets.controls.share(has_come)),
+            // Nobody waits for it.
+            Ok(Some(Begun::Response)) => self.skip_rest(needed),
             Err(reason) => return Err(self.senseless(&reason)),
         }
         Ok(())
+    }
+
+    /// Refuses a request of which not all has come.
+    fn turn_away(&mut self, needed: usize, scratch: &mut HeaderScratch) -> Result<(), String> {
+        match begun(&self.arriving.partial, scratch) {
+            Ok(Some(Begun::Send(reply))) => self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &self.cause()),
+            Ok(Some(Begun::Other(reply))) => {
+                let used = self.io.budgets.controls.used();
+                let cause = overload(&format!("{used} bytes of requests are being worked on"));
+                self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &cause);
+            }
+            Ok(_) => {}
+            Err(reason) => return Err(self.senseless(&reason)),
+        }
+        self.skip_rest(needed);
+        Ok(())
+    }
+
+    /// Lets go of a long frame, whose rest is passed over.
+    fn skip_rest(&mut self, needed: usize) {
+        let has_come = self.arriving.partial.len();
+        self.arriving = Arriving {
+            skip: needed.saturating_sub(has_come),
+            ..Arriving::default()
+        };
+        self.peer.begun.set(None);
     }
 
     /// Reads what is left of a refused frame.
@@ -169,9 +197,7 @@ impl Connection {
 
     /// The time in which the broker does not read does not count against the frame that is arriving.
     pub(super) fn arriving_stands_still(&self) {
-        if self.peer.begun.get().is_some() {
-            self.peer.begun.set(Some(self.io.clock.monotonic()));
-        }
+        self.peer.begun.set(None);
     }
 
     /// Keeps the beginning of a frame, and notes when it came.
@@ -193,36 +219,30 @@ impl Connection {
 
 /// What the beginning of a frame is.
 enum Begun {
-    /// Not even its header is complete.
-    Header,
     /// A send, and how it is answered.
     Send(SendReply),
-    /// Something else.
-    Other,
+    /// Another request.
+    Other(SendReply),
+    /// An answer.
+    Response,
 }
 
-fn begun(partial: &[u8], scratch: &mut HeaderScratch) -> Result<Begun, String> {
-    // The frame is not complete; this checks the lengths and the codec in its prefix.
+/// Reads the beginning of a frame that is not complete; `None` where not even its header is.
+fn begun(partial: &[u8], scratch: &mut HeaderScratch) -> Result<Option<Begun>, String> {
+    // This checks the lengths and the codec in its prefix.
     frame::check(partial, frame::MAX_FRAME_BYTES).map_err(|error| error.to_string())?;
     let Some(header) = header_end(partial).and_then(|end| partial.get(PREFIX_BYTES..end)) else {
-        return Ok(Begun::Header);
+        return Ok(None);
     };
-    let codec = partial
-        .get(4)
-        .copied()
-        .and_then(HeaderCodec::from_number)
-        .unwrap_or_default();
+    let codec = partial.get(4).copied().and_then(HeaderCodec::from_number);
+    let codec = codec.unwrap_or_default();
     let view = header::parse(codec, header, scratch).map_err(|error| error.to_string())?;
-    if view.is_response() || !is_send(RequestCode(view.code)) {
-        return Ok(Begun::Other);
-    }
-    Ok(Begun::Send(SendReply {
-        opaque: view.opaque,
-        codec,
-        oneway: view.is_oneway(),
-        queue_id: 0,
-        first: 0,
-        records: 0,
+    Ok(Some(if view.is_response() {
+        Begun::Response
+    } else if is_send(RequestCode(view.code)) {
+        Begun::Send(reply_to(&view, codec))
+    } else {
+        Begun::Other(reply_to(&view, codec))
     }))
 }
 

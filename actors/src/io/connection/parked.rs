@@ -93,7 +93,7 @@ impl Connection {
     #[cold]
     pub(super) fn park(&mut self, view: &HeaderView<'_>, frame: &Frame, whole: &[u8]) {
         if self.parked.busy || self.io.budgets.waiting.is_spent() {
-            return self.refuse(&reply_to(view, frame), ResponseCode::SYSTEM_BUSY, &self.cause());
+            return self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &self.cause());
         }
         let held = HeldFrame::new(whole, &self.io.budgets.waiting);
         self.parked.bytes += held.bytes().len();
@@ -154,7 +154,7 @@ impl Connection {
         let mut scratch = HeaderScratch::new();
         while let Some(held) = self.parked.next_frame() {
             if let Some((view, frame)) = held.read(&mut scratch) {
-                self.refuse(&reply_to(&view, &frame), ResponseCode::SYSTEM_BUSY, &cause);
+                self.refuse(&reply_to(&view, frame.codec), ResponseCode::SYSTEM_BUSY, &cause);
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
+use cuemq_net::command::Command;
 use cuemq_storage::clock::Clock;
 use tokio::io::AsyncWriteExt;
 
-use super::scene::{Plan, Scene, encoded, heartbeat, pull, send_to};
+use super::scene::{Plan, Scene, commit, encoded, heartbeat, pull, send_to};
 use crate::hold::actor::HoldLimits;
+use crate::io::state::READ_BYTES;
 
 const MIB: usize = 1 << 20;
 
@@ -108,17 +110,17 @@ async fn a_connection_is_not_read_while_actors_work_on_a_mebibyte_of_it() {
 }
 
 #[actix::test]
-async fn a_long_frame_takes_its_length_of_the_budget_before_it_is_read() {
+async fn a_long_frame_takes_of_the_budget_what_has_come_of_it() {
     let mut scene = Scene::open(Plan::default().waiting_bytes(MIB)).await;
     let (mut first, mut second) = (scene.client().await, scene.client().await);
     let long = encoded(&send_to("T", 3 * MIB), 7);
-    let begin = 200 * 1024;
+    let begin = MIB + 1;
     first.stream.write_all(&long[..begin]).await.unwrap();
     scene
-        .until("the first is admitted", |io| io.budgets.waiting.used() == long.len())
+        .until("what has come is counted", |io| io.budgets.waiting.used() == begin)
         .await;
 
-    // The second is not read: what does not fit the pipe stays with its client.
+    // The second is read no further than a read goes: the rest stays with its client.
     let rest = long.clone();
     let writing = actix_rt::spawn(async move {
         second.stream.write_all(&rest).await.unwrap();
@@ -126,16 +128,18 @@ async fn a_long_frame_takes_its_length_of_the_budget_before_it_is_read() {
     });
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
-        assert_eq!(scene.io.budgets.waiting.used(), long.len());
+        let used = scene.io.budgets.waiting.used();
+        assert!(used <= begin + READ_BYTES, "{used} bytes of two frames");
     }
     // When patience ends, it is told so, and its body is passed over.
     scene.stage.clock.advance(Duration::from_millis(751));
     let mut second = writing.await.unwrap();
     assert_eq!(second.answer().await, (7, ResponseCode::SYSTEM_BUSY));
-    assert_eq!(scene.io.budgets.waiting.used(), long.len());
+    assert_eq!(scene.io.budgets.waiting.used(), begin);
     second.send([heartbeat(10)]).await;
     assert_eq!(second.answer().await.0, 1);
 
+    // One that is alone may be longer than the budget.
     first.stream.write_all(&long[begin..]).await.unwrap();
     let batch = scene.batch().await;
     scene.stored(batch).await;
@@ -144,12 +148,93 @@ async fn a_long_frame_takes_its_length_of_the_budget_before_it_is_read() {
 }
 
 #[actix::test]
+async fn a_length_that_is_announced_takes_nothing_from_others() {
+    let mut scene = Scene::open(Plan::default().waiting_bytes(64 * MIB)).await;
+    let mut hostile = Vec::new();
+    for _ in 0..16 {
+        let mut client = scene.client().await;
+        client.stream.write_all(&[0, 0xff, 0xff, 0xfc]).await.unwrap();
+        hostile.push(client);
+    }
+    scene
+        .until("all are read", |io| {
+            io.peers.borrow().iter().all(|peer| peer.begun.get().is_some())
+        })
+        .await;
+    assert_eq!(scene.io.budgets.waiting.used(), 0);
+    let mut client = scene.client().await;
+    let long = encoded(&send_to("T", MIB), 7);
+    client.stream.write_all(&long).await.unwrap();
+    let batch = scene.batch().await;
+    scene.stored(batch).await;
+    assert_eq!(client.answer().await, (7, ResponseCode::SUCCESS));
+}
+
+#[actix::test]
+async fn long_requests_that_are_no_sends_have_a_budget_too() {
+    let scene = Scene::open(Plan::default().control_bytes(MIB)).await;
+    let (mut first, mut second) = (scene.client().await, scene.client().await);
+    let long = encoded(&heartbeat(8 * MIB), 7);
+    first.stream.write_all(&long[..MIB + 1]).await.unwrap();
+    scene
+        .until("the first spends it", |io| io.budgets.controls.is_spent())
+        .await;
+    let rest = long.clone();
+    let writing = actix_rt::spawn(async move {
+        second.stream.write_all(&rest).await.unwrap();
+        second
+    });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        let used = scene.io.budgets.controls.used();
+        assert!(used <= MIB + 1 + READ_BYTES, "{used} bytes of two frames");
+    }
+    assert!(!writing.is_finished());
+    scene.stage.clock.advance(Duration::from_millis(751));
+    let mut second = writing.await.unwrap();
+    let refusal = second.next().await;
+    assert_eq!(
+        (refusal.opaque, ResponseCode(refusal.code)),
+        (7, ResponseCode::SYSTEM_BUSY)
+    );
+    assert!(
+        refusal
+            .remark
+            .unwrap()
+            .contains("bytes of requests are being worked on")
+    );
+    assert_eq!(scene.io.budgets.waiting.used(), 0, "sends have theirs");
+    second.send([commit()]).await;
+    assert_eq!(second.answer().await.0, 1, "the connection goes on behind it");
+}
+
+#[actix::test]
+async fn a_long_answer_that_nobody_waits_for_is_passed_over() {
+    let scene = Scene::open(Plan::default()).await;
+    let mut client = scene.client().await;
+    let answer = Command::response_to(&commit(), ResponseCode::SUCCESS).with_body(vec![0; 4 * MIB]);
+    let mut bytes = encoded(&answer, 7);
+    bytes.extend(encoded(&commit(), 8));
+    let writing = actix_rt::spawn(async move {
+        client.stream.write_all(&bytes).await.unwrap();
+        client
+    });
+    while !writing.is_finished() {
+        let budgets = &scene.io.budgets;
+        assert_eq!((budgets.waiting.used(), budgets.controls.used()), (0, 0));
+        tokio::task::yield_now().await;
+    }
+    let mut client = writing.await.unwrap();
+    assert_eq!(client.answer().await.0, 8);
+}
+
+#[actix::test]
 async fn a_frame_that_comes_byte_by_byte_for_ever_ends_its_connection() {
     tokio::time::pause();
     let scene = Scene::open(Plan::default()).await;
     let mut client = scene.client().await;
     let long = encoded(&send_to("T", MIB), 1);
-    for byte in &long[..3] {
+    for byte in &long[..8] {
         client.stream.write_all(&[*byte]).await.unwrap();
         let read_at = scene.stage.clock.monotonic();
         scene
@@ -157,9 +242,26 @@ async fn a_frame_that_comes_byte_by_byte_for_ever_ends_its_connection() {
                 io.peers.borrow().iter().all(|peer| peer.active.get() == read_at)
             })
             .await;
-        scene.stage.clock.advance(Duration::from_secs(70));
+        scene.stage.clock.advance(Duration::from_secs(20));
     }
     client.closed().await;
+}
+
+#[actix::test]
+async fn a_frame_of_which_nothing_more_comes_ends_its_connection_sooner_than_silence_does() {
+    tokio::time::pause();
+    let scene = Scene::open(Plan::default()).await;
+    let (mut begins, mut rests) = (scene.client().await, scene.client().await);
+    begins.stream.write_all(&encoded(&commit(), 1)[..20]).await.unwrap();
+    scene
+        .until("its beginning is read", |io| {
+            io.peers.borrow().iter().any(|peer| peer.begun.get().is_some())
+        })
+        .await;
+    scene.stage.clock.advance(Duration::from_secs(31));
+    begins.closed().await;
+    rests.send([commit()]).await;
+    assert_eq!(rests.answer().await.0, 1);
 }
 
 #[actix::test]
