@@ -120,6 +120,7 @@ impl Router {
         let (io, peer) = (Rc::clone(io), Rc::clone(peer));
         let share = io.budgets.controls.share(bytes);
         peer.control_begins(bytes);
+        let number = peer.number_request();
         drop(actix_rt::spawn(async move {
             if io.has_lost(&peer) {
                 // Its connection was read for the last time and has ended since: nobody must hear of it now.
@@ -127,7 +128,7 @@ impl Router {
             }
             let answer = match door {
                 Door::NameServer => io.router.ask_name_server(&peer, request.clone()).await,
-                Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request).await,
+                Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request, number).await,
             };
             let oneway = request.is_oneway();
             drop((request, share));

@@ -215,7 +215,7 @@ impl Handler<RecallPeers> for Egress {
     type Result = MessageResult<RecallPeers>;
 
     fn handle(&mut self, _: RecallPeers, _: &mut Self::Context) -> Self::Result {
-        let kept = |peer: &Rc<Peer>| Some((peer.key, peer.kept.borrow().clone()?));
+        let kept = |peer: &Rc<Peer>| Some((peer.key, peer.kept()?));
         MessageResult(self.io.peers.borrow().iter().filter_map(kept).collect())
     }
 }

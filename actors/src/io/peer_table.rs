@@ -69,8 +69,10 @@ pub struct Peer {
     pub outbox: RefCell<Outbox>,
     /// What is to be taken up again.
     pub again: RefCell<VecDeque<Again>>,
-    /// What its client said of its groups last.
-    pub kept: RefCell<Option<Arc<PeerRecord>>>,
+    /// What its client said of its groups last, and the number of the request by which that is known.
+    kept: RefCell<(u64, Option<Arc<PeerRecord>>)>,
+    /// How many requests were numbered.
+    requests: Cell<u64>,
     /// Bytes of sends that wait for their outcome, or for their topic.
     pub in_flight: Cell<usize>,
     /// Requests that other actors are working on.
@@ -118,6 +120,26 @@ impl Peer {
         self.controls.set(self.controls.get().saturating_sub(1));
         self.in_flight
             .set(self.in_flight.get().saturating_sub(held.bytes().len()));
+    }
+
+    /// The number of a request that was just read.
+    pub fn number_request(&self) -> u64 {
+        self.requests.set(self.requests.get() + 1);
+        self.requests.get()
+    }
+
+    /// Keeps what a request has made known of the client's groups, unless a later one did before: answers overtake each other.
+    pub fn keep(&self, request: u64, record: Option<Arc<PeerRecord>>) {
+        let mut kept = self.kept.borrow_mut();
+        if request > kept.0 {
+            *kept = (request, record);
+        }
+    }
+
+    /// What its client said of its groups last.
+    #[must_use]
+    pub fn kept(&self) -> Option<Arc<PeerRecord>> {
+        self.kept.borrow().1.clone()
     }
 
     /// Counts a request of so many bytes that another actor works on.
@@ -198,6 +220,7 @@ impl PeerTable {
             outbox: RefCell::default(),
             again: RefCell::default(),
             kept: RefCell::default(),
+            requests: Cell::new(0),
             in_flight: Cell::new(0),
             controls: Cell::new(0),
             control_bytes: Cell::new(0),
@@ -258,7 +281,11 @@ impl PeerTable {
 
 #[cfg(test)]
 mod tests {
+    use cuemq_net::body::HeartbeatData;
+    use cuemq_net::language::Language;
+
     use super::*;
+    use crate::rebalance::{Client, Membership, MembershipView};
 
     fn remote() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 5))
@@ -290,6 +317,33 @@ mod tests {
         let later = table.insert(remote(), Duration::ZERO).key;
         assert_eq!(earlier.slot, later.slot);
         assert!(table.get(earlier).is_none() && table.get(later).is_some());
+    }
+
+    /// What a connection keeps of its first heartbeat.
+    fn record() -> Arc<PeerRecord> {
+        let client = Client {
+            client_id: Arc::from("c"),
+            address: Arc::from("127.0.0.1:9"),
+            language: Language::Java,
+            version: 409,
+        };
+        let key = PeerTable::new(1, Arc::default()).insert(remote(), Duration::ZERO).key;
+        let heard =
+            Membership::new(false, MembershipView::new())
+                .heartbeat(key, client, HeartbeatData::default(), 0, |_| false);
+        heard.unwrap().kept
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_by_a_later_request_does_not_bring_back_what_that_has_ended() {
+        let peer = PeerTable::new(1, Arc::default()).insert(remote(), Duration::ZERO);
+        let (heartbeat, leave) = (peer.number_request(), peer.number_request());
+        peer.keep(leave, None);
+        peer.keep(heartbeat, Some(record()));
+        assert!(peer.kept().is_none());
+        let next = peer.number_request();
+        peer.keep(next, Some(record()));
+        assert!(peer.kept().is_some());
     }
 
     #[test]

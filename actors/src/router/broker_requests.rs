@@ -35,10 +35,18 @@ pub(super) struct Asked<'a> {
     router: &'a Router,
     peer: &'a Rc<Peer>,
     pub(super) request: &'a Command,
+    /// Its number among the connection's requests.
+    number: u64,
 }
 
 /// The answer to a request; `None` for one that must not be answered.
-pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, request: &Command) -> Option<Command> {
+pub(super) async fn answer(
+    io: &Rc<IoState>,
+    peer: &Rc<Peer>,
+    door: Door,
+    request: &Command,
+    number: u64,
+) -> Option<Command> {
     let (Some(side), Some(actors)) = (&io.broker, io.router.broker()) else {
         return Some(Router::not_supported(request));
     };
@@ -48,6 +56,7 @@ pub(super) async fn answer(io: &Rc<IoState>, peer: &Rc<Peer>, door: Door, reques
         router: &io.router,
         peer,
         request,
+        number,
     };
     let answered = match RequestCode(request.code) {
         RequestCode::HEART_BEAT => asked.heartbeat().await,
@@ -114,7 +123,7 @@ impl Asked<'_> {
         };
         let heard = self.actors.heartbeat.send(heartbeat).await.map_err(again)?;
         let kept = heard.map_err(|too_much| (ResponseCode::SYSTEM_ERROR, too_much.to_string()))?;
-        self.peer.kept.replace(Some(kept));
+        self.peer.keep(self.number, Some(kept));
         Ok(self.success())
     }
 
@@ -126,7 +135,7 @@ impl Asked<'_> {
             producer_group: header.producer_group.map(str::to_owned),
         };
         let kept = self.actors.leave.send(leave).await.map_err(again)?;
-        self.peer.kept.replace(kept);
+        self.peer.keep(self.number, kept);
         Ok(self.success())
     }
 
