@@ -42,7 +42,7 @@ pub struct AddKeys {
 
 /// Find messages by a key. From connections, bounded by the requests under way.
 #[derive(Message, Debug)]
-#[rtype(result = "Answer")]
+#[rtype(result = "Result<Answer, StoreError>")]
 pub struct Query(pub Question);
 
 /// What the index was handed and has not taken yet; known to both sides, and to whoever asks how far it is behind.
@@ -323,23 +323,23 @@ impl Handler<AddKeys> for Index {
 }
 
 impl Handler<Query> for Index {
-    type Result = actix::MessageResult<Query>;
+    type Result = Result<Answer, StoreError>;
 
     fn handle(&mut self, Query(question): Query, _: &mut Self::Context) -> Self::Result {
-        let found = self.parts.files.query(question);
-        actix::MessageResult(found.unwrap_or_else(|error| {
-            tracing::error!(%error, "the index cannot be read");
-            Answer::default()
-        }))
+        self.parts.files.query(question)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::path::Path;
 
     use actix::Addr;
     use cuemq_storage::commit_log::{CommitLog as Log, LogFiles, QueueTable};
+    use cuemq_storage::disk::memory::{Fault, Operation};
+    use cuemq_storage::disk::{Disk, MemoryDisk};
+    use cuemq_storage::index::{Layout, Opening};
     use cuemq_storage::log_state::FlushMode;
     use cuemq_storage::position::FlushEpoch;
     use tokio::sync::oneshot;
@@ -418,6 +418,42 @@ mod tests {
         );
         assert!(!feed.has_gathered(), "so many do not wait");
         assert_eq!(index.next().await.upto, PhysicalOffset(99_999));
+    }
+
+    #[actix::test]
+    async fn a_fault_of_the_disk_is_not_told_as_a_message_that_was_never_stored() {
+        let memory = MemoryDisk::new(1);
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+        let sizes = Layout::new(10, 100).unwrap();
+        let (mut files, _) = Files::open(&disk, Path::new("/store"), sizes, Opening::Clean).unwrap();
+        let key = IndexKey {
+            hash: 7,
+            physical_offset: PhysicalOffset(100),
+            store_timestamp_ms: 1_700_000_000_000,
+        };
+        files.put_batch(&[key], PhysicalOffset(200)).unwrap();
+        let log = Arc::new(LogView::new(Vec::new()));
+        let mut parts = Some(IndexParts {
+            files,
+            backlog: Arc::default(),
+            confirmed: Probe::new().recipient(),
+            poison: Probe::new().recipient(),
+            gate: Arc::new(SendGate::new(Arc::clone(&log), 0)),
+            log,
+            flush_interval: Duration::from_secs(60),
+        });
+        let mut stage = Stage::new();
+        let index = stage.start("index", move |_| Ok(Index::new(parts.take().ok_or("it has failed")?)));
+        let question = Question {
+            hash: 7,
+            most: 64,
+            begin_ms: 0,
+            end_ms: i64::MAX,
+        };
+        let found = index.send(Query(question)).await.unwrap().unwrap();
+        assert_eq!(found.physical_offsets, [PhysicalOffset(100)]);
+        memory.inject(Fault::new(Operation::Read).on("index"));
+        assert!(index.send(Query(question)).await.unwrap().is_err());
     }
 
     fn is_all_that_was_left(add: &AddKeys) -> bool {

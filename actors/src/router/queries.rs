@@ -33,7 +33,7 @@ impl Asked<'_> {
             end_ms: header.end_timestamp,
         };
         let found = match &self.actors.index {
-            Some(index) => index.send(Query(question)).await.map_err(again)?,
+            Some(index) => index.send(Query(question)).await.map_err(again)?.map_err(unread)?,
             None => Answer::default(),
         };
         let records = self.records(found.physical_offsets).await?;
