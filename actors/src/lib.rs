@@ -21,7 +21,7 @@
 //! |- queue flusher               upkeep         restart 3 in 60 s  running
 //! |- cold reads                  cold-reads     restart 3 in 60 s  running
 //! |- commit log                  log            restart 3 in 60 s  running
-//! |- index                       upkeep         restart 3 in 60 s  running
+//! |- index                       index          restart 3 in 60 s  running
 //! |- rebalance                   io-0           restart 3 in 60 s  running
 //! |- registrar                   io-0           restart 3 in 60 s  running
 //! |- hold 0                      io-0           restart 3 in 60 s  running

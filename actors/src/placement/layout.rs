@@ -13,9 +13,11 @@ pub enum Thread {
     Flusher,
     /// Blocks in the writing of tables that requests are answered from: each write is short.
     Files,
-    /// Blocks in what no request waits for: syncs of the consume queues, the index, the checkpoint, deletion, and the
-    /// allocation of files ahead of their use.
+    /// Blocks in what no request waits for: syncs of the consume queues, the checkpoint, deletion, and the allocation of
+    /// files ahead of their use.
     Upkeep,
+    /// Blocks in the index: writes, syncs, and queries, of which one may have to follow a long chain of entries.
+    Index,
     /// Blocks in reads of data that is not in memory.
     ColdReads,
     /// Replication, which reads old data for slaves.
@@ -30,6 +32,7 @@ impl fmt::Display for Thread {
             Self::Flusher => f.write_str("flusher"),
             Self::Files => f.write_str("files"),
             Self::Upkeep => f.write_str("upkeep"),
+            Self::Index => f.write_str("index"),
             Self::ColdReads => f.write_str("cold-reads"),
             Self::Replication => f.write_str("replication"),
         }
@@ -37,10 +40,11 @@ impl fmt::Display for Thread {
 }
 
 /// The roles that block: each has a thread of its own, whatever the machine.
-const BLOCKING: [Thread; 5] = [
+const BLOCKING: [Thread; 6] = [
     Thread::Flusher,
     Thread::Files,
     Thread::Upkeep,
+    Thread::Index,
     Thread::ColdReads,
     Thread::Replication,
 ];
@@ -111,7 +115,7 @@ mod tests {
             .threads()
             .iter()
             .map(ToString::to_string)
-            .filter(|name| name.starts_with(['i', 'l']))
+            .filter(|name| name.starts_with("io-") || name == "log")
             .collect()
     }
 

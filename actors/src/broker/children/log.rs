@@ -190,7 +190,7 @@ impl Ground {
     pub(super) fn start_index(&self, files: IndexFiles, shared: &Shared) -> Addr<Index> {
         let (ground, shared) = (self.clone(), shared.clone());
         let mut first = Some(files);
-        self.start(ChildSpec::new("index", Thread::Upkeep), move |_| {
+        self.start(ChildSpec::new("index", Thread::Index), move |_| {
             let files = match (first.take(), shared.layout.index) {
                 (Some(files), _) => files,
                 (None, Some(sizes)) => {
