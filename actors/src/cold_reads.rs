@@ -81,10 +81,10 @@ pub struct FindEarliest {
 #[rtype(result = "Result<Option<PhysicalOffset>, StoreError>")]
 pub struct FindFirst(pub Arc<QueueHandle>);
 
-/// Read the records at these positions (codes 12, 33), as far as one answer holds them; those that are not there are left
-/// out. From connections, bounded by their requests.
+/// Read the records at these positions (codes 12, 33), one behind the other, as far as one answer holds them; those that are
+/// not there are left out. From connections, one of each at a time.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<Vec<u8>>, StoreError>")]
+#[rtype(result = "Result<Vec<u8>, StoreError>")]
 pub struct ReadRecords(pub Vec<PhysicalOffset>);
 
 /// What one answer to [`ReadRecords`] holds, but for a first record that is longer; a frame takes 16 MiB.
@@ -147,19 +147,21 @@ impl Handler<FindFirst> for ColdReads {
 }
 
 impl Handler<ReadRecords> for ColdReads {
-    type Result = Result<Vec<Vec<u8>>, StoreError>;
+    type Result = Result<Vec<u8>, StoreError>;
 
     fn handle(&mut self, ReadRecords(positions): ReadRecords, _: &mut Self::Context) -> Self::Result {
-        let (mut records, mut bytes) = (Vec::new(), 0);
+        let mut records = Vec::new();
         for position in positions {
             let Some(record) = self.log.record(position)? else {
                 continue;
             };
-            bytes += record.len();
-            if bytes > READ_BYTES_MAX && !records.is_empty() {
+            if records.is_empty() {
+                records = record;
+            } else if records.len() + record.len() > READ_BYTES_MAX {
                 break;
+            } else {
+                records.extend_from_slice(&record);
             }
-            records.push(record);
         }
         Ok(records)
     }

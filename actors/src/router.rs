@@ -2,6 +2,7 @@
 //! it waits behind a send.
 
 mod broker_requests;
+mod long_answers;
 mod pending;
 mod queries;
 mod runtime_info;
@@ -122,6 +123,11 @@ impl Router {
         peer.control_begins(bytes);
         let number = peer.number_request();
         drop(actix_rt::spawn(async move {
+            let may_be_long = long_answers::may_be_long(door, request.code);
+            let turn = match may_be_long {
+                true => peer.answers.next(&peer.outbox).await,
+                false => None,
+            };
             if io.has_lost(&peer) {
                 // Its connection was read for the last time and has ended since: nobody must hear of it now.
                 return;
@@ -131,6 +137,7 @@ impl Router {
                 Door::Broker | Door::Fast => broker_requests::answer(&io, &peer, door, &request, number).await,
             };
             let oneway = request.is_oneway();
+            let (answer, long) = answer.map(|answer| long_answers::admit(&io, &request, answer)).unzip();
             drop((request, share));
             peer.control_ends(bytes);
             if io.has_lost(&peer) {
@@ -140,6 +147,9 @@ impl Router {
             match answer {
                 Some(answer) if !oneway => send_command(&peer, &answer),
                 _ => peer.wake(),
+            }
+            if turn.is_some() && !oneway {
+                long_answers::taken(&peer, long.flatten()).await;
             }
         }));
     }

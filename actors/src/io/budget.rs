@@ -5,6 +5,7 @@
 //! | sends in the log | batches between the connection and their answer | `limits.in_flight_bytes` |
 //! | sends that wait | long frames as far as they have come, frames whose topic is being made, sends held back | as much again |
 //! | controls | all other requests: long ones as far as they have come, and what an actor works on | a quarter of it |
+//! | answers | answers of more than 256 KiB to other requests, until their clients have taken them | a quarter of it |
 //!
 //! They are apart so that no class can spend another's, and so that what waits for the log never counts as being in it.
 
@@ -34,6 +35,8 @@ pub struct Budgets {
     pub waiting: Arc<Budget>,
     /// Requests that are neither sends nor pulls.
     pub controls: Arc<Budget>,
+    /// Long answers to them.
+    pub answers: Arc<Budget>,
 }
 
 impl Budgets {
@@ -44,6 +47,7 @@ impl Budgets {
             log: Arc::new(Budget::new(in_flight_bytes)),
             waiting: Arc::new(Budget::new(in_flight_bytes)),
             controls: Arc::new(Budget::new(in_flight_bytes / 4)),
+            answers: Arc::new(Budget::new(in_flight_bytes / 4)),
         }
     }
 }

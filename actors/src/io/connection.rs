@@ -40,9 +40,6 @@ const IN_FLIGHT_MAX: usize = 16 << 20;
 /// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
 const CONTROL_BYTES_MAX: usize = 1 << 20;
-/// While more than this waits to be written, or as much of it in memory, nothing is read.
-const OUTBOX_MAX: usize = 4 << 20;
-const OUTBOX_BUFFERED_MAX: usize = 256 << 10;
 /// How often a connection reads in one turn before others get theirs.
 const READS_PER_TURN: usize = 4;
 
@@ -71,6 +68,7 @@ pub fn spawn(io: Rc<IoState>, serve: Serve) {
         };
         tracing::debug!(%remote, ?door, %reason, "disconnected");
         io.peers.borrow_mut().remove(peer.key);
+        peer.answers.end();
         io.metrics.connections_closed.add(1);
         io.router.peer_closed(peer.key, door);
         drop(permit);
@@ -227,11 +225,9 @@ impl Connection {
         if self.half_closed || io.stopping.get() {
             return false;
         }
-        let outbox = peer.outbox.borrow();
-        if outbox.waiting() > OUTBOX_MAX || outbox.buffered() > OUTBOX_BUFFERED_MAX {
+        if peer.outbox.borrow().is_full() {
             return false;
         }
-        drop(outbox);
         let controls = peer.controls.get();
         if controls > CONTROLS_MAX
             || peer.control_bytes.get() > CONTROL_BYTES_MAX
@@ -251,6 +247,7 @@ impl Connection {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     outbox.advance(written);
+                    self.peer.answers.taken(&outbox);
                     self.peer.active.set(now);
                     self.peer.stalled.set(None);
                 }

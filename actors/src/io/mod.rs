@@ -1,5 +1,6 @@
 //! The I/O threads: connections as tasks, one egress for each thread, sends and pulls handled where they arrive.
 
+pub mod answer_turns;
 pub mod budget;
 pub mod connection;
 pub mod egress;

@@ -12,6 +12,11 @@ const SLICES_PER_WRITE: usize = 64;
 /// A buffer that grew beyond this many bytes is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
 
+/// More than this waits for nobody's good: neither is anything read that would add to it, nor a long answer made.
+const WAITING_MAX: usize = 4 << 20;
+/// As much of it in memory, and not in the mapping of a file.
+pub const BUFFERED_MAX: usize = 256 << 10;
+
 /// The records of one pull answer.
 pub type Slices = SmallVec<[SegmentBytes; 4]>;
 
@@ -54,6 +59,12 @@ impl Outbox {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.taken
+    }
+
+    /// Whether the client is to take some of it before there is more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting > WAITING_MAX || self.buffered() > BUFFERED_MAX
     }
 
     /// Lets `fill` append whole frames.

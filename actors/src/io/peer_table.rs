@@ -12,6 +12,7 @@ use std::time::Duration;
 use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch, HeaderView};
 
+use super::answer_turns::AnswerTurns;
 use super::budget::{Budget, Share};
 use super::outbox::Outbox;
 use crate::hold::ParkedPull;
@@ -69,6 +70,8 @@ pub struct Peer {
     pub outbox: RefCell<Outbox>,
     /// What is to be taken up again.
     pub again: RefCell<VecDeque<Again>>,
+    /// The turns of its longer answers.
+    pub answers: AnswerTurns,
     /// What its client said of its groups last, and the number of the request by which that is known.
     kept: RefCell<(u64, Option<Arc<PeerRecord>>)>,
     /// How many requests were numbered.
@@ -219,6 +222,7 @@ impl PeerTable {
             remote,
             outbox: RefCell::default(),
             again: RefCell::default(),
+            answers: AnswerTurns::default(),
             kept: RefCell::default(),
             requests: Cell::new(0),
             in_flight: Cell::new(0),

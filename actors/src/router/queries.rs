@@ -44,7 +44,7 @@ impl Asked<'_> {
         let answer = if records.is_empty() {
             Command::response_to(self.request, ResponseCode::QUERY_NOT_FOUND).with_remark(NOT_FOUND)
         } else {
-            self.success().with_body(records.concat())
+            self.success().with_body(records)
         };
         Ok(answer.with_header(|fields| updated.write(fields)))
     }
@@ -57,16 +57,14 @@ impl Asked<'_> {
             Ok(at) => self.records(vec![PhysicalOffset(at)]).await?,
             Err(_) => Vec::new(),
         };
-        match records.into_iter().next() {
-            Some(record) => Ok(self.success().with_body(record)),
-            None => Err((
-                ResponseCode::SYSTEM_ERROR,
-                format!("can not find message by the offset, {at}"),
-            )),
+        if records.is_empty() {
+            let remark = format!("can not find message by the offset, {at}");
+            return Err((ResponseCode::SYSTEM_ERROR, remark));
         }
+        Ok(self.success().with_body(records))
     }
 
-    async fn records(&self, positions: Vec<PhysicalOffset>) -> Result<Vec<Vec<u8>>, Refusal> {
+    async fn records(&self, positions: Vec<PhysicalOffset>) -> Result<Vec<u8>, Refusal> {
         let read = self.actors.cold.send(ReadRecords(positions));
         read.await.map_err(again)?.map_err(unread)
     }

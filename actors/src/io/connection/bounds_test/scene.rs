@@ -113,6 +113,11 @@ impl Plan {
         self
     }
 
+    pub(super) fn answer_bytes(mut self, bytes: usize) -> Self {
+        self.budgets.answers = Arc::new(Budget::new(bytes));
+        self
+    }
+
     pub(super) fn control_bytes(mut self, bytes: usize) -> Self {
         self.budgets.controls = Arc::new(Budget::new(bytes));
         self
