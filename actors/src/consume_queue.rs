@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::commit_log::{Confirmed, Poison, QueueIdle};
 use crate::hold::actor::Arrived;
-use crate::send_gate::{SendGate, Starving};
+use crate::send_gate::{RETRY, SendGate, Starving};
 use crate::supervise::{Cause, Context};
 
 mod actors;
@@ -37,8 +37,6 @@ pub use actors::{FoundQueue, Heritage, NewHandle, QueueActors, QueueStart};
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
-/// How long a queue without room waits until it tries again.
-pub(crate) const HUNGRY: Duration = Duration::from_millis(500);
 
 /// Add these units. From `CommitLog`, one for each tick that touches the queue, bounded by the bytes in flight.
 #[derive(Message, Debug)]
@@ -102,7 +100,7 @@ pub struct ConsumeQueue {
     /// Up to where in the log it holds everything: the end of the last tick that was added.
     upto: PhysicalOffset,
     /// Since when the disk has no room for what it lacks.
-    starved: Option<Starved>,
+    starved: Option<Starving>,
     /// Whether a sync is under way.
     syncing: bool,
     sync_asked: bool,
@@ -111,14 +109,6 @@ pub struct ConsumeQueue {
     announced: bool,
     /// Whether a look for idleness is due.
     looks: bool,
-}
-
-/// What a queue without room lacks.
-struct Starved {
-    /// Where that begins in the log.
-    from: PhysicalOffset,
-    /// Keeps the gate closed.
-    _gate: Starving,
 }
 
 impl ConsumeQueue {
@@ -180,13 +170,13 @@ impl ConsumeQueue {
     }
 
     fn starve(&mut self, from: PhysicalOffset, error: &StoreError) {
-        let _gate = self.neighbours.gate.starve(error);
-        self.starved = Some(Starved { from, _gate });
+        let gate = &self.neighbours.gate;
+        self.starved.get_or_insert_with(|| gate.starve(from, error));
     }
 
     /// Tries to add what there was no room for.
     fn feed(&mut self, ctx: &mut Context<Self>) {
-        let Some(from) = self.starved.as_ref().map(|starved| starved.from) else {
+        let Some(from) = self.starved.as_ref().map(Starving::from) else {
             return;
         };
         match self.take_from_log(from) {
@@ -204,10 +194,8 @@ impl ConsumeQueue {
         match error {
             gap @ AppendError::Gap { .. } => ctx.fail(gap),
             AppendError::Store(error) if error.is_no_room() => {
-                if self.starved.is_none() {
-                    self.starve(from, &error);
-                }
-                ctx.run_later(HUNGRY, Self::feed);
+                self.starve(from, &error);
+                ctx.run_later(RETRY, Self::feed);
             }
             AppendError::Store(error) => self.neighbours.poison.do_send(Poison(error)),
         }
@@ -346,7 +334,7 @@ impl Actor for ConsumeQueue {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look_later(ctx);
         if self.starved.is_some() {
-            ctx.run_later(HUNGRY, Self::feed);
+            ctx.run_later(RETRY, Self::feed);
         }
         self.sync_later(ctx);
     }

@@ -17,8 +17,7 @@ use cuemq_storage::log_state::Target;
 use cuemq_storage::position::PhysicalOffset;
 
 use crate::commit_log::{Confirmed, Poison};
-use crate::consume_queue::HUNGRY;
-use crate::send_gate::{SendGate, Starving};
+use crate::send_gate::{RETRY, SendGate, Starving};
 use crate::supervise::Context;
 
 /// Keys that may wait in the mailbox; beyond that they are read from the log when their turn comes.
@@ -184,15 +183,7 @@ pub struct Index {
     /// Up to where keys were added since the last flush.
     added: Option<PhysicalOffset>,
     /// Since when the disk has no room for what it lacks.
-    starved: Option<Starved>,
-}
-
-/// What an index without room lacks.
-struct Starved {
-    /// Where that begins in the log.
-    from: PhysicalOffset,
-    /// Keeps the gate closed.
-    _gate: Starving,
+    starved: Option<Starving>,
 }
 
 impl Index {
@@ -256,7 +247,7 @@ impl Index {
 
     /// Tries to add and to flush what there was no room for.
     fn feed(&mut self, ctx: &mut Context<Self>) {
-        if let Some(from) = self.starved.as_ref().map(|starved| starved.from) {
+        if let Some(from) = self.starved.as_ref().map(Starving::from) {
             let fed = self
                 .read_log(from, self.parts.log.visible())
                 .and_then(|()| self.flush());
@@ -273,11 +264,9 @@ impl Index {
         match done {
             Ok(()) => {}
             Err(error) if error.is_no_room() => {
-                if self.starved.is_none() {
-                    let _gate = self.parts.gate.starve(&error);
-                    self.starved = Some(Starved { from, _gate });
-                }
-                ctx.run_later(HUNGRY, Self::feed);
+                let gate = &self.parts.gate;
+                self.starved.get_or_insert_with(|| gate.starve(from, &error));
+                ctx.run_later(RETRY, Self::feed);
             }
             Err(error) => self.parts.poison.do_send(Poison(error)),
         }

@@ -3,12 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
 use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::LogView;
+use cuemq_storage::position::PhysicalOffset;
 
 use crate::local_time;
+
+/// How often whoever starves tries again.
+pub const RETRY: Duration = Duration::from_millis(500);
 
 /// The gate that every send passes.
 #[derive(Debug)]
@@ -91,13 +96,15 @@ impl SendGate {
         None
     }
 
-    /// Closes the gate for as long as the answer is held: whoever keeps what the log brings finds no room for it.
+    /// Closes the gate for as long as the answer is held: whoever keeps what the log brings finds no room for what begins at
+    /// `from`.
     #[must_use]
-    pub fn starve(self: &Arc<Self>, error: &StoreError) -> Starving {
+    pub fn starve(self: &Arc<Self>, from: PhysicalOffset, error: &StoreError) -> Starving {
         if self.starving.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::error!(%error, "no room on the disk: sends are refused until there is, reads go on");
         }
-        Starving { gate: Arc::clone(self) }
+        let gate = Arc::clone(self);
+        Starving { gate, from }
     }
 
     /// Notes how much room the disk has and how much has to stay free; whether that changed the answer.
@@ -117,12 +124,6 @@ impl SendGate {
     #[must_use]
     pub fn used_ratio(&self) -> f64 {
         f64::from_bits(self.used.load(Ordering::Relaxed))
-    }
-
-    /// Whether a consume queue or the index finds no room.
-    #[must_use]
-    pub fn is_starving(&self) -> bool {
-        self.starving.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the disk was found full.
@@ -146,6 +147,15 @@ impl SendGate {
 #[derive(Debug)]
 pub struct Starving {
     gate: Arc<SendGate>,
+    from: PhysicalOffset,
+}
+
+impl Starving {
+    /// Where in the log that begins which is to be taken when there is room.
+    #[must_use]
+    pub fn from(&self) -> PhysicalOffset {
+        self.from
+    }
 }
 
 impl Drop for Starving {
