@@ -41,8 +41,6 @@ pub struct Metrics {
     pub flushes: Counter,
     /// Time spent in them, in microseconds.
     pub flush_micros: Counter,
-    /// The longest one, in microseconds.
-    flush_longest_micros: AtomicU64,
 }
 
 impl Metrics {
@@ -51,12 +49,5 @@ impl Metrics {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.flushes.add(1);
         self.flush_micros.add(micros);
-        self.flush_longest_micros.fetch_max(micros, Ordering::Relaxed);
-    }
-
-    /// The longest flush so far.
-    #[must_use]
-    pub fn longest_flush(&self) -> Duration {
-        Duration::from_micros(self.flush_longest_micros.load(Ordering::Relaxed))
     }
 }

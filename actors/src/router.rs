@@ -15,7 +15,6 @@ use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::request::{PullHeader, QueryOffset, UpdateOffset};
-use cuemq_storage::clock::Clock;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,12 +105,6 @@ impl Router {
             groups,
             name_server,
         }
-    }
-
-    /// The monotonic clock in milliseconds, by which deadlines are kept.
-    #[must_use]
-    pub fn monotonic_ms(clock: &dyn Clock) -> u64 {
-        u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes a request from a connection.

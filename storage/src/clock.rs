@@ -9,6 +9,11 @@ pub trait Clock: Send + Sync + 'static {
     fn now_ms(&self) -> u64;
     /// Time since some fixed moment of this process; never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// [`Clock::monotonic`] in milliseconds, by which deadlines are kept.
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The machine's clock.

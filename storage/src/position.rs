@@ -25,6 +25,12 @@ impl PhysicalOffset {
     pub fn advanced(self, bytes: u64) -> Self {
         Self(self.0 + bytes)
     }
+
+    /// As Java's `long`.
+    #[must_use]
+    pub fn signed(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
 }
 
 impl QueueOffset {
@@ -32,6 +38,12 @@ impl QueueOffset {
     #[must_use]
     pub fn advanced(self, records: u64) -> Self {
         Self(self.0 + records)
+    }
+
+    /// As Java's `long`.
+    #[must_use]
+    pub fn signed(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 }
 

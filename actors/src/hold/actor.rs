@@ -203,7 +203,7 @@ impl Hold {
     /// Wakes the pulls whose time is up and those whose queue has come to be, lets go of queues that nobody waits for, and
     /// now and then looks at all queues.
     fn sweep(&mut self) {
-        let now_ms = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.clock.monotonic_ms();
         let mut woken = Vec::new();
         self.parked.expire(now_ms, &mut woken);
         self.watches.retain(|queue, _| self.parked.waits_for(queue));

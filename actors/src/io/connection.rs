@@ -12,6 +12,7 @@ mod parked;
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -47,32 +48,35 @@ const READS_PER_TURN: usize = 4;
 pub fn spawn(io: Rc<IoState>, serve: Serve) {
     drop(actix_rt::spawn(async move {
         let Serve { accepted, door, permit } = serve;
-        let stream = match accepted.into_stream() {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "an accepted connection cannot be served");
-                return;
-            }
-        };
-        let Ok(remote) = stream.peer_addr() else { return };
-        let peer = io.peers.borrow_mut().insert(remote, io.clock.monotonic());
-        tracing::debug!(%remote, ?door, "connected");
-        // Boxed once: a future that takes its state by value keeps room for it twice.
-        let connection = Box::new(Connection::new(Rc::clone(&io), Rc::clone(&peer), stream, door));
-        let reason = match Guarded::new(connection.run()).await {
-            Ok(reason) => reason,
-            Err(panicked) => {
-                tracing::error!(%remote, %panicked, "a connection has failed");
-                panicked.to_string()
-            }
-        };
-        tracing::debug!(%remote, ?door, %reason, "disconnected");
-        io.peers.borrow_mut().remove(peer.key);
-        peer.answers.end();
+        match accepted
+            .into_stream()
+            .and_then(|stream| Ok((stream.peer_addr()?, stream)))
+        {
+            Ok((remote, stream)) => attend(&io, stream, remote, door).await,
+            Err(error) => tracing::warn!(%error, "an accepted connection cannot be served"),
+        }
         io.metrics.connections_closed.add(1);
-        io.router.peer_closed(peer.key, door);
         drop(permit);
     }));
+}
+
+/// Serves a connection to its end.
+async fn attend(io: &Rc<IoState>, stream: Box<dyn Stream>, remote: SocketAddr, door: Door) {
+    let peer = io.peers.borrow_mut().insert(remote, io.clock.monotonic());
+    tracing::debug!(%remote, ?door, "connected");
+    // Boxed once: a future that takes its state by value keeps room for it twice.
+    let connection = Box::new(Connection::new(Rc::clone(io), Rc::clone(&peer), stream, door));
+    let reason = match Guarded::new(connection.run()).await {
+        Ok(reason) => reason,
+        Err(panicked) => {
+            tracing::error!(%remote, %panicked, "a connection has failed");
+            panicked.to_string()
+        }
+    };
+    tracing::debug!(%remote, ?door, %reason, "disconnected");
+    io.peers.borrow_mut().remove(peer.key);
+    peer.answers.end();
+    io.router.peer_closed(peer.key, door);
 }
 
 /// Queues a command for a connection.

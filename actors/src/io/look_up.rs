@@ -38,8 +38,6 @@ pub enum Status {
     OffsetOverflowOne,
     /// Before the first message that is still there.
     OffsetTooSmall,
-    /// The queue has never had a message.
-    NoMatchedLogicQueue,
     /// The queue is empty.
     NoMessageInQueue,
 }
@@ -56,7 +54,6 @@ impl Status {
             Self::OffsetOverflowBadly => "OFFSET_OVERFLOW_BADLY",
             Self::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
             Self::OffsetTooSmall => "OFFSET_TOO_SMALL",
-            Self::NoMatchedLogicQueue => "NO_MATCHED_LOGIC_QUEUE",
             Self::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
         }
     }

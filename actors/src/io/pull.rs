@@ -20,7 +20,6 @@ use crate::group::SubscriptionGroup;
 use crate::hold::ParkedPull;
 use crate::hold::actor::{HoldLimits, Park};
 use crate::rebalance::TagFilter;
-use crate::router::Router;
 use crate::topic::{Permission, Topic};
 
 /// Bits of a pull's sysFlag (`PullSysFlag`).
@@ -112,7 +111,7 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
     } else {
         io.identity.short_polling_ms
     };
-    Router::monotonic_ms(io.clock.as_ref()).saturating_add(wait)
+    io.clock.monotonic_ms().saturating_add(wait)
 }
 
 /// What a pull needs to know of its group.
@@ -243,9 +242,9 @@ fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box
 
 /// Answers with what was found, or leaves the pull with `Hold`.
 pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>, found: Found) {
-    let waits = pull.deadline_ms > Router::monotonic_ms(io.clock.as_ref()) && peer.pulls.get() < PULLS_MAX;
+    let waits = pull.deadline_ms > io.clock.monotonic_ms() && peer.pulls.get() < PULLS_MAX;
     match found.status {
-        Status::OffsetOverflowOne | Status::NoMessageInQueue | Status::NoMatchedLogicQueue
+        Status::OffsetOverflowOne | Status::NoMessageInQueue
             if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND =>
         {
             park(io, broker, peer, pull);
@@ -270,12 +269,8 @@ fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
     match found.status {
         Status::Found => ResponseCode::SUCCESS,
         Status::MessageWasRemoving | Status::NoMatchedMessage => ResponseCode::PULL_RETRY_IMMEDIATELY,
-        Status::NoMatchedLogicQueue | Status::NoMessageInQueue if pull.queue_offset != 0 => {
-            ResponseCode::PULL_OFFSET_MOVED
-        }
-        Status::NoMatchedLogicQueue | Status::NoMessageInQueue | Status::OffsetOverflowOne => {
-            ResponseCode::PULL_NOT_FOUND
-        }
+        Status::NoMessageInQueue if pull.queue_offset != 0 => ResponseCode::PULL_OFFSET_MOVED,
+        Status::NoMessageInQueue | Status::OffsetOverflowOne => ResponseCode::PULL_NOT_FOUND,
         Status::Unreadable => ResponseCode::SYSTEM_ERROR,
         Status::OffsetOverflowBadly | Status::OffsetTooSmall => ResponseCode::PULL_OFFSET_MOVED,
     }

@@ -159,19 +159,20 @@ impl Rebalance {
         }
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
-    }
-
     fn rebuild(&mut self, kept: impl IntoIterator<Item = (PeerKey, Arc<PeerRecord>)>, ctx: &mut Context<Self>) {
-        self.membership = Membership::rebuild(self.settings.notifies, self.view.clone(), kept, self.now_ms());
+        self.membership = Membership::rebuild(
+            self.settings.notifies,
+            self.view.clone(),
+            kept,
+            self.clock.monotonic_ms(),
+        );
         let groups = &self.neighbours.group_view;
         let all = self.membership.all_to_tell(|group| notifies(groups, group));
         self.tell(all, ctx);
     }
 
     fn expire(&mut self) {
-        let silent = self.membership.expire(self.now_ms());
+        let silent = self.membership.expire(self.clock.monotonic_ms());
         for (thread, peers) in by_thread(silent.into_iter()) {
             if let Some(connections) = self.neighbours.threads.get(usize::from(thread)) {
                 send(&connections.close, ClosePeers { peers });
@@ -291,7 +292,7 @@ impl Handler<Heartbeat> for Rebalance {
     fn handle(&mut self, heartbeat: Heartbeat, ctx: &mut Self::Context) -> Self::Result {
         let Heartbeat { peer, client, data } = heartbeat;
         let lacking = self.lacking(&data);
-        let (groups, now_ms) = (&self.neighbours.group_view, self.now_ms());
+        let (groups, now_ms) = (&self.neighbours.group_view, self.clock.monotonic_ms());
         let heard = self
             .membership
             .heartbeat(peer, client, data, now_ms, |group| notifies(groups, group));

@@ -53,12 +53,6 @@ impl Subscription {
         &self.data.expression_type
     }
 
-    /// Whether tags alone decide.
-    #[must_use]
-    pub fn is_by_tag(&self) -> bool {
-        self.data.expression_type.is_empty() || self.data.expression_type == TAG
-    }
-
     /// When the client subscribed, in milliseconds since 1970.
     #[must_use]
     pub fn version(&self) -> i64 {
@@ -142,6 +136,5 @@ mod tests {
                 .iter()
                 .all(|subscription| **subscription.tags() == TagFilter::All)
         );
-        assert!(star.is_by_tag() && !sql.is_by_tag());
     }
 }

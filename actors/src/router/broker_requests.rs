@@ -11,7 +11,7 @@ use cuemq_net::dialect::Style;
 use cuemq_net::language::Language;
 use cuemq_net::request;
 use cuemq_storage::StoreError;
-use cuemq_storage::position::{PhysicalOffset, QueueOffset};
+use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 
 use super::{BrokerActors, Router, runtime_info};
@@ -199,7 +199,7 @@ impl Asked<'_> {
         };
         let stored = self.actors.offsets.send(query).await.map_err(again)?;
         let queue = self.queue(header.topic, header.queue_id);
-        let queue_min_offset = queue.as_ref().map_or(-1, |queue| signed(queue.view().min_offset()));
+        let queue_min_offset = queue.as_ref().map_or(-1, |queue| queue.view().min_offset().signed());
         let zero_in_disk = match queue {
             Some(queue) if stored.is_none() && queue_min_offset <= 0 => self.is_first_on_disk(queue).await?,
             _ => false,
@@ -229,13 +229,13 @@ impl Asked<'_> {
     fn max_offset(&self) -> Result<Command, Refusal> {
         let header = read(request::MaxOffset::read(&self.request.view()))?;
         let queue = self.queue(header.topic, header.queue_id);
-        Ok(self.with_offset(queue.map_or(0, |queue| signed(queue.view().max_offset()))))
+        Ok(self.with_offset(queue.map_or(0, |queue| queue.view().max_offset().signed())))
     }
 
     fn min_offset(&self) -> Result<Command, Refusal> {
         let header = read(request::MinOffset::read(&self.request.view()))?;
         let queue = self.queue(header.topic, header.queue_id);
-        Ok(self.with_offset(queue.map_or(0, |queue| signed(queue.view().min_offset()))))
+        Ok(self.with_offset(queue.map_or(0, |queue| queue.view().min_offset().signed())))
     }
 
     async fn search_offset(&self) -> Result<Command, Refusal> {
@@ -246,7 +246,7 @@ impl Asked<'_> {
         let timestamp_ms = header.timestamp;
         let find = self.actors.cold.send(FindByTime { queue, timestamp_ms });
         let found = find.await.map_err(again)?.map_err(unread)?;
-        Ok(self.with_offset(signed(found)))
+        Ok(self.with_offset(found.signed()))
     }
 
     async fn earliest_store_time(&self) -> Result<Command, Refusal> {
@@ -269,8 +269,4 @@ impl Asked<'_> {
         let find = self.actors.cold.send(FindEarliest { queue });
         find.await.map_err(again)?.map_err(unread)
     }
-}
-
-fn signed(queue_offset: QueueOffset) -> i64 {
-    i64::try_from(queue_offset.0).unwrap_or(i64::MAX)
 }

@@ -39,7 +39,7 @@ impl Asked<'_> {
         let records = self.records(found.physical_offsets).await?;
         let updated = QueryMessageResponse {
             index_last_update_timestamp: found.last_update_ms,
-            index_last_update_physical_offset: i64::try_from(found.last_update_physical.0).unwrap_or(i64::MAX),
+            index_last_update_physical_offset: found.last_update_physical.signed(),
         };
         let answer = if records.is_empty() {
             Command::response_to(self.request, ResponseCode::QUERY_NOT_FOUND).with_remark(NOT_FOUND)

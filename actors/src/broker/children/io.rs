@@ -81,7 +81,6 @@ impl Ground {
     }
 
     fn broker_side(&self, children: &BrokerChildren, shared: &Shared, thread: u16) -> BrokerSide {
-        let hold = children.holds.get(usize::from(thread)).or(children.holds.first());
         BrokerSide {
             topics: self.topics.clone(),
             groups: self.groups.clone(),
@@ -91,7 +90,7 @@ impl Ground {
             index_backlog: Arc::clone(&shared.index_backlog),
             gate: Arc::clone(&shared.gate),
             append: children.log.clone().recipient(),
-            hold: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
+            hold: hold(children, thread).clone().recipient(),
             limits: Limits::of_memory(self.config.hot_bytes),
             cold: children.cold_reads.clone().recipient(),
             in_memory_bytes: self.config.in_memory_bytes(),
@@ -99,7 +98,6 @@ impl Ground {
     }
 
     fn broker_actors(&self, children: &BrokerChildren, thread: u16) -> BrokerActors {
-        let hold = children.holds.get(usize::from(thread)).or(children.holds.first());
         BrokerActors {
             create_on_send: children.topics.clone().recipient(),
             create_dead_letters: children.topics.clone().recipient(),
@@ -112,7 +110,13 @@ impl Ground {
             gone: children.rebalance.clone().recipient(),
             cold: children.cold_reads.clone(),
             index: children.index.as_ref().map(|index| index.clone().recipient()),
-            forget: hold.map_or_else(|| panic!("each I/O thread has a hold"), |hold| hold.clone().recipient()),
+            forget: hold(children, thread).clone().recipient(),
         }
     }
+}
+
+/// The hold of an I/O thread.
+fn hold(children: &BrokerChildren, thread: u16) -> &Addr<Hold> {
+    let hold = children.holds.get(usize::from(thread)).or(children.holds.first());
+    hold.unwrap_or_else(|| panic!("each I/O thread has a hold"))
 }
