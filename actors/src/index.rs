@@ -39,7 +39,7 @@ pub struct AddKeys {
     pub keys: Option<Vec<IndexKey>>,
 }
 
-/// Find messages by a key. From connections, bounded by the requests under way.
+/// Find messages by a key. From connections, one of each at a time.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<Answer, StoreError>")]
 pub struct Query(pub Question);

@@ -64,8 +64,9 @@
 //! | `Resume` | `Hold` | `Egress` | what is parked |
 //! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
-//! | `FindByTime`, `FindEarliest`, `FindFirst`, `ReadRecords` | connections | `ColdReads` | a connection's requests under way |
-//! | `Query` | connections | `Index` | a connection's requests under way |
+//! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
+//! | `ReadRecords` | connections | `ColdReads` | one of a connection at a time |
+//! | `Query` | connections | `Index` | one of a connection at a time |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection, and for each request that was under way |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
@@ -82,7 +83,7 @@
 //! | `MarkOrderTopics` | `Registrar` | `Topics` | one for each registration |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
-//! | `NameServerRequest` | connections | `NameServer` | a connection's requests under way |
+//! | `NameServerRequest` | connections | `NameServer` | one of a connection at a time |
 //! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection, and for each request that was under way |
 //! | `ClosePeer` | `NameServer` | `Egress` | the number of connections, by `try_send` |
 //! | `Settle` | the stop | `CommitLog` | once |

@@ -12,9 +12,9 @@ const SLICES_PER_WRITE: usize = 64;
 /// A buffer that grew beyond this many bytes is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
 
-/// More than this waits for nobody's good: neither is anything read that would add to it, nor a long answer made.
+/// While more than this waits, nothing is read that would add to it, and no long answer is made.
 const WAITING_MAX: usize = 4 << 20;
-/// As much of it in memory, and not in the mapping of a file.
+/// While more than this of it lies in memory, and not in the mapping of a file.
 pub const BUFFERED_MAX: usize = 256 << 10;
 
 /// The records of one pull answer.

@@ -11,8 +11,8 @@ use cuemq_storage::clock::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A request and who sent it; the result is the answer, also for a request that wants none. From a connection, bounded
-/// by the connection's budget for control requests.
+/// A request and who sent it; the result is the answer, also for a request that wants none. From a connection, one at a time,
+/// bounded by the budget for control requests.
 #[derive(Debug, Message)]
 #[rtype(result = "Command")]
 pub struct NameServerRequest {
