@@ -20,7 +20,7 @@ interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3
 
-# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills for each Java client, stores in Java brokers
+# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills for each Java client, stores in Java brokers, overload
 long:
     CUEMQ_CRASH_SEEDS=20000 cargo test --locked --release -p cuemq-storage --lib crash_test
     CUEMQ_SEEDS=2000 cargo test --locked --release -p cuemq-tests --test simulation -- --nocapture
@@ -28,6 +28,7 @@ long:
     tests/interop/kill-load --client 4.3.0 --kills 20
     tests/interop/kill-load --client 4.9.8 --kills 20
     tests/interop/java-opens-ours
+    tests/interop/overload
 
 # one simulated history, with its trace
 sim SEED:
