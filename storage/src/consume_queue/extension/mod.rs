@@ -1,7 +1,7 @@
 //! A consume queue's extension: what does not fit into the 20 bytes of an entry (RocketMQ's `ConsumeQueueExt`).
 //!
 //! Files are `consumequeue_ext/<topic>/<queueId>/<20 digits>`, all of one length; the digits are the first byte's place.
-//! They hold [units](unit) one behind the other. A unit never crosses a file: where none fits with [`END_BYTES`] to spare,
+//! They hold units, one behind the other. A unit never crosses a file: where none fits with [`END_BYTES`] to spare,
 //! a length of −1 ends the file. An entry with a unit holds its address in place of its tags code: the unit's place, with
 //! the sign bit set. No tags code and no delivery time is that low.
 //!

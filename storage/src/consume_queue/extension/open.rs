@@ -19,8 +19,8 @@ const LONGEST_STEP: u64 = 8192;
 
 impl ConsumeQueue {
     /// Has the queue keep tags codes in an extension from here on, in files of `file_bytes`, at least
-    /// [`LEAST_EXTENSION_FILE_BYTES`]. For a queue that was opened
-    /// as `opening` says and has not been written to.
+    /// [`LEAST_EXTENSION_FILE_BYTES`](crate::consume_queue::LEAST_EXTENSION_FILE_BYTES). For a queue that was opened as
+    /// `opening` says and has not been written to.
     ///
     /// A queue whose last address leads nowhere goes on without one: its addresses would lead to units of others.
     ///
