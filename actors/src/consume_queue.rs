@@ -192,7 +192,7 @@ impl ConsumeQueue {
     #[expect(clippy::disallowed_methods, reason = "at most once in a life: the failure ends it")]
     fn not_added(&mut self, from: PhysicalOffset, error: AppendError, ctx: &mut Context<Self>) {
         match error {
-            gap @ AppendError::Gap { .. } => ctx.fail(gap),
+            other @ (AppendError::Gap { .. } | AppendError::Conflict { .. }) => ctx.fail(other),
             AppendError::Store(error) if error.is_no_room() => {
                 self.starve(from, &error);
                 ctx.run_later(RETRY, Self::feed);

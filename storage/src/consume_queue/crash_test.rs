@@ -97,7 +97,7 @@ impl World {
         match queue.append(QueueOffset(from), &self.log[from as usize..], Some(&stored)) {
             Ok(_) => Ok(()),
             Err(AppendError::Store(error)) => Err(error),
-            Err(gap @ AppendError::Gap { .. }) => panic!("{gap}"),
+            Err(misplaced) => panic!("{misplaced}"),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Units of one batch that lie in one file are one pwrite. A file is made at its full length on the first append into
 //! it; blocks are reserved in steps. Nothing is durable before [`ConsumeQueue::confirm`].
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,7 +69,16 @@ pub enum AppendError {
     Gap {
         /// The queue offset that comes next.
         expected: QueueOffset,
-        /// The queue offset of the first unit that was given.
+        /// The queue offset of the first unit that is not there.
+        found: QueueOffset,
+    },
+    /// Units of newer records claim places that older ones have: the queue was begun anew behind them (the topic was deleted
+    /// and made again), by [`ConsumeQueue::restart`], or what the record says of its place is wrong.
+    #[error("the consume queue ends at {expected}, and a newer record claims {found}")]
+    Conflict {
+        /// The queue offset that comes next.
+        expected: QueueOffset,
+        /// The queue offset of the first unit that is not there.
         found: QueueOffset,
     },
     /// The store failed; how much was written is unknown.
@@ -134,28 +144,27 @@ impl ConsumeQueue {
     }
 
     /// Appends `units`, of which the first has the queue offset `first`, and shows them to readers. Units that are
-    /// there already are skipped, so that records can be fed twice. Where the queue has an extension and it is known when
-    /// the records were `stored`, their tags codes go there.
+    /// there already are skipped, so that records can be fed twice: units come in the order of the log, so those of records
+    /// in front of the last one's end are there, wherever. Where the queue has an extension and it is known when the records
+    /// were `stored`, their tags codes go there.
     ///
     /// # Errors
-    /// When units are missing in front of these, or a file cannot be made or written.
+    /// When units are missing in front of these, older ones have their places, or a file cannot be made or written.
     pub fn append(
         &mut self,
         first: QueueOffset,
         units: &[Unit],
         stored: Option<&StoreTimes>,
     ) -> std::result::Result<Appended, AppendError> {
-        if first.0 > self.end {
-            return Err(AppendError::Gap {
-                expected: self.end(),
-                found: first,
-            });
-        }
         self.check_replay(first.0, units)?;
-        let skipped = usize::try_from(self.end - first.0)
-            .unwrap_or(usize::MAX)
-            .min(units.len());
+        let skipped = units.partition_point(|unit| unit.physical_offset < self.end_physical);
+        let (expected, found) = (self.end(), first.advanced(skipped as u64));
         let mut rest = units.get(skipped..).unwrap_or_default();
+        match found.cmp(&expected) {
+            Ordering::Greater if !rest.is_empty() => return Err(AppendError::Gap { expected, found }),
+            Ordering::Less if !rest.is_empty() => return Err(AppendError::Conflict { expected, found }),
+            _ => {}
+        }
         if let Some(next) = rest.first() {
             self.view.recency.note(self.end, next.physical_offset);
         }
@@ -237,7 +246,7 @@ impl ConsumeQueue {
         self.unsynced.files.note(start, tail.file());
         tail.write(bytes, at, path)?;
         self.end += run.len() as u64;
-        if let Some(last) = run.last() {
+        if let Some(last) = run.last().filter(|last| !last.is_filler()) {
             self.end_physical = last.end();
         }
         self.view.publish_max(self.end);

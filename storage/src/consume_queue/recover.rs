@@ -21,6 +21,10 @@ use crate::disk::{Blocks, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::{PhysicalOffset, QueueOffset};
 
+/// Disks write so many bytes as one, or a multiple of them.
+const SECTOR_BYTES: u64 = 512;
+/// Where in a unit its tags code is.
+const TAGS_CODE_AT: usize = 12;
 /// How many units are read at a time to count what is cut.
 const COUNT_STEP: usize = 3000;
 
@@ -175,22 +179,35 @@ impl ConsumeQueue {
         Ok(units)
     }
 
-    /// Makes sure that the last of some units which are there already is the same that is fed again. After a crash the
-    /// last one kept can be torn in its physical offset, so that it seemed to begin below the limit.
+    /// Makes sure that the last of some units which are there already is the same that is fed again, or else cuts it. After
+    /// a crash the last one kept can be torn in its physical offset, so that it seemed to begin below the limit; damaged, it
+    /// can seem to lie behind all that is fed. That of an older record, whole, is none of both: a newer one claims its place.
     pub(super) fn check_replay(&mut self, first: u64, units: &[Unit]) -> Result<()> {
         let Some(last) = self.end.checked_sub(1).filter(|&last| last >= first) else {
             return Ok(());
         };
         let fed = usize::try_from(last - first).ok().and_then(|index| units.get(index));
         let Some(fed) = fed else { return Ok(()) };
-        // The tags code may differ: that of a queue with an extension leads there, that of a delayed message follows from
-        // the levels of its time.
-        let is_same = |unit: Unit| (unit.physical_offset, unit.size) == (fed.physical_offset, fed.size);
-        if last < self.view.extent().start || self.view.unit(QueueOffset(last))?.is_some_and(is_same) {
+        if last < self.view.extent().start
+            || self
+                .view
+                .unit(QueueOffset(last))?
+                .is_some_and(|kept| self.fits(last, &kept, fed))
+        {
             return Ok(());
         }
         self.check_exclusive()?;
         self.cut(last).map(|_| ())
+    }
+
+    /// Whether a unit that is there at `queue_offset` can be the one that is fed, or that of an older record.
+    fn fits(&self, queue_offset: u64, kept: &Unit, fed: &Unit) -> bool {
+        // The tags code may differ: that of a queue with an extension leads there, that of a delayed message follows from
+        // the levels of its time.
+        let is_same = (kept.physical_offset, kept.size) == (fed.physical_offset, fed.size);
+        let at = queue_offset % self.view.units_per_file * UNIT_BYTES;
+        let lost = usize::try_from(SECTOR_BYTES - at % SECTOR_BYTES).unwrap_or(UNIT_LENGTH);
+        is_same || kept.physical_offset < fed.physical_offset && !is_rest_of(kept, fed, lost)
     }
 
     /// Fails when somebody may be reading what is to be cut.
@@ -204,6 +221,16 @@ impl ConsumeQueue {
             reason,
         })
     }
+}
+
+/// Whether a unit is what is left of another one whose first `lost` bytes did not reach the disk, if not all.
+fn is_rest_of(kept: &Unit, whole: &Unit, lost: usize) -> bool {
+    let (kept, mut whole) = (kept.encode(), whole.encode());
+    let Some(head) = whole.get_mut(..lost) else {
+        return false;
+    };
+    head.fill(0);
+    kept.get(..TAGS_CODE_AT) == whole.get(..TAGS_CODE_AT)
 }
 
 /// Whether a unit is written and its record begins below `limit`.

@@ -18,6 +18,7 @@ mod destination;
 mod directories;
 mod find;
 mod foreign;
+mod misplaced;
 mod note;
 mod refeed;
 mod refill;

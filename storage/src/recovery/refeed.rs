@@ -7,6 +7,7 @@ use cuemq_net::message::record::Record;
 
 use super::StoreLayout;
 use super::destination::{Destination, Unplaced, destination_of};
+use super::misplaced::{Place, Run};
 use super::refill::unit_of;
 use crate::commit_log::derive::keys_of;
 use crate::commit_log::{QueueName, QueueTable};
@@ -36,7 +37,8 @@ pub(super) struct Refeed {
     pub(super) index: Option<Index>,
     /// The queues that this walk has given something.
     fed: Set<u32>,
-    gathered: Map<u32, (QueueOffset, Vec<Unit>)>,
+    /// By slot: the units, each with the place that its record claims.
+    gathered: Map<u32, Vec<(QueueOffset, Unit)>>,
     keys: Vec<IndexKey>,
     /// When the records were stored that are gathered.
     stored: StoreTimes,
@@ -119,7 +121,7 @@ impl Refeed {
             Destination::Queue { topic, queue_id, at } => {
                 let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
                 let unit = unit_of(record, &self.levels);
-                self.gather(slot, at, unit)?;
+                self.gathered.entry(slot).or_default().push((at, unit));
             }
             Destination::Nowhere => {}
             Destination::Impossible => self.unplaced.note(position),
@@ -132,18 +134,6 @@ impl Refeed {
         } else {
             Ok(())
         }
-    }
-
-    fn gather(&mut self, slot: u32, at: QueueOffset, unit: Unit) -> std::result::Result<(), Interrupted> {
-        if let Some((first, units)) = self.gathered.get_mut(&slot) {
-            if first.advanced(units.len() as u64) == at {
-                units.push(unit);
-                return Ok(());
-            }
-            self.finish_queue(slot)?;
-        }
-        self.gathered.insert(slot, (at, vec![unit]));
-        Ok(())
     }
 
     /// Writes what was gathered.
@@ -162,31 +152,65 @@ impl Refeed {
         Ok(())
     }
 
+    /// Writes a queue's units, run by run of places that follow one another.
     fn finish_queue(&mut self, slot: u32) -> std::result::Result<(), Interrupted> {
-        let Some((first, units)) = self.gathered.remove(&slot) else {
-            return Ok(());
-        };
+        let gathered = self.gathered.remove(&slot).unwrap_or_default();
+        let mut runs = gathered
+            .chunk_by(|(at, _), (next, _)| at.advanced(1) == *next)
+            .peekable();
+        let mut units = Vec::new();
+        while let Some(run) = runs.next() {
+            units.clear();
+            units.extend(run.iter().map(|(_, unit)| *unit));
+            let claimed_by = |run: &[(QueueOffset, Unit)]| run.first().map(|(at, _)| *at);
+            let behind = runs.peek().and_then(|run| Some((claimed_by(run)?, run.len())));
+            if let Some(claimed) = claimed_by(run) {
+                self.write_run(slot, claimed, &units, behind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes units whose records claim the places from `claimed` on. `behind` is what the queue's next run claims and how
+    /// many units it has, as far as that is known.
+    fn write_run(
+        &mut self,
+        slot: u32,
+        claimed: QueueOffset,
+        units: &[Unit],
+        behind: Option<(QueueOffset, usize)>,
+    ) -> std::result::Result<(), Interrupted> {
         let Some(queue) = self.queues.get_mut(slot as usize) else {
             return Ok(());
         };
-        let is_first = self.fed.insert(slot);
         let stored = Some(&self.stored);
-        match queue.append(first, &units, stored) {
-            Ok(_) => Ok(()),
-            // The log itself has a gap, or a record whose queue offset was damaged: the log is what counts, and its next
-            // record comes next, as in Java.
-            Err(AppendError::Gap { expected, found }) if !is_first => {
-                let name = self.table.name(slot);
-                tracing::error!(?name, %expected, %found, "a record claims a later place than the one that it has in its queue");
-                queue.append(expected, &units, stored).map(|_| ()).map_err(interrupted)
+        let run = Run {
+            count: units.len(),
+            behind,
+            is_first: self.fed.insert(slot),
+            is_alone: queue.end_physical() == PhysicalOffset(0),
+            from_the_first: self.from_the_first,
+        };
+        let first = run.place(claimed);
+        let (expected, found) = match queue.append(first, units, stored) {
+            Ok(_) => return Ok(()),
+            Err(AppendError::Gap { expected, found } | AppendError::Conflict { expected, found }) => (expected, found),
+            Err(AppendError::Store(error)) => return Err(Interrupted::Store(error)),
+        };
+        let name = self.table.name(slot);
+        let skipped = usize::try_from(found.0 - first.0).unwrap_or(usize::MAX);
+        let units = units.get(skipped..).unwrap_or_default();
+        let count = units.len();
+        match (Run { count, ..run }).answer(expected, found) {
+            Place::Next => {
+                tracing::error!(?name, %expected, %found, "a record claims another place than the one that it has in its queue");
+                queue.append(expected, units, stored).map(|_| ()).map_err(interrupted)
             }
-            Err(AppendError::Gap { .. }) if !self.from_the_first => Err(Interrupted::Gap),
-            Err(AppendError::Gap { expected, found }) => {
-                let name = self.table.name(slot);
-                tracing::warn!(?name, %expected, %found, "the log's oldest record of this queue begins behind its end");
-                queue.restart(first, &units, stored).map(|_| ()).map_err(interrupted)
+            Place::Anew => {
+                tracing::warn!(?name, %expected, %found, "the log has a consume queue begin at another place");
+                queue.restart(found, units, stored).map(|_| ()).map_err(interrupted)
             }
-            Err(error) => Err(interrupted(error)),
+            Place::Unknown => Err(Interrupted::Gap),
         }
     }
 
@@ -214,7 +238,7 @@ impl Refeed {
 
 fn interrupted(error: AppendError) -> Interrupted {
     match error {
-        AppendError::Gap { .. } => Interrupted::Gap,
+        AppendError::Gap { .. } | AppendError::Conflict { .. } => Interrupted::Gap,
         AppendError::Store(error) => Interrupted::Store(error),
     }
 }

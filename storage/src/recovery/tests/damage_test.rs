@@ -9,14 +9,11 @@ use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::log_state::{Acknowledge, FlushMode};
 use crate::marker;
-use crate::position::{PhysicalOffset, QueueOffset};
+use crate::position::PhysicalOffset;
 use crate::segment::file_name;
 
 /// Where the body of a record begins.
 pub(super) const BODY_AT: u64 = 88;
-
-/// Where its queue offset is.
-const QUEUE_OFFSET_AT: u64 = 20;
 
 /// The whole log, byte for byte.
 pub(super) fn log_bytes(world: &World) -> Vec<u8> {
@@ -28,7 +25,7 @@ pub(super) fn log_bytes(world: &World) -> Vec<u8> {
     })
 }
 
-fn lose_the_queue(world: &World) {
+pub(super) fn lose_the_queue(world: &World) {
     let queue = Path::new("/store/consumequeue/T/0");
     for entry in world.disk.list(queue).unwrap() {
         world.disk.remove_file(&queue.join(entry.name)).unwrap();
@@ -170,17 +167,4 @@ fn promise_3_a_crash_amid_a_checkpoint_does_not_make_the_next_start_read_what_wa
             return;
         }
     }
-}
-
-#[test]
-fn a_queue_offset_that_was_damaged_costs_a_rebuilt_queue_none_of_its_messages() {
-    let mut world = closed(48, 8);
-    let third = world.told[&2].physical_offset;
-    overwrite(&world, third + QUEUE_OFFSET_AT, &(1u64 << 40).to_be_bytes());
-    lose_the_queue(&world);
-    let open = world.open().unwrap();
-    let queue = open.queues[0].view();
-    assert_eq!((queue.min_offset().0, queue.max_offset().0), (0, 8));
-    let unit = queue.unit(QueueOffset(2)).unwrap().unwrap();
-    assert_eq!(unit.physical_offset.0, third);
 }

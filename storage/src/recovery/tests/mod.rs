@@ -5,6 +5,7 @@ mod crash_test;
 mod damage_test;
 mod interrupt_test;
 mod names_test;
+mod places_test;
 mod promise_test;
 mod resume_test;
 mod world;

@@ -138,11 +138,13 @@ fn promise_4_a_full_disk_refuses_new_messages_and_keeps_what_is_stored() {
     world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
 }
 
-/// Overwrites bytes of the first file of the log, durably.
+/// Overwrites bytes of the log that lie in one of its files, durably.
 pub(super) fn overwrite(world: &World, at: u64, bytes: &[u8]) {
-    let path = super::world::layout().commit_log.join(crate::segment::file_name(0));
+    let layout = super::world::layout();
+    let within = at % layout.segment_bytes.unwrap();
+    let path = layout.commit_log.join(crate::segment::file_name(at - within));
     let file = world.disk.open(&path, crate::disk::OpenMode::Write).unwrap();
-    file.write_at(&[std::io::IoSlice::new(bytes)], at).unwrap();
+    file.write_at(&[std::io::IoSlice::new(bytes)], within).unwrap();
     file.sync_data().unwrap();
 }
 

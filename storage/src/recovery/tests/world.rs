@@ -382,7 +382,7 @@ impl Open {
                 .append(group.first, &group.units, group.stored.as_deref())
                 .map_err(|error| match error {
                     crate::consume_queue::AppendError::Store(error) => error,
-                    gap @ crate::consume_queue::AppendError::Gap { .. } => panic!("{gap}"),
+                    misplaced => panic!("{misplaced}"),
                 })?;
         }
         self.index.put_batch(&dispatch.keys, dispatch.upto)?;
