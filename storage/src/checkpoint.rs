@@ -46,12 +46,6 @@ impl Checkpoint {
             .max(0)
     }
 
-    /// The time before which the index is, too.
-    #[must_use]
-    pub fn min_with_index_ms(&self) -> i64 {
-        self.min_ms().min(self.index_ms)
-    }
-
     fn encode(&self) -> [u8; 24] {
         let mut bytes = [0; 24];
         let times = [self.commit_log_ms, self.consume_queue_ms, self.index_ms];
@@ -169,18 +163,13 @@ mod tests {
             consume_queue_ms: 9_000,
             index_ms: 7_000,
         };
-        assert_eq!((checkpoint.min_ms(), checkpoint.min_with_index_ms()), (6_000, 6_000));
-        let checkpoint = Checkpoint {
-            index_ms: 5_000,
-            ..checkpoint
-        };
-        assert_eq!(checkpoint.min_with_index_ms(), 5_000);
+        assert_eq!(checkpoint.min_ms(), 6_000);
         let early = Checkpoint {
             commit_log_ms: 10_000,
             consume_queue_ms: 2_999,
             index_ms: 1,
         };
-        assert_eq!((early.min_ms(), early.min_with_index_ms()), (0, 0));
+        assert_eq!(early.min_ms(), 0);
     }
 
     #[test]

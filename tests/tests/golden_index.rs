@@ -100,9 +100,9 @@ fn a_store_killed_in_java_is_rebuilt_from_what_its_checkpoint_knows() {
         let end = PhysicalOffset(manifest.max_physical_offset);
         let checkpoint = manifest.files.iter().find_map(|file| file.checkpoint);
         let (index, _) = Index::open(&disk(), &store.root(), layout(manifest)?, Opening::Clean)?;
-        let unknown = index.oldest_after(checkpoint.map_or(0, |[_, _, index_ms]| index_ms));
+        let known = index.newest_until(checkpoint.map_or(0, |[_, _, index_ms]| index_ms));
         drop(index);
-        let opening = Opening::AfterCrash(unknown.map_or(end, |_| PhysicalOffset(0)));
+        let opening = Opening::AfterCrash(known.unwrap_or(PhysicalOffset(0)));
         let (mut index, _) = Index::open(&disk(), &store.root(), layout(manifest)?, opening)?;
         index.put_batch(&keys(manifest), end)?;
         check_queries(&mut index, &manifest.queries)

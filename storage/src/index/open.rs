@@ -69,13 +69,14 @@ impl Index {
         Ok((index, cut))
     }
 
-    /// Where the oldest file begins that has entries and ends after `index_ms`. Java syncs a file before it notes that
-    /// time, so after a crash of the machine such a file's header may claim what is lost.
+    /// The newest record of the oldest files that end by `index_ms`, as far as they follow one another. Java syncs a file
+    /// before it notes that time, so after a crash of the machine the header of a later one may claim what is lost, and
+    /// that of the newest says nothing yet.
     #[must_use]
-    pub fn oldest_after(&self, index_ms: i64) -> Option<PhysicalOffset> {
-        let mut files = self.files.iter();
-        let oldest = files.find(|file| file.header.next > 1 && file.header.end_ms > index_ms);
-        oldest.map(|file| file.header.begin_physical)
+    pub fn newest_until(&self, index_ms: i64) -> Option<PhysicalOffset> {
+        let is_synced = |file: &&IndexFile| file.header.next > 1 && file.header.end_ms <= index_ms;
+        let newest = self.files.iter().take_while(is_synced).last();
+        newest.map(|file| file.header.end_physical)
     }
 
     fn repair(&mut self, limit: PhysicalOffset, cut: &mut Cut) -> Result<()> {

@@ -318,21 +318,22 @@ fn a_header_torn_upwards_claims_no_more_than_its_last_record() {
 }
 
 #[test]
-fn the_oldest_file_that_the_checkpoint_does_not_know_is_told() {
+fn the_newest_record_of_the_files_that_a_checkpoint_knows_is_told() {
     let store = Store::new();
     let (mut index, _) = store.open(Opening::Clean);
     put(
         &mut index,
         &(1..=12).map(|number| key(1, number * 10)).collect::<Vec<_>>(),
     );
-    for (index_ms, oldest) in [
-        (1_000_000_120_000, None),
-        (1_000_000_119_999, Some(110)),
-        (1_000_000_100_000, Some(110)),
-        (1_000_000_099_999, Some(60)),
-        (0, Some(10)),
+    for (index_ms, newest) in [
+        (1_000_000_120_000, Some(120)),
+        (1_000_000_119_999, Some(100)),
+        (1_000_000_100_000, Some(100)),
+        (1_000_000_099_999, Some(50)),
+        (1_000_000_049_999, None),
+        (0, None),
     ] {
-        assert_eq!(index.oldest_after(index_ms), oldest.map(PhysicalOffset), "{index_ms}");
+        assert_eq!(index.newest_until(index_ms), newest.map(PhysicalOffset), "{index_ms}");
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! 1. Find the log's files; all have one length, without gaps.
 //! 2. Choose where to begin (`start`): our own note, or RocketMQ's checkpoint rules.
-//! 3. Open the consume queues and the index. After a crash they keep only what was confirmed before the start.
+//! 3. Open the consume queues and the index. After a crash they keep only what was confirmed before the start. Where another
+//!    program's index may lack older keys, the log is read for them alone (`lost_keys`).
 //! 4. Walk the log from the start; each valid record is fed to queues and index, which skip what they have. A queue with a
 //!    gap sends the walk back to the log's first record.
 //! 5. Refuse to open when the walk ended below what is known to have been on disk: the log is cut only where a crash can
@@ -18,6 +19,7 @@ mod destination;
 mod directories;
 mod find;
 mod foreign;
+mod lost_keys;
 mod misplaced;
 mod note;
 mod refeed;
@@ -42,7 +44,7 @@ use self::refeed::{Interrupted, Refeed};
 use self::start::Start;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, LogFiles, QueueTable};
-use crate::consume_queue::{self, ConsumeQueue, Opening};
+use crate::consume_queue::{self, ConsumeQueue};
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
@@ -243,9 +245,9 @@ fn begin(
     checkpoint: Checkpoint,
 ) -> Result<Start> {
     let note = LogNote::read(disk.as_ref(), layout)?;
-    let indexed = layout.index.is_some();
-    let start = Start::find(disk.as_ref(), found, note, checkpoint, aborted, indexed)?;
-    let start = before_lost_keys(disk, layout, found, start, checkpoint)?;
+    let start = Start::find(disk.as_ref(), found, note, checkpoint, aborted)?;
+    let keys_from = lost_keys::begin(disk, layout, found, start, checkpoint)?;
+    let start = Start { keys_from, ..start };
     if start.foreign && start.clean {
         foreign::refuse_queues(disk, layout)?;
         marker::mark_in_use(disk.as_ref(), &layout.root)?;
@@ -255,24 +257,6 @@ fn begin(
         note_start(disk.as_ref(), layout, start, checkpoint)?;
     }
     Ok(start)
-}
-
-/// Begins at the log's first record when an index file of another program that may have lost keys begins before the start.
-fn before_lost_keys(
-    disk: &Arc<dyn Disk>,
-    layout: &StoreLayout,
-    found: &FoundLog,
-    start: Start,
-    checkpoint: Checkpoint,
-) -> Result<Start> {
-    let Some(sizes) = layout.index.filter(|_| start.foreign && !start.clean) else {
-        return Ok(start);
-    };
-    let index = open_index(disk, layout, sizes, Opening::Clean)?;
-    let loses = index
-        .oldest_after(checkpoint.index_ms)
-        .is_some_and(|begin| begin < start.from);
-    Ok(if loses { start.at_the_first(found) } else { start })
 }
 
 /// Notes durably that the store is good up to where recovery begins, and no further.
@@ -334,7 +318,7 @@ fn cut_to(disk: &Arc<dyn Disk>, layout: &StoreLayout, refeed: &mut Refeed, end: 
     {
         // It holds all that comes before: its newest record lies behind what was fed.
         refeed.index = None;
-        refeed.index = Some(open_index(disk, layout, sizes, Opening::AfterCrash(end))?);
+        refeed.index = Some(open_index(disk, layout, sizes, index::Opening::AfterCrash(end))?);
     }
     Ok(())
 }
@@ -348,13 +332,9 @@ fn walk(
     interrupt: &Interrupt,
 ) -> std::result::Result<(Refeed, ScanEnd), Interrupted> {
     let store = Interrupted::Store;
-    let opening = if start.clean {
-        Opening::Clean
-    } else {
-        Opening::AfterCrash(start.from)
-    };
+    let opening = start.opening();
     let index = match layout.index {
-        Some(sizes) => Some(open_index(disk, layout, sizes, opening).map_err(store)?),
+        Some(sizes) => Some(open_index(disk, layout, sizes, start.index_opening()).map_err(store)?),
         None => None,
     };
     let queues = consume_queue::discover(disk.as_ref(), &layout.root, opening).map_err(store)?;
@@ -368,6 +348,7 @@ fn walk(
         interrupt.check().map_err(store)?;
         refeed.open(&queue.topic, queue.queue_id).map_err(store)?;
     }
+    lost_keys::feed(disk.as_ref(), found, start, &mut refeed, interrupt)?;
     let units = refeed.queues.iter().map(|queue| queue.end().0).sum::<u64>();
     if start.queue_units.is_some_and(|noted| noted != units) {
         return Err(Interrupted::Gap);
@@ -399,12 +380,13 @@ fn walk(
     }
 }
 
-/// Opens the index. Its own rules are those of the consume queues.
-fn open_index(disk: &Arc<dyn Disk>, layout: &StoreLayout, sizes: index::Layout, opening: Opening) -> Result<Index> {
-    let opening = match opening {
-        Opening::Clean => index::Opening::Clean,
-        Opening::AfterCrash(limit) | Opening::Again(limit) => index::Opening::AfterCrash(limit),
-    };
+/// Opens the index.
+fn open_index(
+    disk: &Arc<dyn Disk>,
+    layout: &StoreLayout,
+    sizes: index::Layout,
+    opening: index::Opening,
+) -> Result<Index> {
     let (index, cut) = Index::open(disk, &layout.root, sizes, opening)?;
     if cut.entries > 0 || cut.files > 0 {
         tracing::info!(

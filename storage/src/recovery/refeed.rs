@@ -126,14 +126,36 @@ impl Refeed {
             Destination::Nowhere => {}
             Destination::Impossible => self.unplaced.note(position),
         }
-        keys_of(record, &mut self.keys);
-        self.upto = position.advanced(record.total_size() as u64);
+        self.gather_keys(record);
         self.records += 1;
         if self.records >= GROUP_RECORDS {
             self.finish()
         } else {
             Ok(())
         }
+    }
+
+    /// Takes the keys of one record, and nothing else of it.
+    pub(super) fn feed_keys(&mut self, record: &Record<'_>) -> Result<()> {
+        self.gather_keys(record);
+        if self.keys.len() >= GROUP_RECORDS {
+            self.write_keys()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn gather_keys(&mut self, record: &Record<'_>) {
+        keys_of(record, &mut self.keys);
+        self.upto = PhysicalOffset(record.physical_offset()).advanced(record.total_size() as u64);
+    }
+
+    fn write_keys(&mut self) -> Result<()> {
+        if let Some(index) = &mut self.index {
+            index.put_batch(&self.keys, self.upto)?;
+        }
+        self.keys.clear();
+        Ok(())
     }
 
     /// Writes what was gathered.
@@ -143,10 +165,7 @@ impl Refeed {
         for slot in slots {
             self.finish_queue(slot)?;
         }
-        if let Some(index) = &mut self.index {
-            index.put_batch(&self.keys, self.upto).map_err(Interrupted::Store)?;
-        }
-        self.keys.clear();
+        self.write_keys().map_err(Interrupted::Store)?;
         self.stored = StoreTimes::default();
         self.records = 0;
         Ok(())

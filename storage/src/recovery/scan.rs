@@ -41,6 +41,18 @@ pub struct ScanEnd {
     pub damage: Option<String>,
 }
 
+impl ScanEnd {
+    /// That of a walk which has read nothing yet.
+    fn at(from: PhysicalOffset) -> Self {
+        Self {
+            position: from,
+            records: 0,
+            last_store_timestamp_ms: 0,
+            damage: None,
+        }
+    }
+}
+
 /// What is asked of a record besides its lengths and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
@@ -118,12 +130,7 @@ impl FoundLog {
         checks: Checks,
         mut each: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<ScanEnd> {
-        let mut end = ScanEnd {
-            position: from,
-            records: 0,
-            last_store_timestamp_ms: 0,
-            damage: None,
-        };
+        let mut end = ScanEnd::at(from);
         let first = self
             .starts
             .partition_point(|start| start + self.segment_bytes <= from.0);
@@ -133,6 +140,24 @@ impl FoundLog {
                 break;
             }
         }
+        Ok(end)
+    }
+
+    /// As [`FoundLog::walk`], through the file alone that holds `from`.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn walk_one(
+        &self,
+        disk: &dyn Disk,
+        from: PhysicalOffset,
+        checks: Checks,
+        mut each: impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<ScanEnd> {
+        let mut end = ScanEnd::at(from);
+        let start = self.file_start(from.0);
+        let mut reader = Reader::open(disk, self.path(start), start)?;
+        self.walk_file(&mut reader, checks, &mut end, &mut each)?;
         Ok(end)
     }
 
@@ -265,12 +290,7 @@ mod tests {
                 segment_bytes,
                 starts: vec![0],
             };
-            let mut end = ScanEnd {
-                position: PhysicalOffset(0),
-                records: 0,
-                last_store_timestamp_ms: 0,
-                damage: None,
-            };
+            let mut end = ScanEnd::at(PhysicalOffset(0));
             let checks = Checks {
                 body_crc: true,
                 torn_from: PhysicalOffset(0),

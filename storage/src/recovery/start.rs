@@ -7,15 +7,19 @@ use super::note::LogNote;
 use super::scan::FoundLog;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::head::{HEAD_BYTES, Head};
+use crate::consume_queue;
 use crate::disk::{Disk, OpenMode};
 use crate::error::{Result, StoreError};
+use crate::index;
 use crate::position::PhysicalOffset;
 
 /// Where to begin, and how much to believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
-    /// The first record to read.
+    /// The first record to read for the consume queues.
     pub(super) from: PhysicalOffset,
+    /// The first record to read for the index, not behind `from`.
+    pub(super) keys_from: PhysicalOffset,
     /// Whether the last run ended in order.
     pub(super) clean: bool,
     /// Everything below is known to have been on disk.
@@ -29,8 +33,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Finds the start. `aborted` says that the `abort` file is there; `indexed`, that there is an index. (Java begins
-    /// where log and queues are safe, and so loses the older keys of the index file that it was writing.)
+    /// Finds the start. `aborted` says that the `abort` file is there.
     ///
     /// # Errors
     /// When a file of the log cannot be read, or files are missing that held what was on disk.
@@ -40,7 +43,6 @@ impl Start {
         note: Option<LogNote>,
         checkpoint: Checkpoint,
         aborted: bool,
-        indexed: bool,
     ) -> Result<Self> {
         if let Some(note) = note
             && note.counts_with(checkpoint)
@@ -48,9 +50,11 @@ impl Start {
             if note.durable > found.end() {
                 return Err(found.ends_early(note.durable));
             }
+            // Who moves the oldest files away gives up what they hold, and no more.
+            let from = PhysicalOffset(note.confirmed.max(found.minimum()));
             return Ok(Self {
-                // Who moves the oldest files away gives up what they hold, and no more.
-                from: PhysicalOffset(note.confirmed.max(found.minimum())),
+                from,
+                keys_from: from,
                 clean: !aborted,
                 durable: note.durable,
                 queue_units: note.queue_units,
@@ -60,19 +64,36 @@ impl Start {
         }
         let from = if !aborted {
             third_last(found)
-        } else if indexed {
-            Self::stored_before(disk, found, checkpoint.min_with_index_ms().saturating_sub(1))?
         } else {
             Self::stored_before(disk, found, checkpoint.min_ms())?
         };
         Ok(Self {
             from: PhysicalOffset(from),
+            keys_from: PhysicalOffset(from),
             clean: !aborted,
             durable: from,
             queue_units: None,
             stored_ms: 0,
             foreign: true,
         })
+    }
+
+    /// What is known about the consume queues.
+    pub(super) fn opening(&self) -> consume_queue::Opening {
+        if self.clean {
+            consume_queue::Opening::Clean
+        } else {
+            consume_queue::Opening::AfterCrash(self.from)
+        }
+    }
+
+    /// What is known about the index.
+    pub(super) fn index_opening(&self) -> index::Opening {
+        if self.clean {
+            index::Opening::Clean
+        } else {
+            index::Opening::AfterCrash(self.keys_from)
+        }
     }
 
     /// From where on a crash may have torn what this program wrote.
@@ -83,8 +104,10 @@ impl Start {
 
     /// The same store, of whose queues and index nothing is believed.
     pub(super) fn at_the_first(self, found: &FoundLog) -> Self {
+        let first = PhysicalOffset(found.minimum());
         Self {
-            from: PhysicalOffset(found.minimum()),
+            from: first,
+            keys_from: first,
             clean: false,
             queue_units: None,
             ..self

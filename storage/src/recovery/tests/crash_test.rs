@@ -197,7 +197,7 @@ fn promise_1_under_async_flush_a_crash_takes_only_what_was_not_flushed_and_a_kil
 }
 
 /// Has the start die at each of its changes, the power fail then, and the next start find everything.
-fn at_each_change_of_a_start(prepare: impl Fn() -> World) {
+pub(super) fn at_each_change_of_a_start(prepare: impl Fn() -> World) {
     for change in 1.. {
         let mut world = prepare();
         world.disk.crash_at(change);

@@ -4,6 +4,7 @@
 mod crash_test;
 mod damage_test;
 mod interrupt_test;
+mod lost_keys_test;
 mod names_test;
 mod places_test;
 mod promise_test;

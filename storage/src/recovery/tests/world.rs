@@ -464,21 +464,21 @@ impl Open {
 
     fn check_index(&mut self, seen: &[(u32, Told)]) {
         for (number, told) in seen {
-            let hash = tags::index_hash("T", &format!("key-{number}"));
-            let question = Question {
-                hash,
-                most: 64,
-                begin_ms: 0,
-                end_ms: i64::MAX,
-            };
-            let answer = self.index.query(question).unwrap();
-            let at = PhysicalOffset(told.physical_offset);
-            assert_eq!(
-                answer.physical_offsets.iter().filter(|found| **found == at).count(),
-                1,
-                "key of {number}, {:?}",
-                self.report
-            );
+            let found = self.keys_of(*number, told);
+            assert_eq!(found, 1, "key of {number}, {:?}", self.report);
         }
+    }
+
+    /// How many times the index has the key of a message.
+    pub(super) fn keys_of(&mut self, number: u32, told: &Told) -> usize {
+        let question = Question {
+            hash: tags::index_hash("T", &format!("key-{number}")),
+            most: 64,
+            begin_ms: 0,
+            end_ms: i64::MAX,
+        };
+        let answer = self.index.query(question).unwrap();
+        let at = PhysicalOffset(told.physical_offset);
+        answer.physical_offsets.iter().filter(|found| **found == at).count()
     }
 }
