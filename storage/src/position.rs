@@ -19,6 +19,10 @@ pub struct QueueOffset(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlushEpoch(pub u64);
 
+/// The first byte that no file of the log or of a consume queue may begin at: places are below 2^63, as in Java, with room
+/// for sums.
+pub(crate) const PLACES_END: u64 = i64::MAX as u64 / 2;
+
 impl PhysicalOffset {
     /// The position `bytes` further on.
     #[must_use]

@@ -23,6 +23,7 @@ pub use writer::{SegmentSync, SegmentWriter};
 
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
+use crate::position::PLACES_END;
 use crate::read_view::ReadView;
 
 const NAME_DIGITS: usize = 20;
@@ -35,11 +36,12 @@ pub fn file_name(start: u64) -> String {
     format!("{start:0NAME_DIGITS$}")
 }
 
-/// The position that a file name stands for; `None` unless it is exactly 20 decimal digits that fit 64 bits.
+/// The position that a file name stands for; `None` unless it is exactly 20 decimal digits, and a place where a file can be.
 #[must_use]
 pub fn parse_file_name(name: &str) -> Option<u64> {
     let digits = name.len() == NAME_DIGITS && name.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { name.parse().ok() } else { None }
+    let start = digits.then(|| name.parse().ok())??;
+    (start < PLACES_END).then_some(start)
 }
 
 /// A file of a queue as readers see it.

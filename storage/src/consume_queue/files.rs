@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::file_path;
 use super::queue::Opening;
-use super::unit::{PLACES_END, UNIT_BYTES, UNIT_LENGTH, Unit};
+use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
 use super::view::QueueView;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
+use crate::position::PLACES_END;
 
 /// What a queue's directory holds.
 pub(super) struct Found {

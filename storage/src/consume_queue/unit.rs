@@ -11,14 +11,12 @@
 //! counts as written when its size is above 0 (Java's recovery tests the same). A queue that begins in the middle of a
 //! file has [`Unit::FILLER`] in front of its first message.
 
-use crate::position::PhysicalOffset;
+use crate::position::{PLACES_END, PhysicalOffset};
 
 /// The length of a unit.
 pub const UNIT_BYTES: u64 = 20;
 /// [`UNIT_BYTES`] as the length of an array.
 pub(super) const UNIT_LENGTH: usize = 20;
-/// The first byte that no file may begin at: places are below 2^63, as in Java, with room for sums.
-pub(super) const PLACES_END: u64 = i64::MAX as u64 / 2;
 /// The last queue offset whose unit has a place.
 pub const LAST_QUEUE_OFFSET: u64 = PLACES_END / UNIT_BYTES - 1;
 

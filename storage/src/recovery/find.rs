@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn promise_5_a_lone_file_that_would_end_behind_all_positions_is_left_alone() {
+        let disk = MemoryDisk::new(1);
+        let layout = StoreLayout::at(Path::new("/store"));
+        disk.create_directory(&layout.commit_log).unwrap();
+        let path = layout.commit_log.join("18446744073709547520");
+        let file = disk.open(&path, OpenMode::CreateNew).unwrap();
+        file.write_at(&[IoSlice::new(&[1; 4096])], 0).unwrap();
+        assert_eq!(log(&disk, &layout).unwrap().end(), 0);
+        assert!(disk.exists(&path).unwrap());
+    }
+
+    #[test]
     fn a_lone_file_behind_others_that_were_deleted_keeps_the_place_where_the_log_goes_on() {
         let (_, log) = found(8192, &[0; 4096]);
         assert_eq!((log.segment_bytes, log.starts), (4096, vec![8192]));
