@@ -62,6 +62,15 @@ pub enum Blocks {
     Released,
 }
 
+/// The directory that has the name of `path` in it.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
 /// A lock on a file, held until it is dropped.
 pub trait DiskLock: Send + Sync {}
 

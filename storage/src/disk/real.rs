@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space, parent_of};
 use file::RealFile;
 use lock::FileLock;
 
@@ -123,14 +123,6 @@ impl Disk for RealDisk {
             total: found.f_blocks.saturating_mul(found.f_frsize),
             available: found.f_bavail.saturating_mul(found.f_frsize),
         })
-    }
-}
-
-fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) => Path::new("."),
-        None => path,
     }
 }
 

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use super::StoreLayout;
 use crate::consume_queue::{EXTENSION_FOLDER, FOLDER};
-use crate::disk::{Disk, Entry};
+use crate::disk::{Disk, Entry, parent_of};
 use crate::error::{Result, StoreError};
 
-/// Syncs the directories that hold directories: the store's and the log's, and after a crash those of all topics.
+/// Syncs the directories that hold directories: those above the store's and the log's, the store's own, and after a crash
+/// those of all topics.
 pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Result<()> {
-    sync_one(disk, &layout.root)?;
-    if let Some(above) = layout.commit_log.parent().filter(|above| *above != layout.root) {
-        sync_one(disk, above)?;
+    for directory in [parent_of(&layout.root), &layout.root, parent_of(&layout.commit_log)] {
+        sync_one(disk, directory)?;
     }
     if aborted {
         for folder in [FOLDER, EXTENSION_FOLDER] {
@@ -52,8 +52,8 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::disk::MemoryDisk;
     use crate::disk::memory::Operation;
+    use crate::disk::{MemoryDisk, RealDisk};
     use crate::interrupt::Interrupt;
     use crate::recovery;
 
@@ -74,7 +74,7 @@ mod tests {
                 let mut steps = steps.iter();
                 steps.any(|step| step.operation == Operation::SyncDirectory && *step.path == *Path::new(path))
             };
-            assert!(is_synced("/store") && is_synced("/fast"));
+            assert!(is_synced("/") && is_synced("/store") && is_synced("/fast"));
             for above in [
                 "consumequeue",
                 "consumequeue/A",
@@ -84,5 +84,12 @@ mod tests {
                 assert_eq!(is_synced(&format!("/store/{above}")), aborted, "{above}");
             }
         }
+    }
+
+    #[test]
+    fn a_log_in_the_directory_that_the_process_runs_in_can_be_synced() {
+        let mut layout = StoreLayout::at(Path::new("."));
+        layout.commit_log = PathBuf::from("log");
+        sync(&RealDisk, &layout, false).unwrap();
     }
 }

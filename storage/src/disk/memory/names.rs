@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::inode::Inode;
+use crate::disk::parent_of;
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -271,8 +272,4 @@ fn file_of(node: &Node) -> Option<&Arc<Inode>> {
 /// The root and the working directory are always there.
 fn is_root(path: &Path) -> bool {
     path.parent().is_none()
-}
-
-fn parent_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }
