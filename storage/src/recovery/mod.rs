@@ -285,7 +285,8 @@ fn walk_as_far_back_as_needed(
     let walked = match walk(disk, layout, found, start, interrupt) {
         Err(Interrupted::Gap) => {
             tracing::warn!(
-                "a consume queue lacks records from before the last checkpoint; rebuilding all from the log"
+                "a consume queue lacks records from before the last checkpoint, or has what the log never had; rebuilding \
+                 all from the log"
             );
             // A crash on the way must not leave half a queue that a later start takes for good.
             marker::mark_in_use(disk.as_ref(), &layout.root)?;
@@ -374,6 +375,11 @@ fn walk(
         (Err(error), None) => Err(Interrupted::Store(error)),
         (Ok(end), None) => {
             refeed.finish()?;
+            let knows_more = |queue: &ConsumeQueue| queue.end_physical() > end.position;
+            if start.has_whole_log(&end) && refeed.queues.iter().any(knows_more) {
+                // It is the queue that is damaged.
+                return Err(Interrupted::Gap);
+            }
             refeed.unplaced.tell();
             Ok((refeed, end))
         }

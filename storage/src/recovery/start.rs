@@ -4,7 +4,7 @@
 //! since. Otherwise RocketMQ's own rules hold (`CommitLog.recoverNormally` and `recoverAbnormally`).
 
 use super::note::LogNote;
-use super::scan::FoundLog;
+use super::scan::{FoundLog, ScanEnd};
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::head::{HEAD_BYTES, Head};
 use crate::consume_queue;
@@ -100,6 +100,11 @@ impl Start {
     pub(super) fn torn_from(&self) -> PhysicalOffset {
         let is_torn = !self.clean && !self.foreign;
         PhysicalOffset(if is_torn { self.durable } else { u64::MAX })
+    }
+
+    /// Whether the log has all that it had when the last run ended in order, where our note says how much that is.
+    pub(super) fn has_whole_log(&self, end: &ScanEnd) -> bool {
+        self.clean && !self.foreign && end.damage.is_none() && end.position.0 == self.durable
     }
 
     /// The same store, of whose queues and index nothing is believed.

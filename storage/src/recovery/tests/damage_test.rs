@@ -1,11 +1,13 @@
 //! Damage in what was on disk, which no crash explains: nothing of it is cut, whatever made recovery read it.
 
+use std::io::IoSlice;
 use std::path::Path;
 
 use super::promise_test::{closed, overwrite};
 use super::world::{World, layout};
 use crate::checkpoint::{Checkpoint, CheckpointFile};
-use crate::disk::Disk;
+use crate::consume_queue::UNIT_BYTES;
+use crate::disk::{Disk, OpenMode};
 use crate::error::StoreError;
 use crate::log_state::{Acknowledge, FlushMode};
 use crate::marker;
@@ -105,6 +107,29 @@ fn promise_3_damage_between_what_queues_have_and_what_was_on_disk_is_refused_and
     assert_eq!(World::visible(&open).len(), 2);
     assert_eq!(open.report.lost_records, 4, "{:?}", open.report);
     assert!(open.report.copy.is_some());
+}
+
+#[test]
+fn damage_in_a_queue_s_last_unit_costs_no_message_and_is_not_blamed_on_the_log() {
+    for byte in 0..7 {
+        let mut world = closed(49, 8);
+        let path = Path::new("/store/consumequeue/T/0").join(file_name(0));
+        let unit = world.disk.open(&path, OpenMode::Write).unwrap();
+        unit.write_at(&[IoSlice::new(&[0x11])], 7 * UNIT_BYTES + byte).unwrap();
+        unit.sync_data().unwrap();
+        let before = log_bytes(&world);
+        let mut open = world.open().unwrap();
+        assert_eq!(
+            (&open.report.damage, open.report.lost_records),
+            (&None, 0),
+            "byte {byte}"
+        );
+        assert!(
+            before.starts_with(&log_bytes(&world)),
+            "not a byte of the log has changed"
+        );
+        world.check(&mut open);
+    }
 }
 
 #[test]
