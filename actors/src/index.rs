@@ -205,7 +205,7 @@ impl Index {
                     keys_of(record, &mut keys);
                 }
                 goes_on
-            });
+            })?;
             if reached <= at {
                 break;
             }
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
     use crate::commit_log::{CommitLog, Neighbours, Settle};
     use crate::consume_queue::{Heritage, QueueActors};
-    use crate::testing::{Probe, Stage};
+    use crate::testing::{Probe, Stage, unreadable_log};
 
     /// A commit log that has left keys out because too many wait.
     fn overloaded(stage: &mut Stage, index: &Probe<AddKeys>, backlog: &Arc<Backlog>) -> Addr<CommitLog> {
@@ -374,6 +374,27 @@ mod tests {
             let (log, neighbours) = first.take().ok_or("the commit log has failed")?;
             Ok(CommitLog::new(log, neighbours, clock.clone(), None))
         })
+    }
+
+    #[actix::test]
+    async fn keys_that_cannot_be_read_from_the_log_are_not_taken_for_added() {
+        let log = unreadable_log();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1));
+        let sizes = Layout::new(7, 30).unwrap();
+        let mut index = Index::new(IndexParts {
+            files: Files::open(&disk, Path::new("/store"), sizes, Opening::Clean)
+                .unwrap()
+                .0,
+            log: Arc::clone(&log),
+            backlog: Arc::default(),
+            confirmed: Probe::new().recipient(),
+            poison: Probe::new().recipient(),
+            gate: Arc::new(SendGate::new(Arc::clone(&log), 0)),
+            flush_interval: Duration::from_millis(10),
+        });
+        let read = index.read_log(PhysicalOffset(0), log.visible());
+        assert!(matches!(read, Err(StoreError::Damaged { position: 0, .. })), "{read:?}");
+        assert_eq!(index.added, None, "a flush confirms nothing of it");
     }
 
     #[actix::test]

@@ -73,10 +73,15 @@ impl Retention {
             return Ok(());
         }
         let mut first = None;
-        self.parts.log.walk(confirmed, |record| {
+        let read = self.parts.log.walk(confirmed, |record| {
             first = Some(record.store_timestamp_ms());
             false
         });
+        if let Err(error) = read {
+            // One that is too old does no harm.
+            tracing::error!(%error, "the checkpoint stays as it is");
+            return Ok(());
+        }
         let time_ms = self.noted_ms.max(first.unwrap_or(last_store_ms));
         let checkpoint = Checkpoint {
             commit_log_ms: time_ms,
@@ -151,6 +156,39 @@ impl Actor for Retention {
         // The commit log and all queues have stopped before, so nothing is added to what is confirmed.
         if let Err(error) = self.write(true) {
             tracing::error!(%error, "the last checkpoint cannot be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cuemq_storage::disk::MemoryDisk;
+
+    use super::*;
+    use crate::testing::{Probe, unreadable_log};
+
+    #[actix::test]
+    async fn a_checkpoint_claims_nothing_while_the_record_that_is_not_confirmed_cannot_be_read() {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1));
+        disk.create_directory(Path::new("/store")).unwrap();
+        let log = unreadable_log();
+        let mut retention = Retention::open(RetentionParts {
+            disk: Arc::clone(&disk),
+            layout: StoreLayout::at(Path::new("/store")),
+            log: Arc::clone(&log),
+            queues: Arc::default(),
+            gate: Arc::new(SendGate::new(log, 0)),
+            poison: Probe::new().recipient(),
+            free_bytes: 0,
+            interval: Duration::from_secs(1),
+        })
+        .unwrap();
+        for last in [false, true] {
+            retention.write(last).unwrap();
+            assert_eq!(retention.file.read(), Checkpoint::default());
+            assert!(!disk.exists(Path::new("/store/cuemq/log")).unwrap());
         }
     }
 }

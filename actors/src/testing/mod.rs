@@ -11,6 +11,8 @@ mod broker_thread;
 mod memory_net;
 mod probe;
 mod stage;
+#[cfg(test)]
+mod unreadable;
 
 pub use broker::{TestBroker, TestBrokerBuilder};
 pub use cuemq_storage::clock::ManualClock;
@@ -19,5 +21,7 @@ pub use cuemq_storage::entropy::SeededEntropy;
 pub use memory_net::{MemoryNet, MemoryStream};
 pub use probe::{PATIENCE, Probe};
 pub use stage::Stage;
+#[cfg(test)]
+pub(crate) use unreadable::unreadable_log;
 
 pub use crate::supervise::{Faults, Site};

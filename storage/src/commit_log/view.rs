@@ -1,12 +1,13 @@
 //! The commit log as readers see it: the files and the watermarks that their owner publishes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
 use super::head::{HEAD_BYTES, Head};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 use crate::segment::{Segment, SegmentList};
 
@@ -157,30 +158,28 @@ impl LogView {
     }
 
     /// Calls `each` with every record from `from`, the beginning of a record, up to what is visible; `each` says whether
-    /// to go on. Gives where the walk ended.
-    pub fn walk(&self, from: PhysicalOffset, mut each: impl FnMut(&Record<'_>) -> bool) -> PhysicalOffset {
+    /// to go on. Gives where the walk ended: in front of the record at which `each` ended it, or else at what was visible.
+    ///
+    /// # Errors
+    /// When a file cannot be mapped, or a record cannot be read.
+    pub fn walk(&self, from: PhysicalOffset, mut each: impl FnMut(&Record<'_>) -> bool) -> Result<PhysicalOffset> {
         let visible = self.visible().0;
         let mut position = from.0;
         while position < visible {
-            let Some(segment) = self.mapped(PhysicalOffset(position)) else {
-                break;
+            let Some(segment) = self.segments.find(position) else {
+                return Err(unreadable(Path::new("commitlog"), position));
             };
-            let upto = visible.min(segment.end()) - segment.start();
-            let Some(bytes) = segment.read(position - segment.start()..upto) else {
-                break;
-            };
-            match record::inspect(bytes) {
-                Inspection::Record(record) => {
-                    if !each(&record) {
-                        break;
-                    }
-                    position += record.total_size() as u64;
-                }
+            segment.map()?;
+            let at = position - segment.start();
+            let bytes = segment.read(at..visible.min(segment.end()) - segment.start());
+            match record::inspect(bytes.unwrap_or_default()) {
+                Inspection::Record(record) if !each(&record) => break,
+                Inspection::Record(record) => position += record.total_size() as u64,
                 Inspection::Blank { .. } => position = segment.end(),
-                _ => break,
+                _ => return Err(unreadable(segment.path(), at)),
             }
         }
-        PhysicalOffset(position.min(visible))
+        Ok(PhysicalOffset(position.min(visible)))
     }
 
     pub(super) fn publish(&self, visible: PhysicalOffset) {
@@ -225,5 +224,13 @@ impl LogView {
         let mut segments = self.segments.load().as_slice().to_vec();
         segments.push(segment);
         self.segments.replace(segments);
+    }
+}
+
+fn unreadable(path: &Path, position: u64) -> StoreError {
+    StoreError::Damaged {
+        path: path.to_owned(),
+        position,
+        reason: String::from("no record can be read there, and what follows is wanted; restart the broker"),
     }
 }

@@ -1,7 +1,5 @@
 //! Gives one consume queue what the log has and it lacks, while the broker runs.
 
-use std::path::Path;
-
 use cuemq_net::message::properties;
 use cuemq_net::message::record::Record;
 
@@ -10,7 +8,6 @@ use crate::commit_log::derive::queue_tags_code;
 use crate::commit_log::{LogView, QueueName};
 use crate::consume_queue::{AppendError, ConsumeQueue, StoreTimes, Unit};
 use crate::delay_level::DelayLevels;
-use crate::error::StoreError;
 use crate::position::PhysicalOffset;
 
 /// Reads the log from `from`, the beginning of a record, and appends this queue's records. Gives up to where it holds
@@ -26,35 +23,14 @@ pub fn refill(
     from: PhysicalOffset,
 ) -> std::result::Result<PhysicalOffset, AppendError> {
     let mut failure = None;
-    let visible = log.visible();
     let end = log.walk(from, |record| match refill_one(queue, name, record, levels) {
         Ok(()) => true,
         Err(error) => {
             failure = Some(error);
             false
         }
-    });
-    match failure {
-        Some(failure) => Err(failure),
-        None if end < visible => Err(unreadable(log, end).into()),
-        None => Ok(end),
-    }
-}
-
-/// Why the log cannot be read on.
-fn unreadable(log: &LogView, at: PhysicalOffset) -> StoreError {
-    let damaged = |path: &Path, position| StoreError::Damaged {
-        path: path.to_owned(),
-        position,
-        reason: String::from("no record can be read there, so a consume queue lacks what follows; restart the broker"),
-    };
-    match log.segments().find(at.0) {
-        Some(segment) => match segment.map() {
-            Ok(()) => damaged(segment.path(), at.0 - segment.start()),
-            Err(error) => error,
-        },
-        None => damaged(Path::new("commitlog"), at.0),
-    }
+    })?;
+    failure.map_or(Ok(end), Err)
 }
 
 fn refill_one(

@@ -85,10 +85,13 @@ impl Foreign {
 
 fn records_in(open: &Open) -> usize {
     let mut records = 0;
-    open.log.view().walk(PhysicalOffset(0), |_| {
-        records += 1;
-        true
-    });
+    open.log
+        .view()
+        .walk(PhysicalOffset(0), |_| {
+            records += 1;
+            true
+        })
+        .unwrap();
     records
 }
 

@@ -11,7 +11,7 @@ use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode, Target};
-use crate::position::{FlushEpoch, QueueOffset};
+use crate::position::{FlushEpoch, PhysicalOffset, QueueOffset};
 use crate::recovery::{Resumed, refill, resume};
 
 /// A store with so many messages, none of them confirmed by its queue or the index.
@@ -116,4 +116,25 @@ fn promise_3_a_queue_that_the_log_cannot_fill_again_says_where_the_log_ends() {
         panic!("{error}");
     };
     assert_eq!(position, third);
+}
+
+#[test]
+fn a_walk_that_cannot_read_on_is_an_error_and_one_that_was_asked_to_end_is_none() {
+    let (world, open) = with_messages(54, 6);
+    let view = open.log.view();
+    let third = world.told[&2].physical_offset;
+    overwrite(&world, third + 4, &[0xFF]);
+    let mut walked = 0;
+    let error = view.walk(view.minimum(), |_| {
+        walked += 1;
+        true
+    });
+    assert!(
+        matches!(error, Err(StoreError::Damaged { position, .. }) if position == third),
+        "{error:?}"
+    );
+    assert_eq!(walked, 2);
+    let second = PhysicalOffset(world.told[&1].physical_offset);
+    let asked = view.walk(view.minimum(), |record| record.physical_offset() < second.0);
+    assert_eq!(asked.unwrap(), second);
 }

@@ -270,10 +270,13 @@ impl World {
     /// All messages that readers see, in the order of the log: number, queue, queue offset, position.
     pub(super) fn visible(open: &Open) -> Vec<(u32, Told)> {
         let mut seen = Vec::new();
-        open.log.view().walk(open.log.view().minimum(), |record| {
-            seen.push(message(record));
-            true
-        });
+        open.log
+            .view()
+            .walk(open.log.view().minimum(), |record| {
+                seen.push(message(record));
+                true
+            })
+            .unwrap();
         seen
     }
 
@@ -340,11 +343,14 @@ fn allocate(disk: &dyn Disk, start: u64) -> Result<SegmentWriter> {
 
 pub(super) fn check_store_times(open: &Open) {
     let mut last_ms = 0;
-    open.log.view().walk(PhysicalOffset(0), |record| {
-        assert!(record.store_timestamp_ms() >= last_ms, "store times never decrease");
-        last_ms = record.store_timestamp_ms();
-        true
-    });
+    open.log
+        .view()
+        .walk(PhysicalOffset(0), |record| {
+            assert!(record.store_timestamp_ms() >= last_ms, "store times never decrease");
+            last_ms = record.store_timestamp_ms();
+            true
+        })
+        .unwrap();
 }
 
 fn message(record: &Record<'_>) -> (u32, Told) {
@@ -437,11 +443,14 @@ impl Open {
 
     fn check_queues(&self, seen: &[(u32, Told)], next: &[u64]) {
         let mut codes = Map::default();
-        self.log.view().walk(PhysicalOffset(0), |record| {
-            let known = properties::known(record.properties());
-            codes.insert(record.physical_offset(), known.tags.map_or(0, tags::tags_code));
-            true
-        });
+        self.log
+            .view()
+            .walk(PhysicalOffset(0), |record| {
+                let known = properties::known(record.properties());
+                codes.insert(record.physical_offset(), known.tags.map_or(0, tags::tags_code));
+                true
+            })
+            .unwrap();
         for (slot, queue) in self.queues.iter().enumerate() {
             let name = self.log.queues_ref().name(u32::try_from(slot).unwrap()).unwrap();
             let expected: Vec<_> = seen
