@@ -46,17 +46,40 @@ pub fn read_table<T, E: Display>(
     table_path: &Path,
     parse: impl Fn(&[u8]) -> std::result::Result<T, E>,
 ) -> Result<Option<T>> {
+    let Some((table, damaged)) = find_table(disk, table_path, parse)? else {
+        return Ok(None);
+    };
+    if let Some(damaged) = damaged {
+        tracing::warn!(error = %damaged, table = %table_path.display(), "read the older table");
+        put_away(disk, table_path)?;
+    }
+    Ok(Some(table))
+}
+
+/// As [`read_table`], for whoever does not own the table: nothing on the disk changes.
+///
+/// # Errors
+/// As there.
+pub(crate) fn look_up_table<T, E: Display>(
+    disk: &dyn Disk,
+    table_path: &Path,
+    parse: impl Fn(&[u8]) -> std::result::Result<T, E>,
+) -> Result<Option<T>> {
+    let found = find_table(disk, table_path, parse)?;
+    Ok(found.map(|(table, _)| table))
+}
+
+/// Reads a table or its `.bak`, and gives what is wrong with the former if it is the latter.
+fn find_table<T, E: Display>(
+    disk: &dyn Disk,
+    table_path: &Path,
+    parse: impl Fn(&[u8]) -> std::result::Result<T, E>,
+) -> Result<Option<(T, Option<StoreError>)>> {
     let mut damaged = None;
     for path in [table_path.to_owned(), beside(table_path, ".bak")] {
         match read_bytes(disk, &path)?.map(|bytes| parse(&bytes)) {
             None => {}
-            Some(Ok(table)) => {
-                if let Some(damaged) = damaged {
-                    tracing::warn!(error = %damaged, read = %path.display(), "read the older table");
-                    put_away(disk, table_path)?;
-                }
-                return Ok(Some(table));
-            }
+            Some(Ok(table)) => return Ok(Some((table, damaged))),
             Some(Err(reason)) => damaged = damaged.or(Some(damage(path, &reason))),
         }
     }

@@ -13,13 +13,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cuemq_net::dialect::{self, Key, Value};
+
 use super::StoreLayout;
 use crate::commit_log::QueueName;
 use crate::consume_queue::{self, ConsumeQueue, Opening, QueuePlace};
 use crate::disk::{Disk, Entry, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::QueueOffset;
-use crate::table::LONGEST_TABLE;
+use crate::table::look_up_table;
 
 /// How much of the wheel is read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -151,32 +153,34 @@ fn timers_read(disk: &dyn Disk, root: &Path) -> Result<u64> {
     let mut bytes = [0; 8];
     let file = disk.open(&path, OpenMode::Read).map_err(io)?;
     file.read_at(&mut bytes, TIMER_QUEUE_OFFSET_AT).map_err(io)?;
-    Ok(u64::from_be_bytes(bytes))
+    Ok(u64::try_from(i64::from_be_bytes(bytes)).unwrap_or(0))
 }
 
 /// Up to which queue offset the group that settles pop's receipts has read; 0 when nothing says so.
 fn receipts_read(disk: &dyn Disk, root: &Path, queue: &QueueName) -> Result<u64> {
     let path = root.join("config").join("consumerOffset.json");
-    let text = match disk.read_whole(&path, LONGEST_TABLE) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(StoreError::io("read", &path, error)),
+    let table = look_up_table(disk, &path, dialect::parse)?;
+    let group = format!("{}@{REVIVE_GROUP}", queue.topic);
+    let member = |value: &Value, name| match value {
+        Value::Object(object) => object.get(name).cloned(),
+        _ => None,
     };
-    // The table's own reader lives with its owner; here one member is enough: "topic@group":{0:12,1:34}
-    let member = format!("\"{}@{REVIVE_GROUP}\"", queue.topic);
-    let offsets = text
-        .split(&member)
-        .nth(1)
-        .and_then(|rest| rest.split(['{', '}']).nth(1));
-    let read = offsets.unwrap_or_default().split(',').find_map(|pair| {
-        let (queue_id, offset) = pair.split_once(':')?;
-        let queue_id: u32 = queue_id
-            .trim_matches(|letter: char| !letter.is_ascii_digit())
-            .parse()
-            .ok()?;
-        (queue_id == queue.queue_id).then(|| offset.trim().parse::<u64>().ok())?
-    });
-    Ok(read.unwrap_or(0))
+    let offsets = table
+        .and_then(|table| member(&table, "offsetTable"))
+        .and_then(|groups| member(&groups, &group));
+    let Some(Value::Object(offsets)) = offsets else {
+        return Ok(0);
+    };
+    let is_queue = |key: &Key| match key {
+        Key::Number(number) => *number == i64::from(queue.queue_id),
+        Key::Text(text) => text.parse() == Ok(queue.queue_id),
+        Key::Object(_) => false,
+    };
+    let offset = offsets.0.iter().rev().find(|(key, _)| is_queue(key));
+    Ok(match offset {
+        Some((_, Value::Integer(read))) => u64::try_from(*read).unwrap_or(0),
+        _ => 0,
+    })
 }
 
 fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
@@ -260,6 +264,9 @@ mod tests {
         let disk = disk_with(&[("config/timercheck", &check)]);
         assert_eq!(unread(&disk, "rmq_sys_wheel_timer", 9), "opened");
         assert_ne!(unread(&disk, "rmq_sys_wheel_timer", 10), "opened");
+        check[16..24].copy_from_slice(&(-1i64).to_be_bytes());
+        let disk = disk_with(&[("config/timercheck", &check)]);
+        assert_ne!(unread(&disk, "rmq_sys_wheel_timer", 9), "opened", "nothing was read");
     }
 
     #[test]
@@ -272,5 +279,20 @@ mod tests {
         let said = unread(&disk, topic, 8);
         assert!(said.contains("1 pop receipts of RocketMQ 5 wait in it"), "{said}");
         assert_ne!(unread(&disk_with(&[]), topic, 1), "opened");
+        let said = format!("{{\"note\":\"{topic}@CID_RMQ_SYS_REVIVE_GROUP\",\"other\":{{1:99}}}}");
+        let disk = disk_with(&[("config/consumerOffset.json", said.as_bytes())]);
+        assert_ne!(unread(&disk, topic, 1), "opened", "what stands elsewhere says nothing");
+        let files: [(&str, &[u8]); 2] = [
+            ("config/consumerOffset.json", b"{\"offsetTable\":"),
+            ("config/consumerOffset.json.bak", table.as_bytes()),
+        ];
+        let disk = disk_with(&files);
+        assert_eq!(
+            unread(&disk, topic, 7),
+            "opened",
+            "the older table counts, as for its owner"
+        );
+        let left = disk.read_whole(&root().join(files[0].0), 100).unwrap();
+        assert_eq!(left, files[0].1, "and nothing on the disk changes");
     }
 }
