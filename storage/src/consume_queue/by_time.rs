@@ -27,10 +27,7 @@ pub fn offset_by_time(
 ) -> Result<QueueOffset> {
     let (extent, end, min) = (view.extent(), view.max_offset().0, view.min_offset().0);
     let time_of = |unit: Unit| store_time_of(unit.physical_offset);
-    let unit_at = |queue_offset| {
-        view.copy(QueueOffset(queue_offset), 1)
-            .map(|units| units.first().copied())
-    };
+    let unit_at = |queue_offset| view.unit(QueueOffset(queue_offset));
     let mut start = extent.start;
     while start + view.units_per_file < end {
         let last = unit_at(start + view.units_per_file - 1)?.filter(|unit| unit.physical_offset >= log_min);

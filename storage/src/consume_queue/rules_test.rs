@@ -167,6 +167,15 @@ fn what_is_there_already_is_told_by_where_its_record_lies_whatever_place_it_clai
 }
 
 #[test]
+fn units_that_are_fed_again_are_compared_without_a_mapping() {
+    let store = Store::new();
+    let mut queue = store.filled(5);
+    queue.append(QueueOffset(2), &units(2..5)).unwrap();
+    assert_eq!(queue.view().unit(QueueOffset(4)).unwrap(), Some(unit(4)));
+    assert_eq!(queue.view().mapped(), 0);
+}
+
+#[test]
 fn a_newer_record_that_claims_the_place_of_an_older_one_is_refused_and_costs_none() {
     let store = Store::new();
     let mut queue = store.filled(5);

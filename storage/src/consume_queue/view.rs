@@ -142,12 +142,12 @@ impl QueueView {
         Ok(units.iter().map_while(Unit::decode).collect())
     }
 
-    /// The unit at `queue_offset`, if one is stored there.
+    /// The unit at `queue_offset`, if one is stored there, as [`QueueView::copy`] reads it.
     ///
     /// # Errors
-    /// When the file cannot be mapped.
+    /// As there.
     pub fn unit(&self, queue_offset: QueueOffset) -> Result<Option<Unit>> {
-        Ok(self.read(queue_offset, 1)?.next().map(|(_, unit)| unit))
+        Ok(self.copy(queue_offset, 1)?.first().copied())
     }
 
     /// How many of the queue's files are mapped.
