@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Actor, Handler, Message};
 use cuemq_storage::StoreError;
 use cuemq_storage::disk::Disk;
-use cuemq_storage::segment::{SegmentWriter, file_name};
+use cuemq_storage::segment::SegmentWriter;
 use tokio::sync::oneshot;
 
 use crate::supervise::Context;
@@ -42,13 +42,7 @@ impl Allocator {
     }
 
     fn allocate(&self, start: u64) -> Result<SegmentWriter, StoreError> {
-        let path = self.directory.join(file_name(start));
-        let io = |operation| move |error| StoreError::io(operation, &self.directory.join(file_name(start)), error);
-        if self.disk.exists(&path).map_err(io("look for"))? {
-            // Made for an earlier life of the log, which never wrote to it: the log ends before it.
-            self.disk.remove_file(&path).map_err(io("remove"))?;
-        }
-        SegmentWriter::create(self.disk.as_ref(), &self.directory, start, self.segment_bytes)
+        SegmentWriter::create_anew(self.disk.as_ref(), &self.directory, start, self.segment_bytes)
     }
 }
 

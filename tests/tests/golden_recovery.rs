@@ -215,7 +215,7 @@ impl Opened {
             if let Some(start) = effects.allocate {
                 let layout = layout(store)?;
                 let length = store.manifest.number("mappedFileSizeCommitLog")?;
-                let writer = SegmentWriter::create(&RealDisk, &layout.commit_log, start, length)?;
+                let writer = SegmentWriter::create_anew(&RealDisk, &layout.commit_log, start, length)?;
                 self.log.supply(writer, NOW_MS, &mut next);
             }
             if let Some(job) = effects.flush {

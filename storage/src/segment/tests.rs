@@ -119,6 +119,20 @@ fn a_created_file_is_allocated_zeroed_and_never_taken_over() {
 }
 
 #[test]
+fn a_file_that_is_created_anew_has_nothing_of_the_one_before_whatever_that_was_like() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(file_name(LENGTH));
+    for left in [0, 5, 2 * LENGTH] {
+        let file = RealDisk.open(&path, OpenMode::Create).unwrap();
+        file.set_length(left).unwrap();
+        file.write_at(&[std::io::IoSlice::new(b"left")], 0).unwrap();
+        SegmentWriter::create_anew(&RealDisk, root.path(), LENGTH, LENGTH).unwrap();
+        assert_eq!(RealDisk.read_whole(&path, LENGTH).unwrap(), vec![0; 16_384]);
+        RealDisk.remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn an_existing_file_opens_with_its_own_length_and_nothing_published() {
     let (root, mut writer) = created();
     write(&mut writer, 3, b"stored");

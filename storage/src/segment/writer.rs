@@ -46,6 +46,19 @@ impl SegmentWriter {
         Self::mapped(start, length, path, file)
     }
 
+    /// As [`SegmentWriter::create`], in the place of a file that an earlier attempt left, or an earlier life of the log that
+    /// never wrote to it: the log ends in front of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn create_anew(disk: &dyn Disk, directory: &Path, start: u64, length: u64) -> Result<Self> {
+        let path = directory.join(file_name(start));
+        match disk.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &path, error)),
+            _ => Self::create(disk, directory, start, length),
+        }
+    }
+
     /// Opens a fully allocated file and maps it; nothing of it is published yet. Its length is the one found.
     ///
     /// # Errors
