@@ -325,7 +325,7 @@ mod tests {
     use std::path::Path;
 
     use actix::Addr;
-    use cuemq_storage::commit_log::{CommitLog as Log, LogFiles, QueueTable};
+    use cuemq_storage::commit_log::{CommitLog as Log, LogFiles, LogParts, QueueTable};
     use cuemq_storage::disk::memory::{Fault, Operation};
     use cuemq_storage::disk::{Disk, MemoryDisk};
     use cuemq_storage::index::{Layout, Opening};
@@ -346,15 +346,8 @@ mod tests {
         feed.feed(PhysicalOffset(200), PhysicalOffset(300), Vec::new());
         let end = PhysicalOffset(0);
         let files = LogFiles::new(4096, VecDeque::new(), Arc::new(LogView::new(Vec::new())), end, 0);
-        let log = Log::new(
-            FlushMode::Sync,
-            FlushEpoch(0),
-            files,
-            QueueTable::default(),
-            end,
-            0,
-            Vec::new(),
-        );
+        let parts = LogParts::of(files, QueueTable::default(), end);
+        let log = Log::new(FlushMode::Sync, FlushEpoch(0), parts);
         let queues = QueueActors::new(
             Heritage::default(),
             Vec::new(),

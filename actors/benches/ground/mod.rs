@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cuemq_net::message::record::{self, RecordFields};
-use cuemq_storage::commit_log::{CommitLog, LogFiles, LogView, PendingRecord, QueueTable, RecordBatch};
+use cuemq_storage::commit_log::{CommitLog, LogFiles, LogParts, LogView, PendingRecord, QueueTable, RecordBatch};
 use cuemq_storage::consume_queue::{ConsumeQueue, DEFAULT_FILE_BYTES, Opening, QueuePlace};
 use cuemq_storage::disk::{Disk, RealDisk};
 use cuemq_storage::log_state::FlushMode;
@@ -62,7 +62,7 @@ impl Ground {
         for queue_id in 0..QUEUES {
             table.insert(TOPIC, queue_id, QueueOffset(0));
         }
-        CommitLog::new(FlushMode::Async, FlushEpoch(1), files, table, begin, 0, Vec::new())
+        CommitLog::new(FlushMode::Async, FlushEpoch(1), LogParts::of(files, table, begin))
     }
 
     pub(crate) fn place(&self, queue_id: u32) -> QueuePlace<'_> {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cuemq_net::message::record::{self, RecordFields};
 use cuemq_storage::commit_log::{
-    CommitLog as Log, Effects, LogFiles, PendingRecord, QueueTable, RecordBatch, UNRESOLVED,
+    CommitLog as Log, Effects, LogFiles, LogParts, PendingRecord, QueueTable, RecordBatch, UNRESOLVED,
 };
 use cuemq_storage::disk::MemoryDisk;
 use cuemq_storage::disk::memory::Operation;
@@ -144,7 +144,7 @@ fn log(disk: &MemoryDisk) -> Log<()> {
     let files = LogFiles::new(SEGMENT_BYTES, VecDeque::from([writer]), view, begin, SEGMENT_BYTES);
     let mut table = QueueTable::default();
     table.insert("T", 0, QueueOffset(0));
-    Log::new(FlushMode::Async, FlushEpoch(0), files, table, begin, 0, Vec::new())
+    Log::new(FlushMode::Async, FlushEpoch(0), LogParts::of(files, table, begin))
 }
 
 fn batch() -> RecordBatch<()> {

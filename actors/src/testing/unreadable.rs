@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cuemq_storage::commit_log::{CommitLog, Dispatch, LogFiles, LogView, QueueTable};
+use cuemq_storage::commit_log::{CommitLog, Dispatch, LogFiles, LogParts, LogView, QueueTable};
 use cuemq_storage::index::IndexKey;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::position::{FlushEpoch, PhysicalOffset};
@@ -24,8 +24,12 @@ pub(crate) fn unreadable_log() -> Arc<LogView> {
         keys: vec![key],
         ..Dispatch::default()
     };
-    let (mode, epoch, table) = (FlushMode::Sync, FlushEpoch(0), QueueTable::default());
-    drop(CommitLog::<()>::new(mode, epoch, files, table, end, 5, vec![again]));
+    let parts = LogParts {
+        last_store_timestamp_ms: 5,
+        again: vec![again],
+        ..LogParts::of(files, QueueTable::default(), end)
+    };
+    drop(CommitLog::<()>::new(FlushMode::Sync, FlushEpoch(0), parts));
     assert!(view.confirmed() < view.visible());
     view
 }

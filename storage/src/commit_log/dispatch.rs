@@ -43,10 +43,10 @@ pub(super) struct DispatchBuilder {
 }
 
 impl DispatchBuilder {
-    /// Gathers the store times of the records as well.
-    pub(super) fn with_store_times() -> Self {
+    /// Gathers the store times of the records as well where queues have an extension.
+    pub(super) fn new(extended: bool) -> Self {
         Self {
-            stored: Some(StoreTimes::default()),
+            stored: extended.then(StoreTimes::default),
             ..Self::default()
         }
     }

@@ -13,6 +13,7 @@ pub mod derive;
 mod dispatch;
 mod files;
 pub(crate) mod head;
+mod parts;
 mod queue_table;
 mod tail;
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 pub use batch::{PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
 pub use dispatch::{Dispatch, QueueUnits};
 pub use files::{FlushJob, LogFiles};
+pub use parts::LogParts;
 pub use queue_table::{QueueName, QueueTable};
 pub use tail::{BLANK_BYTES, PlaceError};
 pub use view::LogView;
@@ -103,18 +105,18 @@ const SPARE_BUFFERS: usize = 64;
 const SPARE_BYTES: usize = 1 << 20;
 
 impl<C> CommitLog<C> {
-    /// Takes over a recovered log. `again` is what queues and index may lack: it counts as not confirmed from here on, and
-    /// is handed out by [`CommitLog::redispatch`].
+    /// Takes over a recovered log.
     #[must_use]
-    pub fn new(
-        mode: FlushMode,
-        epoch: FlushEpoch,
-        files: LogFiles,
-        queues: QueueTable,
-        end: PhysicalOffset,
-        last_store_timestamp_ms: i64,
-        again: Vec<Dispatch>,
-    ) -> Self {
+    pub fn new(mode: FlushMode, epoch: FlushEpoch, parts: LogParts) -> Self {
+        let LogParts {
+            files,
+            queues,
+            end,
+            last_store_timestamp_ms,
+            again,
+            indexed,
+            extended,
+        } = parts;
         let view = Arc::clone(files.view());
         let mut log = Self {
             state: LogState::recovered(mode, end, epoch),
@@ -124,10 +126,10 @@ impl<C> CommitLog<C> {
             view,
             tick: Vec::new(),
             pieces: Vec::new(),
-            dispatch: DispatchBuilder::default(),
+            dispatch: DispatchBuilder::new(extended),
             backlog: VecDeque::new(),
             allocating: false,
-            indexed: true,
+            indexed,
             again: Vec::new(),
             outputs: Vec::new(),
             spare: Vec::new(),
@@ -142,21 +144,6 @@ impl<C> CommitLog<C> {
         // Once, with all that is owed: whoever looks in between would note too much as confirmed.
         log.view.confirm(log.state.confirmed());
         log
-    }
-
-    /// The same log without an index, which owes nobody its keys.
-    #[must_use]
-    pub fn without_index(self) -> Self {
-        Self { indexed: false, ..self }
-    }
-
-    /// The same log, which tells queues with an extension when their records were stored.
-    #[must_use]
-    pub fn with_store_times(self) -> Self {
-        Self {
-            dispatch: DispatchBuilder::with_store_times(),
-            ..self
-        }
     }
 
     /// What readers use.

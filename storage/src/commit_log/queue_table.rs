@@ -81,6 +81,13 @@ impl QueueTable {
         self.slots.get(slot as usize).map(|slot| slot.next)
     }
 
+    /// Sets the queue offset that the next record of a queue gets.
+    pub(crate) fn set_next(&mut self, slot: u32, next: QueueOffset) {
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.next = next;
+        }
+    }
+
     /// Lets all queues count as just made; those that are known already are passed over by whoever takes them.
     pub(crate) fn announce_all(&mut self) {
         self.fresh = (0..u32::try_from(self.slots.len()).unwrap_or(0)).collect();

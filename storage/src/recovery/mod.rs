@@ -36,14 +36,14 @@ use std::sync::Arc;
 
 pub use note::{Progress, note_progress};
 pub use refill::refill;
-pub use resume::{Resumed, resume};
+pub use resume::resume;
 pub use scan::{Checks, FoundLog, ScanEnd};
 
 use self::note::{LogNote, times_of};
 use self::refeed::{Interrupted, Refeed};
 use self::start::Start;
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{CommitLog, LogFiles, QueueTable};
+use crate::commit_log::{CommitLog, LogFiles, LogParts, QueueTable};
 use crate::consume_queue::{self, ConsumeQueue};
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
@@ -151,18 +151,13 @@ impl Recovered {
     /// The commit log, its queues and its index, ready for their owners.
     #[must_use]
     pub fn into_log<C>(self, mode: FlushMode, epoch: FlushEpoch) -> (CommitLog<C>, Vec<ConsumeQueue>, Option<Index>) {
-        let log = CommitLog::new(
-            mode,
-            epoch,
-            self.files,
-            self.table,
-            self.end,
-            self.last_store_timestamp_ms,
-            Vec::new(),
-        );
-        let log = if self.extended { log.with_store_times() } else { log };
-        let log = if self.index.is_some() { log } else { log.without_index() };
-        (log, self.queues, self.index)
+        let parts = LogParts {
+            last_store_timestamp_ms: self.last_store_timestamp_ms,
+            indexed: self.index.is_some(),
+            extended: self.extended,
+            ..LogParts::of(self.files, self.table, self.end)
+        };
+        (CommitLog::new(mode, epoch, parts), self.queues, self.index)
     }
 }
 

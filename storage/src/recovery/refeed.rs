@@ -245,13 +245,10 @@ impl Refeed {
 
     /// Makes the queues' next offsets known to the table: what the log's next records get.
     pub(super) fn into_parts(mut self) -> (QueueTable, Vec<ConsumeQueue>, Option<Index>) {
-        let mut table = QueueTable::default();
-        for (slot, queue) in self.queues.iter().enumerate() {
-            if let Some(name) = u32::try_from(slot).ok().and_then(|slot| self.table.name(slot)) {
-                table.insert(&name.topic, name.queue_id, queue.end());
-            }
+        for (slot, queue) in (0..).zip(&self.queues) {
+            self.table.set_next(slot, queue.end());
         }
-        (table, std::mem::take(&mut self.queues), self.index.take())
+        (self.table, self.queues, self.index)
     }
 }
 

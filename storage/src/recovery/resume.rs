@@ -12,7 +12,7 @@ use super::refill::unit_of;
 use super::scan::{Checks, FoundLog};
 use super::{StoreLayout, cut, find};
 use crate::commit_log::derive::keys_of;
-use crate::commit_log::{Dispatch, LogFiles, LogView, QueueName, QueueTable, QueueUnits};
+use crate::commit_log::{Dispatch, LogFiles, LogParts, LogView, QueueName, QueueTable, QueueUnits};
 use crate::consume_queue::{StoreTimes, Unit};
 use crate::disk::Disk;
 use crate::error::Result;
@@ -21,21 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::position::{PhysicalOffset, QueueOffset};
 use crate::segment::SegmentWriter;
 
-/// A commit log that can go on.
-pub struct Resumed {
-    /// Its files.
-    pub files: LogFiles,
-    /// The queues, under the slots that they had.
-    pub table: QueueTable,
-    /// Its end.
-    pub end: PhysicalOffset,
-    /// The store time of the last record that was read, 0 if there was none.
-    pub last_store_timestamp_ms: i64,
-    /// What the queues and the index may not have been given.
-    pub again: Vec<Dispatch>,
-}
-
-/// Reads the log from its confirmed position on. `queues` are the queues known to readers with their next offsets, in the
+/// Reads the log from its confirmed position on, and gives what a log's owner goes on from. `queues` are the queues known to readers with their next offsets, in the
 /// order of their slots.
 ///
 /// # Errors
@@ -45,19 +31,17 @@ pub fn resume(
     layout: &StoreLayout,
     view: &Arc<LogView>,
     queues: Vec<(QueueName, QueueOffset)>,
-) -> Result<Resumed> {
+) -> Result<LogParts> {
     let found = find::log(disk.as_ref(), layout)?;
     let from = view.confirmed();
     let mut gathered = Gathered {
         table: QueueTable::default(),
-        next: Map::default(),
         again: Dispatch::default(),
         groups: Map::default(),
         stored: layout.extension_file_bytes.map(|_| StoreTimes::default()),
     };
     for (name, next) in queues {
-        let slot = gathered.table.insert(&name.topic, name.queue_id, next);
-        gathered.next.insert(slot, next);
+        gathered.table.insert(&name.topic, name.queue_id, next);
     }
     let checks = Checks {
         body_crc: layout.check_crc,
@@ -82,20 +66,20 @@ pub fn resume(
     } else {
         vec![again]
     };
-    let last_store_timestamp_ms = end.last_store_timestamp_ms;
-    Ok(Resumed {
-        files,
-        table: gathered.rebuilt(),
-        end: end.position,
-        last_store_timestamp_ms,
+    gathered.table.announce_all();
+    Ok(LogParts {
+        // Nothing may have been read, and store times never decrease.
+        last_store_timestamp_ms: end.last_store_timestamp_ms.max(view.last_store_ms()),
         again,
+        indexed: layout.index.is_some(),
+        extended: layout.extension_file_bytes.is_some(),
+        ..LogParts::of(files, gathered.table, end.position)
     })
 }
 
 /// What the walk gathers.
 struct Gathered {
     table: QueueTable,
-    next: Map<u32, QueueOffset>,
     again: Dispatch,
     groups: Map<u32, (QueueOffset, Vec<Unit>)>,
     /// When the records were stored, where queues have an extension.
@@ -111,8 +95,8 @@ impl Gathered {
             let slot = self.table.insert(topic, queue_id, QueueOffset(0));
             let group = self.groups.entry(slot).or_insert_with(|| (at, Vec::new()));
             group.1.push(unit_of(record, &layout.levels));
-            let next = self.next.entry(slot).or_default();
-            *next = (*next).max(at.advanced(1));
+            let next = self.table.next(slot).unwrap_or_default();
+            self.table.set_next(slot, next.max(at.advanced(1)));
         }
         if layout.index.is_some() {
             keys_of(record, &mut self.again.keys);
@@ -135,19 +119,6 @@ impl Gathered {
             })
             .collect();
         again
-    }
-
-    /// The table with the next offsets that the walk found.
-    fn rebuilt(&self) -> QueueTable {
-        let mut table = QueueTable::default();
-        for slot in 0..u32::try_from(self.table.len()).unwrap_or(0) {
-            if let Some(name) = self.table.name(slot) {
-                let next = self.next.get(&slot).copied().unwrap_or_default();
-                table.insert(&name.topic, name.queue_id, next);
-            }
-        }
-        table.announce_all();
-        table
     }
 }
 

@@ -99,28 +99,7 @@ impl Ground {
             .map(|(name, handle, _)| (name.clone(), handle.view().max_offset()))
             .collect();
         let resumed = recovery::resume(&self.seams.disk, &shared.layout, &shared.view, known)?;
-        let (end, last_ms) = (
-            resumed.end,
-            resumed.last_store_timestamp_ms.max(shared.view.last_store_ms()),
-        );
-        let log = Log::new(
-            self.config.flush,
-            FlushEpoch(life),
-            resumed.files,
-            resumed.table,
-            end,
-            last_ms,
-            resumed.again,
-        );
-        let log = match shared.layout.extension_file_bytes {
-            Some(_) => log.with_store_times(),
-            None => log,
-        };
-        let log = if shared.layout.index.is_some() {
-            log
-        } else {
-            log.without_index()
-        };
+        let log = Log::new(self.config.flush, FlushEpoch(life), resumed);
         Ok((log, found))
     }
 

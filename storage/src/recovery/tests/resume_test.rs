@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::damage_test::{BODY_AT, log_bytes};
 use super::promise_test::overwrite;
 use super::world::{Open, World, layout};
-use crate::commit_log::{CommitLog, Effects, LogView, QueueName};
+use crate::commit_log::{CommitLog, Effects, LogParts, LogView, QueueName};
 use crate::consume_queue::AppendError;
 use crate::delay_level::DelayLevels;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode, Target};
 use crate::position::{FlushEpoch, PhysicalOffset, QueueOffset};
-use crate::recovery::{Resumed, refill, resume};
+use crate::recovery::{StoreLayout, refill, resume};
 
 /// A store with so many messages, none of them confirmed by its queue or the index.
 fn with_messages(seed: u64, messages: u32) -> (World, Open) {
@@ -34,7 +34,7 @@ fn end_the_owner(open: Open) -> (Arc<LogView>, Vec<(QueueName, QueueOffset)>) {
     (view, known)
 }
 
-fn resumed(world: &World, view: &Arc<LogView>, known: Vec<(QueueName, QueueOffset)>) -> Result<Resumed> {
+fn resumed(world: &World, view: &Arc<LogView>, known: Vec<(QueueName, QueueOffset)>) -> Result<LogParts> {
     let disk: Arc<dyn Disk> = Arc::new(world.disk.process());
     resume(&disk, &layout(), view, known)
 }
@@ -45,15 +45,9 @@ fn promise_3_a_rebuilt_log_never_shows_as_confirmed_what_its_queues_have_not_syn
     let (view, known) = end_the_owner(open);
     let before = view.confirmed();
     assert!(before < view.visible());
-    let Resumed {
-        files,
-        table,
-        end,
-        last_store_timestamp_ms,
-        again,
-    } = resumed(&world, &view, known).unwrap();
-    let (mode, epoch) = (FlushMode::Sync, FlushEpoch(9));
-    let mut log = CommitLog::<()>::new(mode, epoch, files, table, end, last_store_timestamp_ms, again);
+    let parts = resumed(&world, &view, known).unwrap();
+    let end = parts.end;
+    let mut log = CommitLog::<()>::new(FlushMode::Sync, FlushEpoch(9), parts);
     assert_eq!(view.confirmed(), before, "a checkpoint may be written at any time");
     let mut effects = Effects::default();
     log.redispatch(&mut effects);
@@ -61,6 +55,34 @@ fn promise_3_a_rebuilt_log_never_shows_as_confirmed_what_its_queues_have_not_syn
     log.confirmed(Target::Queue(0), end);
     assert_eq!(view.confirmed(), before);
     log.confirmed(Target::Index, end);
+    assert_eq!(view.confirmed(), end);
+}
+
+#[test]
+fn promise_3_store_times_do_not_decrease_when_a_log_is_rebuilt_that_owed_nothing() {
+    let (world, mut open) = with_messages(55, 3);
+    open.checkpoint(world.now_ms).unwrap();
+    let (view, known) = end_the_owner(open);
+    let last_ms = view.last_store_ms();
+    assert!(last_ms > 0 && view.confirmed() == view.visible());
+    let parts = resumed(&world, &view, known).unwrap();
+    drop(CommitLog::<()>::new(FlushMode::Sync, FlushEpoch(9), parts));
+    assert_eq!(view.last_store_ms(), last_ms);
+}
+
+#[test]
+fn a_rebuilt_log_without_an_index_owes_nobody_its_keys() {
+    let (world, open) = with_messages(56, 3);
+    let (view, known) = end_the_owner(open);
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.process());
+    let without = StoreLayout {
+        index: None,
+        ..layout()
+    };
+    let parts = resume(&disk, &without, &view, known).unwrap();
+    let end = parts.end;
+    let mut log = CommitLog::<()>::new(FlushMode::Sync, FlushEpoch(9), parts);
+    log.confirmed(Target::Queue(0), end);
     assert_eq!(view.confirmed(), end);
 }
 
