@@ -5,7 +5,6 @@
 //! `CUEMQ_CRASH_SEED` runs the one that failed.
 
 use std::io::{ErrorKind, IoSlice};
-use std::path::Path;
 
 use super::world::{Open, World};
 use crate::disk::memory::ending::{self, is_death};
@@ -246,11 +245,7 @@ fn promise_3_a_crash_while_a_lost_consume_queue_is_rebuilt_leaves_no_half_of_it(
         with_messages(2, &mut open, &mut world);
         open.close(world.now_ms).unwrap();
         world.disk.kill();
-        let queue = Path::new("/store/consumequeue/T/1");
-        for entry in world.disk.list(queue).unwrap() {
-            world.disk.remove_file(&queue.join(entry.name)).unwrap();
-        }
-        world.disk.sync_directory(queue).unwrap();
+        world.lose_queue(1);
         world
     });
 }

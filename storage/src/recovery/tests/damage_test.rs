@@ -27,20 +27,12 @@ pub(super) fn log_bytes(world: &World) -> Vec<u8> {
     })
 }
 
-pub(super) fn lose_the_queue(world: &World) {
-    let queue = Path::new("/store/consumequeue/T/0");
-    for entry in world.disk.list(queue).unwrap() {
-        world.disk.remove_file(&queue.join(entry.name)).unwrap();
-    }
-    world.disk.sync_directory(queue).unwrap();
-}
-
 /// A store over several files whose third record does not have its body any more, found while a lost queue is rebuilt.
 fn damaged_in_the_first_file(seed: u64) -> World {
     let world = closed(seed, 40);
     assert!(world.disk.list(&layout().commit_log).unwrap().len() > 2);
     overwrite(&world, world.told[&2].physical_offset + BODY_AT, &[0xFF]);
-    lose_the_queue(&world);
+    world.lose_queue(0);
     world
 }
 
@@ -145,7 +137,7 @@ fn promise_3_a_log_that_lacks_files_which_were_on_disk_is_refused() {
 fn promise_3_a_zero_byte_in_another_brokers_properties_is_no_torn_record_when_a_queue_is_rebuilt() {
     let mut world = closed(44, 6);
     overwrite(&world, world.told[&3].physical_offset - 1, &[0]);
-    lose_the_queue(&world);
+    world.lose_queue(0);
     let mut open = world.open().unwrap();
     assert_eq!(open.report.damage, None);
     world.check(&mut open);

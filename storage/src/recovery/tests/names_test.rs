@@ -147,10 +147,7 @@ fn a_log_with_odd_records_is_not_cut_at_them_when_a_lost_queue_is_rebuilt_after_
     world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
     drop(open);
     world.disk.kill();
-    let queue = layout().root.join("consumequeue/T/0");
-    for entry in world.disk.list(&queue).unwrap() {
-        world.disk.remove_file(&queue.join(entry.name)).unwrap();
-    }
+    world.lose_queue(0);
     let open = world.open().unwrap();
     assert_eq!((open.report.damage.as_deref(), open.report.unplaced), (None, 8));
     assert_eq!(records_in(&open), log.records + 1);

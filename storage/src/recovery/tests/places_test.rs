@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::damage_test::lose_the_queue;
 use super::promise_test::{closed, overwrite};
 use super::world::{Open, World, layout};
 use crate::consume_queue::{ConsumeQueue, Opening, QueuePlace, Unit};
@@ -29,7 +28,7 @@ fn two_lives(seed: u64) -> World {
     let world = closed(seed, OLD + NEW);
     (0..OLD).for_each(|number| claim(&world, number, OLD_FIRST + u64::from(number)));
     (0..NEW).for_each(|number| claim(&world, OLD + number, u64::from(number)));
-    lose_the_queue(&world);
+    world.lose_queue(0);
     let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
     let place = QueuePlace {
         root: &layout().root,
@@ -91,7 +90,7 @@ fn a_topic_that_was_deleted_and_made_again_keeps_its_messages_after_a_kill() {
 #[test]
 fn a_topic_that_was_deleted_and_made_again_keeps_its_messages_when_its_queue_is_rebuilt() {
     let world = two_lives(82);
-    lose_the_queue(&world);
+    world.lose_queue(0);
     has_the_second_life_alone(world);
 }
 
@@ -114,7 +113,7 @@ fn one_damaged_queue_offset_costs_a_rebuilt_queue_none_of_its_messages_whichever
         for bit in [0, 1, 2, 3, 10, 40, 57] {
             let mut world = closed(48, MESSAGES);
             claim(&world, number, u64::from(number) ^ 1 << bit);
-            lose_the_queue(&world);
+            world.lose_queue(0);
             let open = world.open().unwrap();
             assert_eq!(queued(&open), positions(&world, 0..MESSAGES), "bit {bit} of {number}");
             assert_eq!(open.queues[0].view().min_offset().0, 0, "bit {bit} of {number}");
@@ -128,7 +127,7 @@ fn a_damaged_queue_offset_of_the_log_s_oldest_record_is_told_by_those_behind_it(
         let mut world = closed(49, 8);
         (0..8).for_each(|number| claim(&world, number, OLD_FIRST + u64::from(number)));
         claim(&world, 0, claimed);
-        lose_the_queue(&world);
+        world.lose_queue(0);
         let open = world.open().unwrap();
         assert_eq!(queued(&open), positions(&world, 0..8), "{claimed}");
         assert_eq!(open.queues[0].view().min_offset().0, OLD_FIRST, "{claimed}");

@@ -116,6 +116,15 @@ impl World {
         })
     }
 
+    /// Removes the files of a queue, durably.
+    pub(super) fn lose_queue(&self, queue_id: u32) {
+        let queue = layout().root.join(format!("consumequeue/T/{queue_id}"));
+        for file in self.disk.list(&queue).unwrap() {
+            self.disk.remove_file(&queue.join(file.name)).unwrap();
+        }
+        self.disk.sync_directory(&queue).unwrap();
+    }
+
     /// A batch of `count` messages for a queue; `joined` makes it a batch message.
     pub(super) fn batch(
         &mut self,
@@ -240,7 +249,9 @@ impl World {
                 waiting.push(std::mem::take(&mut next));
             }
             if let Some(start) = effects.allocate {
-                match allocate(&self.disk.process(), start) {
+                let layout = layout();
+                let length = layout.segment_bytes.unwrap();
+                match SegmentWriter::create_anew(&self.disk.process(), &layout.commit_log, start, length) {
                     Ok(writer) => open.log.supply(writer, self.now_ms, &mut next),
                     Err(error) => {
                         open.log.refuse_waiting(&mut next);
@@ -325,20 +336,6 @@ impl World {
             self.told.insert(number, found);
         }
     }
-}
-
-/// Makes a file of the log as its allocator does: what an attempt that failed has left of it goes first.
-fn allocate(disk: &dyn Disk, start: u64) -> Result<SegmentWriter> {
-    let directory = layout().commit_log;
-    let path = directory.join(crate::segment::file_name(start));
-    if disk
-        .exists(&path)
-        .map_err(|error| StoreError::io("look for", &path, error))?
-    {
-        disk.remove_file(&path)
-            .map_err(|error| StoreError::io("remove", &path, error))?;
-    }
-    SegmentWriter::create(disk, &directory, start, 2048)
 }
 
 pub(super) fn check_store_times(open: &Open) {
