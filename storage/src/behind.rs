@@ -1,7 +1,7 @@
 //! How far a consume queue or the index is behind what it was handed (RocketMQ's `dispatchBehindBytes`).
 //!
 //! The commit log notes what it hands over, the target what it has taken; anybody may ask. This is about a running process:
-//! what is taken is there for readers, but perhaps not on disk ([`crate::log_state::Confirmations`] keeps that).
+//! what is taken is there for readers, but perhaps not on disk (`log_state::confirmation` keeps that).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -24,13 +24,13 @@ struct Outstanding {
 
 /// The unconfirmed dispatches of all targets.
 #[derive(Debug, Default)]
-pub struct Confirmations {
+pub(super) struct Confirmations {
     outstanding: Map<Target, Outstanding>,
 }
 
 impl Confirmations {
     /// Notes that `target` was handed something in `from..upto`.
-    pub fn note(&mut self, target: Target, from: PhysicalOffset, upto: PhysicalOffset) {
+    pub(super) fn note(&mut self, target: Target, from: PhysicalOffset, upto: PhysicalOffset) {
         self.outstanding
             .entry(target)
             .and_modify(|outstanding| outstanding.upto = outstanding.upto.max(upto))
@@ -38,7 +38,7 @@ impl Confirmations {
     }
 
     /// Notes that `target` holds everything up to `upto` on disk.
-    pub fn confirm(&mut self, target: Target, upto: PhysicalOffset) {
+    pub(super) fn confirm(&mut self, target: Target, upto: PhysicalOffset) {
         let Some(outstanding) = self.outstanding.get_mut(&target) else {
             return;
         };
@@ -52,7 +52,7 @@ impl Confirmations {
 
     /// The lowest position that some target owes; `None` when nobody owes anything.
     #[must_use]
-    pub fn lowest(&self) -> Option<PhysicalOffset> {
+    pub(super) fn lowest(&self) -> Option<PhysicalOffset> {
         self.outstanding.values().map(|outstanding| outstanding.from).min()
     }
 }

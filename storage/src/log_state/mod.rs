@@ -19,7 +19,8 @@ mod model_test;
 
 use std::collections::VecDeque;
 
-pub use confirmation::{Confirmations, Target};
+use confirmation::Confirmations;
+pub use confirmation::Target;
 
 use crate::position::{FlushEpoch, PhysicalOffset};
 

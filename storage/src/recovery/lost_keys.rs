@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::refeed::{Interrupted, Refeed};
+use super::refeed::Refeed;
 use super::scan::{Checks, FoundLog};
 use super::start::{Start, store_time_at};
 use super::{StoreLayout, open_index};
@@ -50,7 +50,7 @@ pub(super) fn feed(
     start: Start,
     refeed: &mut Refeed,
     interrupt: &Interrupt,
-) -> std::result::Result<(), Interrupted> {
+) -> Result<()> {
     if start.keys_from == start.from {
         return Ok(());
     }
@@ -61,12 +61,10 @@ pub(super) fn feed(
     };
     let mut at = start.keys_from;
     while at < start.from {
-        let end = found
-            .walk_one(disk, at, checks, |record| {
-                interrupt.check()?;
-                refeed.feed_keys(record)
-            })
-            .map_err(Interrupted::Store)?;
+        let end = found.walk_one(disk, at, checks, |record| {
+            interrupt.check()?;
+            refeed.feed_keys(record)
+        })?;
         let next = PhysicalOffset(found.file_start(at.0) + found.segment_bytes);
         if end.position < next {
             let damage = end.damage.as_deref().unwrap_or("zeros");

@@ -37,10 +37,10 @@ use std::sync::Arc;
 pub use note::{Progress, note_progress};
 pub use refill::refill;
 pub use resume::resume;
-pub use scan::{Checks, FoundLog, ScanEnd};
 
 use self::note::{LogNote, times_of};
-use self::refeed::{Interrupted, Refeed};
+use self::refeed::{Refeed, WalkError};
+use self::scan::{Checks, FoundLog, ScanEnd};
 use self::start::Start;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, LogFiles, LogParts, QueueTable};
@@ -278,7 +278,7 @@ fn walk_as_far_back_as_needed(
     interrupt: &Interrupt,
 ) -> Result<(Refeed, ScanEnd)> {
     let walked = match walk(disk, layout, found, start, interrupt) {
-        Err(Interrupted::Gap) => {
+        Err(WalkError::Gap) => {
             tracing::warn!(
                 "a consume queue lacks records from before the last checkpoint, or has what the log never had; rebuilding \
                  all from the log"
@@ -291,9 +291,9 @@ fn walk_as_far_back_as_needed(
         }
         walked => walked,
     };
-    walked.map_err(|interrupted| match interrupted {
-        Interrupted::Store(error) => error,
-        Interrupted::Gap => StoreError::Damaged {
+    walked.map_err(|error| match error {
+        WalkError::Store(error) => error,
+        WalkError::Gap => StoreError::Damaged {
             path: layout.root.join("consumequeue"),
             position: 0,
             reason: "a consume queue cannot be rebuilt from the log".to_owned(),
@@ -326,14 +326,13 @@ fn walk(
     found: &FoundLog,
     start: Start,
     interrupt: &Interrupt,
-) -> std::result::Result<(Refeed, ScanEnd), Interrupted> {
-    let store = Interrupted::Store;
+) -> std::result::Result<(Refeed, ScanEnd), WalkError> {
     let opening = start.opening();
     let index = match layout.index {
-        Some(sizes) => Some(open_index(disk, layout, sizes, start.index_opening()).map_err(store)?),
+        Some(sizes) => Some(open_index(disk, layout, sizes, start.index_opening())?),
         None => None,
     };
-    let queues = consume_queue::discover(disk.as_ref(), &layout.root, opening).map_err(store)?;
+    let queues = consume_queue::discover(disk.as_ref(), &layout.root, opening)?;
     for odd in &queues.odd {
         tracing::warn!(path = %odd.display(), "not a consume queue; left alone");
     }
@@ -341,44 +340,30 @@ fn walk(
     let mut refeed = Refeed::new(disk, layout, queue_file_bytes, opening, index);
     refeed.from_the_first = start.from.0 == found.minimum();
     for queue in queues.queues {
-        interrupt.check().map_err(store)?;
-        refeed.open(&queue.topic, queue.queue_id).map_err(store)?;
+        interrupt.check()?;
+        refeed.open(&queue.topic, queue.queue_id)?;
     }
     lost_keys::feed(disk.as_ref(), found, start, &mut refeed, interrupt)?;
     let units = refeed.queues.iter().map(|queue| queue.end().0).sum::<u64>();
     if start.queue_units.is_some_and(|noted| noted != units) {
-        return Err(Interrupted::Gap);
+        return Err(WalkError::Gap);
     }
-    let mut interrupted = None;
     let checks = Checks {
         body_crc: layout.check_crc,
         torn_from: start.torn_from(),
     };
     let end = found.walk(disk.as_ref(), start.from, checks, |record| {
         interrupt.check()?;
-        refeed.feed(record).map_err(|reason| {
-            interrupted = Some(reason);
-            StoreError::Damaged {
-                path: found.directory.clone(),
-                position: 0,
-                reason: "interrupted".to_owned(),
-            }
-        })
-    });
-    match (end, interrupted) {
-        (_, Some(reason)) => Err(reason),
-        (Err(error), None) => Err(Interrupted::Store(error)),
-        (Ok(end), None) => {
-            refeed.finish()?;
-            let knows_more = |queue: &ConsumeQueue| queue.end_physical() > end.position;
-            if start.has_whole_log(&end) && refeed.queues.iter().any(knows_more) {
-                // It is the queue that is damaged.
-                return Err(Interrupted::Gap);
-            }
-            refeed.unplaced.tell();
-            Ok((refeed, end))
-        }
+        refeed.feed(record)
+    })?;
+    refeed.finish()?;
+    let knows_more = |queue: &ConsumeQueue| queue.end_physical() > end.position;
+    if start.has_whole_log(&end) && refeed.queues.iter().any(knows_more) {
+        // It is the queue that is damaged.
+        return Err(WalkError::Gap);
     }
+    refeed.unplaced.tell();
+    Ok((refeed, end))
 }
 
 /// Opens the index.

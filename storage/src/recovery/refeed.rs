@@ -51,12 +51,14 @@ pub(super) struct Refeed {
 }
 
 /// Why a walk has to stop.
-#[derive(Debug)]
-pub(super) enum Interrupted {
-    /// A queue lacks what lies before the walk's start: walk from the log's first record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WalkError {
+    /// A queue lacks what lies before the walk's start, or is no queue of this log: walk from the log's first record.
+    #[error("a consume queue and the log do not fit together")]
     Gap,
     /// The store failed.
-    Store(StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Refeed {
@@ -114,12 +116,12 @@ impl Refeed {
     }
 
     /// Takes one record.
-    pub(super) fn feed(&mut self, record: &Record<'_>) -> std::result::Result<(), Interrupted> {
+    pub(super) fn feed(&mut self, record: &Record<'_>) -> std::result::Result<(), WalkError> {
         let position = PhysicalOffset(record.physical_offset());
         self.stored.note(position, record.store_timestamp_ms());
         match destination_of(record) {
             Destination::Queue { topic, queue_id, at } => {
-                let slot = self.open(topic, queue_id).map_err(Interrupted::Store)?;
+                let slot = self.open(topic, queue_id)?;
                 let unit = unit_of(record, &self.levels);
                 self.gathered.entry(slot).or_default().push((at, unit));
             }
@@ -159,20 +161,20 @@ impl Refeed {
     }
 
     /// Writes what was gathered.
-    pub(super) fn finish(&mut self) -> std::result::Result<(), Interrupted> {
+    pub(super) fn finish(&mut self) -> std::result::Result<(), WalkError> {
         let mut slots: Vec<u32> = self.gathered.keys().copied().collect();
         slots.sort_unstable();
         for slot in slots {
             self.finish_queue(slot)?;
         }
-        self.write_keys().map_err(Interrupted::Store)?;
+        self.write_keys()?;
         self.stored = StoreTimes::default();
         self.records = 0;
         Ok(())
     }
 
     /// Writes a queue's units, run by run of places that follow one another.
-    fn finish_queue(&mut self, slot: u32) -> std::result::Result<(), Interrupted> {
+    fn finish_queue(&mut self, slot: u32) -> std::result::Result<(), WalkError> {
         let gathered = self.gathered.remove(&slot).unwrap_or_default();
         let mut runs = gathered
             .chunk_by(|(at, _), (next, _)| at.advanced(1) == *next)
@@ -198,7 +200,7 @@ impl Refeed {
         claimed: QueueOffset,
         units: &[Unit],
         behind: Option<(QueueOffset, usize)>,
-    ) -> std::result::Result<(), Interrupted> {
+    ) -> std::result::Result<(), WalkError> {
         let Some(queue) = self.queues.get_mut(slot as usize) else {
             return Ok(());
         };
@@ -214,7 +216,7 @@ impl Refeed {
         let (expected, found) = match queue.append(first, units, stored) {
             Ok(_) => return Ok(()),
             Err(AppendError::Gap { expected, found } | AppendError::Conflict { expected, found }) => (expected, found),
-            Err(AppendError::Store(error)) => return Err(Interrupted::Store(error)),
+            Err(AppendError::Store(error)) => return Err(error.into()),
         };
         let name = self.table.name(slot);
         let skipped = usize::try_from(found.0 - first.0).unwrap_or(usize::MAX);
@@ -223,14 +225,15 @@ impl Refeed {
         match (Run { count, ..run }).answer(expected, found) {
             Place::Next => {
                 tracing::error!(?name, %expected, %found, "a record claims another place than the one that it has in its queue");
-                queue.append(expected, units, stored).map(|_| ()).map_err(interrupted)
+                queue.append(expected, units, stored)?;
             }
             Place::Anew => {
                 tracing::warn!(?name, %expected, %found, "the log has a consume queue begin at another place");
-                queue.restart(found, units, stored).map(|_| ()).map_err(interrupted)
+                queue.restart(found, units, stored)?;
             }
-            Place::Unknown => Err(Interrupted::Gap),
+            Place::Unknown => return Err(WalkError::Gap),
         }
+        Ok(())
     }
 
     /// Calls `each` with every queue's name and end.
@@ -252,9 +255,11 @@ impl Refeed {
     }
 }
 
-fn interrupted(error: AppendError) -> Interrupted {
-    match error {
-        AppendError::Gap { .. } | AppendError::Conflict { .. } => Interrupted::Gap,
-        AppendError::Store(error) => Interrupted::Store(error),
+impl From<AppendError> for WalkError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Gap { .. } | AppendError::Conflict { .. } => Self::Gap,
+            AppendError::Store(error) => Self::Store(error),
+        }
     }
 }

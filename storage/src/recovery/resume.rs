@@ -15,7 +15,7 @@ use crate::commit_log::derive::keys_of;
 use crate::commit_log::{Dispatch, LogFiles, LogParts, LogView, QueueName, QueueTable, QueueUnits};
 use crate::consume_queue::{StoreTimes, Unit};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::hash::Map;
 use crate::interrupt::Interrupt;
 use crate::position::{PhysicalOffset, QueueOffset};
@@ -50,7 +50,7 @@ pub fn resume(
     };
     let end = found.walk(disk.as_ref(), from, checks, |record| {
         gathered.take(record, layout);
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
     if end.position < view.visible() {
         return Err(found.damaged(

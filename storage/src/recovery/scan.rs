@@ -19,26 +19,26 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// The commit log's files as they were found.
 #[derive(Clone, Debug)]
-pub struct FoundLog {
+pub(super) struct FoundLog {
     /// The directory.
-    pub directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// The length of each file in bytes.
-    pub segment_bytes: u64,
+    pub(super) segment_bytes: u64,
     /// Where each file begins, in order, without gaps.
-    pub starts: Vec<u64>,
+    pub(super) starts: Vec<u64>,
 }
 
 /// Where a walk ended and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanEnd {
+pub(super) struct ScanEnd {
     /// Behind the last valid record.
-    pub position: PhysicalOffset,
+    pub(super) position: PhysicalOffset,
     /// How many records were valid.
-    pub records: u64,
+    pub(super) records: u64,
     /// The store time of the last one, 0 if there was none.
-    pub last_store_timestamp_ms: i64,
+    pub(super) last_store_timestamp_ms: i64,
     /// What stood at the end, unless it was the untouched rest of a file.
-    pub damage: Option<String>,
+    pub(super) damage: Option<String>,
 }
 
 impl ScanEnd {
@@ -55,12 +55,12 @@ impl ScanEnd {
 
 /// What is asked of a record besides its lengths and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checks {
+pub(super) struct Checks {
     /// The body has the CRC that was stored with it.
-    pub body_crc: bool,
+    pub(super) body_crc: bool,
     /// From here on lies what this program wrote and a crash may have torn: topic and properties must be text without a
     /// zero byte. What another program wrote may hold anything.
-    pub torn_from: PhysicalOffset,
+    pub(super) torn_from: PhysicalOffset,
 }
 
 /// One file being read in chunks.
@@ -76,13 +76,13 @@ struct Reader {
 impl FoundLog {
     /// The first position.
     #[must_use]
-    pub fn minimum(&self) -> u64 {
+    pub(super) fn minimum(&self) -> u64 {
         self.starts.first().copied().unwrap_or(0)
     }
 
     /// Behind the last file.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.starts.last().map_or(0, |start| start + self.segment_bytes)
     }
 
@@ -110,7 +110,7 @@ impl FoundLog {
 
     /// The path of the file that begins at `start`.
     #[must_use]
-    pub fn path(&self, start: u64) -> PathBuf {
+    pub(super) fn path(&self, start: u64) -> PathBuf {
         self.directory.join(crate::segment::file_name(start))
     }
 
@@ -123,13 +123,13 @@ impl FoundLog {
     ///
     /// # Errors
     /// When a file cannot be read, or `each` fails.
-    pub fn walk(
+    pub(super) fn walk<E: From<StoreError>>(
         &self,
         disk: &dyn Disk,
         from: PhysicalOffset,
         checks: Checks,
-        mut each: impl FnMut(&Record<'_>) -> Result<()>,
-    ) -> Result<ScanEnd> {
+        mut each: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<ScanEnd, E> {
         let mut end = ScanEnd::at(from);
         let first = self
             .starts
@@ -147,13 +147,13 @@ impl FoundLog {
     ///
     /// # Errors
     /// As there.
-    pub(super) fn walk_one(
+    pub(super) fn walk_one<E: From<StoreError>>(
         &self,
         disk: &dyn Disk,
         from: PhysicalOffset,
         checks: Checks,
-        mut each: impl FnMut(&Record<'_>) -> Result<()>,
-    ) -> Result<ScanEnd> {
+        mut each: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<ScanEnd, E> {
         let mut end = ScanEnd::at(from);
         let start = self.file_start(from.0);
         let mut reader = Reader::open(disk, self.path(start), start)?;
@@ -162,13 +162,13 @@ impl FoundLog {
     }
 
     /// Walks one file; whether the walk goes on in the next.
-    fn walk_file(
+    fn walk_file<E: From<StoreError>>(
         &self,
         reader: &mut Reader,
         checks: Checks,
         end: &mut ScanEnd,
-        each: &mut impl FnMut(&Record<'_>) -> Result<()>,
-    ) -> Result<bool> {
+        each: &mut impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<bool, E> {
         let file_end = reader.start + self.segment_bytes;
         let mut wanted = CHUNK_BYTES;
         while end.position.0 < file_end {
@@ -296,7 +296,8 @@ mod tests {
                 torn_from: PhysicalOffset(0),
             };
             let mut reader = Reader::open(&disk, path.to_owned(), 0).unwrap();
-            let goes_on = log.walk_file(&mut reader, checks, &mut end, &mut |_| Ok(())).unwrap();
+            let mut each = |_: &Record<'_>| Ok::<_, StoreError>(());
+            let goes_on = log.walk_file(&mut reader, checks, &mut end, &mut each).unwrap();
             assert!(!goes_on && end.damage.is_some(), "{end:?}");
             assert!(
                 reader.buffer.capacity() <= CHUNK_BYTES,
