@@ -6,35 +6,24 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::position::PhysicalOffset;
+use crate::span::Span;
 
 /// What one target was handed and has not taken yet.
 #[derive(Debug, Default)]
 pub struct Behind {
-    open: Mutex<Option<Open>>,
-}
-
-/// Where that begins and ends.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    from: PhysicalOffset,
-    upto: PhysicalOffset,
+    open: Mutex<Option<Span>>,
 }
 
 impl Behind {
     /// Notes that the target was handed what it needs of `from..upto`.
     pub fn handed(&self, from: PhysicalOffset, upto: PhysicalOffset) {
-        let mut open = self.open();
-        let from = open.map_or(from, |open| open.from);
-        *open = Some(Open { from, upto });
+        self.open().get_or_insert(Span::new(from, upto)).hand(upto);
     }
 
     /// Notes that the target has taken everything up to here.
     pub fn taken(&self, upto: PhysicalOffset) {
         let mut open = self.open();
-        *open = open.filter(|open| open.upto > upto).map(|open| Open {
-            from: open.from.max(upto),
-            ..open
-        });
+        *open = open.and_then(|open| open.without(upto));
     }
 
     /// From where on the target lacks something; `None` when it lacks nothing.
@@ -43,7 +32,7 @@ impl Behind {
         self.open().map(|open| open.from)
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+    fn open(&self) -> MutexGuard<'_, Option<Span>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

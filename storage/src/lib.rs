@@ -23,6 +23,7 @@ pub mod read_view;
 pub mod recovery;
 pub mod segment;
 pub mod snapshot;
+mod span;
 pub mod table;
 
 pub use error::{Result, StoreError};

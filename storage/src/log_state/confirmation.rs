@@ -5,6 +5,7 @@
 
 use crate::hash::Map;
 use crate::position::PhysicalOffset;
+use crate::span::Span;
 
 /// Who is dispatched to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,17 +16,10 @@ pub enum Target {
     Index,
 }
 
-/// From where to where a target has received what it has not confirmed.
-#[derive(Clone, Copy, Debug)]
-struct Outstanding {
-    from: PhysicalOffset,
-    upto: PhysicalOffset,
-}
-
 /// The unconfirmed dispatches of all targets.
 #[derive(Debug, Default)]
 pub(super) struct Confirmations {
-    outstanding: Map<Target, Outstanding>,
+    outstanding: Map<Target, Span>,
 }
 
 impl Confirmations {
@@ -33,8 +27,8 @@ impl Confirmations {
     pub(super) fn note(&mut self, target: Target, from: PhysicalOffset, upto: PhysicalOffset) {
         self.outstanding
             .entry(target)
-            .and_modify(|outstanding| outstanding.upto = outstanding.upto.max(upto))
-            .or_insert(Outstanding { from, upto });
+            .or_insert(Span::new(from, upto))
+            .hand(upto);
     }
 
     /// Notes that `target` holds everything up to `upto` on disk.
@@ -42,11 +36,9 @@ impl Confirmations {
         let Some(outstanding) = self.outstanding.get_mut(&target) else {
             return;
         };
-        if upto >= outstanding.upto {
-            self.outstanding.remove(&target);
-        } else {
-            // What the target has not confirmed lies behind `upto`; where exactly is not known, and need not be.
-            outstanding.from = outstanding.from.max(upto);
+        match outstanding.without(upto) {
+            Some(left) => *outstanding = left,
+            None => drop(self.outstanding.remove(&target)),
         }
     }
 
