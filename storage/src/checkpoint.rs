@@ -17,7 +17,7 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 
 /// The length of the file.
@@ -91,8 +91,7 @@ impl CheckpointFile {
                 .map_err(|error| StoreError::io("extend", &path, error))?;
             file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
         }
-        disk.sync_directory(root)
-            .map_err(|error| StoreError::io("sync", root, error))?;
+        sync_directory(disk, root)?;
         let mut bytes = [0; 24];
         file.read_at(&mut bytes, 0)
             .map_err(|error| StoreError::io("read", &path, error))?;

@@ -5,6 +5,7 @@
 //! consume queues' owners and for the pure memory access of a [`ReadView`].
 
 pub mod memory;
+mod named;
 mod probe;
 mod real;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use memory::MemoryDisk;
+pub(crate) use named::{holds_only_zeros, list, sync_directory};
 pub use probe::probe;
 pub use real::RealDisk;
 

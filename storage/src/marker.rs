@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::disk::{Disk, DiskLock, OpenMode};
+use crate::disk::{Disk, DiskLock, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 
 const ABORT: &str = "abort";
@@ -31,8 +31,7 @@ pub fn mark_in_use(disk: &dyn Disk, root: &Path) -> Result<()> {
     let path = root.join(ABORT);
     disk.open(&path, OpenMode::Create)
         .map_err(|error| StoreError::io("make", &path, error))?;
-    disk.sync_directory(root)
-        .map_err(|error| StoreError::io("sync", root, error))
+    sync_directory(disk, root)
 }
 
 /// Marks the store as left in order; everything else must be on disk.
@@ -45,8 +44,7 @@ pub fn mark_clean(disk: &dyn Disk, root: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io("remove", &path, error)),
         _ => {}
     }
-    disk.sync_directory(root)
-        .map_err(|error| StoreError::io("sync", root, error))
+    sync_directory(disk, root)
 }
 
 /// Locks the store until the answer is dropped.

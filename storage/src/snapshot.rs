@@ -20,7 +20,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::table;
 
@@ -68,8 +68,7 @@ pub fn write<T: Serialize>(disk: &dyn Disk, path: &Path, format: Format, value: 
     disk.create_directory(directory)
         .map_err(|error| StoreError::io("make", directory, error))?;
     table::replace(disk, path, path, &bytes)?;
-    disk.sync_directory(directory)
-        .map_err(|error| StoreError::io("sync", directory, error))
+    sync_directory(disk, directory)
 }
 
 /// Reads the snapshot at `path`; `None` when there is none.

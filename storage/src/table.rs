@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, OpenMode};
+use crate::disk::{Disk, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 use cuemq_net::dialect;
 
@@ -32,8 +32,7 @@ pub fn write_table(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
         replace(disk, path, &beside(path, ".bak"), &old)?;
     }
     replace(disk, path, path, bytes)?;
-    disk.sync_directory(directory)
-        .map_err(|error| StoreError::io("sync", directory, error))
+    sync_directory(disk, directory)
 }
 
 /// Reads the table at `table_path` by `parse`; when it is missing, empty or does not parse, its `.bak`. `None` when both
@@ -131,8 +130,7 @@ fn put_away(disk: &dyn Disk, path: &Path) -> Result<()> {
     disk.rename(path, &beside(path, ".damaged"))
         .map_err(|error| StoreError::io("rename", path, error))?;
     let directory = path.parent().unwrap_or(path);
-    disk.sync_directory(directory)
-        .map_err(|error| StoreError::io("sync", directory, error))
+    sync_directory(disk, directory)
 }
 
 fn damage(path: PathBuf, reason: &impl Display) -> StoreError {

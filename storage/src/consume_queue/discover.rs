@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::{may_be_short, parse_name};
 use super::{FOLDER, Opening};
-use crate::disk::{Disk, Entry};
-use crate::error::{Result, StoreError};
+use crate::disk::{Disk, list};
+use crate::error::Result;
 
 /// A queue that has a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +76,4 @@ fn longest_file(disk: &dyn Disk, directory: &Path, opening: Opening) -> Result<O
     };
     let is_sure = length > 0 && (lengths.next().is_some() || !may_be_short(disk, directory, first_byte, opening)?);
     Ok(is_sure.then_some(length))
-}
-
-fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
-    disk.list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))
 }

@@ -11,7 +11,7 @@ use super::file_path;
 use super::queue::Opening;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
 use super::view::QueueView;
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{self, Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
 use crate::position::PLACES_END;
 
@@ -85,10 +85,7 @@ pub(super) fn scan(disk: &dyn Disk, directory: &Path, configured: u64, opening: 
 /// The files by the position in their name, with their lengths.
 fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<(u64, u64)>> {
     let mut files = Vec::new();
-    for entry in disk
-        .list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))?
-    {
+    for entry in disk::list(disk, directory)? {
         match parse_name(&entry.name).filter(|_| !entry.is_directory) {
             Some(first_byte) => files.push((first_byte, entry.length)),
             None => {

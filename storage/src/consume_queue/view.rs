@@ -18,7 +18,7 @@ use super::extension::ExtensionFiles;
 use super::queue::QueuePlace;
 use super::recency::Recency;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::position::{PhysicalOffset, QueueOffset};
 use crate::read_view::ReadView;
@@ -205,8 +205,7 @@ impl QueueView {
 
     /// Makes the making and removing of files durable.
     pub(super) fn sync_directory(&self) -> Result<()> {
-        let synced = self.disk.sync_directory(&self.directory);
-        synced.map_err(|error| StoreError::io("sync", &self.directory, error))
+        sync_directory(self.disk.as_ref(), &self.directory)
     }
 
     /// Where up to `max_units` units from `first` on lie: the file, and their bytes in it.

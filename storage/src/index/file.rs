@@ -8,7 +8,7 @@ use super::Layout;
 use super::entry::{ENTRY_LENGTH, Entry};
 use super::header::Header;
 use super::slots::SlotTable;
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{Disk, DiskFile, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 
 /// How many bytes of the entries get their blocks at a time.
@@ -78,8 +78,7 @@ impl IndexFile {
         file.set_length(layout.file_bytes())
             .map_err(|error| StoreError::io("extend", path, error))?;
         file.sync_data().map_err(|error| StoreError::io("sync", path, error))?;
-        disk.sync_directory(directory)
-            .map_err(|error| StoreError::io("sync", directory, error))?;
+        sync_directory(disk, directory)?;
         self.handle = Some(file);
         Ok(())
     }

@@ -39,7 +39,7 @@ pub use open::{Cut, Opening};
 pub use put::IndexKey;
 pub use query::{Answer, MOST_ANSWERS, Question};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 use file::IndexFile;
@@ -151,6 +151,5 @@ fn remove(disk: &dyn Disk, directory: &std::path::Path, file: &IndexFile) -> Res
     let path = &file.path;
     disk.remove_file(path)
         .map_err(|error| StoreError::io("remove", path, error))?;
-    disk.sync_directory(directory)
-        .map_err(|error| StoreError::io("sync", directory, error))
+    sync_directory(disk, directory)
 }

@@ -13,7 +13,7 @@ use super::file::IndexFile;
 use super::header::{HEADER_BYTES, Header};
 use super::rebuild::Rebuild;
 use super::{FOLDER, Index, Layout, name, remove};
-use crate::disk::{Disk, OpenMode};
+use crate::disk::{Disk, OpenMode, list, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 
@@ -61,8 +61,7 @@ impl Index {
             && !index.files.is_empty()
         {
             // A process that was killed can have made a file whose name only the page cache has.
-            let synced = disk.sync_directory(&index.directory);
-            synced.map_err(|error| StoreError::io("sync", &index.directory, error))?;
+            sync_directory(disk.as_ref(), &index.directory)?;
             index.repair(limit, &mut cut)?;
         }
         index.find_newest()?;
@@ -150,10 +149,7 @@ impl Index {
 /// since the length is made durable first.
 fn load(disk: &dyn Disk, directory: &Path, layout: Layout, cut: &mut Cut) -> Result<Vec<IndexFile>> {
     let mut names = Vec::new();
-    for entry in disk
-        .list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))?
-    {
+    for entry in list(disk, directory)? {
         match name::parse(&entry.name).filter(|_| !entry.is_directory) {
             Some(number) => names.push((number, directory.join(&entry.name), entry.length)),
             None => {
@@ -175,8 +171,7 @@ fn load(disk: &dyn Disk, directory: &Path, layout: Layout, cut: &mut Cut) -> Res
         if found < configured && bytes == [0; HEADER_BYTES as usize] && index + 1 == count {
             disk.remove_file(&path)
                 .map_err(|error| StoreError::io("remove", &path, error))?;
-            disk.sync_directory(directory)
-                .map_err(|error| StoreError::io("sync", directory, error))?;
+            sync_directory(disk, directory)?;
             cut.files += 1;
         } else if found == configured {
             let header = Header::decode(&bytes);

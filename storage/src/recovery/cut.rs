@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use super::scan::FoundLog;
-use crate::disk::{Blocks, Disk, DiskFile, OpenMode};
+use crate::disk::{Blocks, Disk, DiskFile, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::interrupt::Interrupt;
 use crate::position::PhysicalOffset;
@@ -50,8 +50,7 @@ pub(super) fn settle(
             .map_err(io("zero"))?;
         file.sync_data().map_err(io("sync"))?;
     }
-    disk.sync_directory(&found.directory)
-        .map_err(|error| StoreError::io("sync", &found.directory, error))?;
+    sync_directory(disk, &found.directory)?;
     Ok(gone)
 }
 
@@ -64,8 +63,7 @@ pub(super) fn remove(disk: &dyn Disk, found: &FoundLog, start: u64) -> Result<()
         }
         _ => {}
     }
-    disk.sync_directory(&found.directory)
-        .map_err(|error| StoreError::io("sync", &found.directory, error))
+    sync_directory(disk, &found.directory)
 }
 
 fn write_again(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use super::StoreLayout;
 use crate::consume_queue::{EXTENSION_FOLDER, FOLDER};
-use crate::disk::{Disk, Entry, parent_of};
-use crate::error::{Result, StoreError};
+use crate::disk::{Disk, list, parent_of, sync_directory};
+use crate::error::Result;
 
 /// Syncs the directories that hold directories: those above the store's and the log's, the store's own, and after a crash
 /// those of all topics.
 pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Result<()> {
     for directory in [parent_of(&layout.root), &layout.root, parent_of(&layout.commit_log)] {
-        sync_one(disk, directory)?;
+        sync_directory(disk, directory)?;
     }
     if aborted {
         for folder in [FOLDER, EXTENSION_FOLDER] {
@@ -27,22 +27,12 @@ pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Resu
 fn sync_topics(disk: &dyn Disk, topics: &Path) -> Result<()> {
     let entries = list(disk, topics)?;
     if !entries.is_empty() {
-        sync_one(disk, topics)?;
+        sync_directory(disk, topics)?;
     }
     for topic in entries.into_iter().filter(|entry| entry.is_directory) {
-        sync_one(disk, &topics.join(topic.name))?;
+        sync_directory(disk, &topics.join(topic.name))?;
     }
     Ok(())
-}
-
-fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
-    disk.list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))
-}
-
-fn sync_one(disk: &dyn Disk, directory: &Path) -> Result<()> {
-    disk.sync_directory(directory)
-        .map_err(|error| StoreError::io("sync", directory, error))
 }
 
 #[cfg(test)]

@@ -2,21 +2,15 @@
 
 use super::scan::FoundLog;
 use super::{DEFAULT_SEGMENT_BYTES, StoreLayout};
-use crate::disk::{Disk, Entry, OpenMode};
+use crate::disk::{Disk, Entry, holds_only_zeros, list, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::segment::parse_file_name;
-
-/// How much of a file is read at a time.
-const CHUNK_BYTES: usize = 1 << 16;
 
 /// The files of the log: all of one length, without gaps.
 pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
     let directory = layout.commit_log.clone();
     let mut files = Vec::new();
-    for entry in disk
-        .list(&directory)
-        .map_err(|error| StoreError::io("list", &directory, error))?
-    {
+    for entry in list(disk, &directory)? {
         match parse_file_name(&entry.name) {
             Some(start) if !entry.is_directory => files.push((start, entry)),
             _ => tracing::warn!(file = %directory.join(&entry.name).display(), "not a commit log file; left alone"),
@@ -27,23 +21,22 @@ pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
         .map(|(_, entry)| entry.length)
         .filter(|length| *length > 0);
     let expected = layout.segment_bytes.or(first_length).unwrap_or(DEFAULT_SEGMENT_BYTES);
-    // The very first file, without a record, may have any length yet: it does not say what files are like here.
+    // A file gets its length before its first record. The very first one, without a record, may have any length yet: it does not say what files are like here.
     let says_nothing = match files.as_slice() {
         [(0, first)] if layout.segment_bytes.is_none() && first.length != DEFAULT_SEGMENT_BYTES => {
-            is_unwritten(disk, layout, first)?
+            holds_only_zeros(disk, &directory.join(&first.name))?
         }
         _ => false,
     };
     let expected = if says_nothing { DEFAULT_SEGMENT_BYTES } else { expected };
     if let Some((_, last)) = files.last()
-        && (says_nothing || last.length < expected && is_unwritten(disk, layout, last)?)
+        && (says_nothing || last.length < expected && holds_only_zeros(disk, &directory.join(&last.name))?)
     {
         let path = directory.join(&last.name);
         tracing::warn!(file = %path.display(), length = last.length, "a file that was still being made; removed");
         disk.remove_file(&path)
             .map_err(|error| StoreError::io("remove", &path, error))?;
-        disk.sync_directory(&directory)
-            .map_err(|error| StoreError::io("sync", &directory, error))?;
+        sync_directory(disk, &directory)?;
         files.pop();
     }
     let found = FoundLog {
@@ -85,32 +78,13 @@ fn follow(pair: &[u64], segment_bytes: u64) -> bool {
     matches!(pair, [first, second] if first.checked_add(segment_bytes) == Some(*second))
 }
 
-/// Whether a file has never been written to: it gets its length before its first record.
-fn is_unwritten(disk: &dyn Disk, layout: &StoreLayout, entry: &Entry) -> Result<bool> {
-    let path = layout.commit_log.join(&entry.name);
-    let io = |operation| move |error| StoreError::io(operation, &layout.commit_log.join(&entry.name), error);
-    let file = disk.open(&path, OpenMode::Read).map_err(io("open"))?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut at = 0;
-    loop {
-        let read = file.read_at(&mut buffer, at).map_err(io("read"))?;
-        if buffer.iter().take(read).any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        if read < buffer.len() {
-            return Ok(true);
-        }
-        at += read as u64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::IoSlice;
     use std::path::Path;
 
     use super::*;
-    use crate::disk::MemoryDisk;
+    use crate::disk::{MemoryDisk, OpenMode};
     use crate::segment::file_name;
 
     fn found(start: u64, bytes: &[u8]) -> (MemoryDisk, FoundLog) {

@@ -18,13 +18,11 @@ use cuemq_net::dialect::{self, Key, Value};
 use super::StoreLayout;
 use crate::commit_log::QueueName;
 use crate::consume_queue::{self, ConsumeQueue, Opening, QueuePlace};
-use crate::disk::{Disk, Entry, OpenMode};
+use crate::disk::{Disk, OpenMode, holds_only_zeros, list};
 use crate::error::{Result, StoreError};
 use crate::position::QueueOffset;
 use crate::table::look_up_table;
 
-/// How much of the wheel is read at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 /// The topic of messages that are on their way into the wheel.
 const WHEEL_TOPIC: &str = "rmq_sys_wheel_timer";
 /// How the topics of pop's open receipts begin, in any spelling of their case.
@@ -124,23 +122,9 @@ fn unsupported(path: PathBuf, reason: &str) -> StoreError {
 
 /// Whether a file is there and holds anything but zeros.
 fn is_used(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    let io = |error| StoreError::io("read", path, error);
-    if !disk.exists(path).map_err(io)? {
-        return Ok(false);
-    }
-    let file = disk.open(path, OpenMode::Read).map_err(io)?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut at = 0;
-    loop {
-        let read = file.read_at(&mut buffer, at).map_err(io)?;
-        if buffer.iter().take(read).any(|byte| *byte != 0) {
-            return Ok(true);
-        }
-        if read < buffer.len() {
-            return Ok(false);
-        }
-        at += read as u64;
-    }
+    let exists = disk.exists(path);
+    let exists = exists.map_err(|error| StoreError::io("look for", path, error))?;
+    Ok(exists && !holds_only_zeros(disk, path)?)
 }
 
 /// Up to which queue offset timed messages were put into the wheel; 0 when nothing says so.
@@ -183,11 +167,6 @@ fn receipts_read(disk: &dyn Disk, root: &Path, queue: &QueueName) -> Result<u64>
     })
 }
 
-fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<Entry>> {
-    disk.list(directory)
-        .map_err(|error| StoreError::io("list", directory, error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::IoSlice;
@@ -225,10 +204,10 @@ mod tests {
 
     #[test]
     fn promise_6_a_timer_wheel_in_use_is_refused_by_name_with_the_next_step() {
-        let zeros = vec![0; 3 * CHUNK_BYTES + 17];
+        let zeros = vec![0; 3_000_017];
         assert_eq!(refusal(&disk_with(&[("timerwheel", &zeros)])), "opened");
         let mut used = zeros;
-        used[2 * CHUNK_BYTES + 5] = 1;
+        used[2_000_005] = 1;
         let said = refusal(&disk_with(&[("timerwheel", &used)]));
         assert!(
             said.starts_with("/store/timerwheel cannot be used here: it holds timed messages"),

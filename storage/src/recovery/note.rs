@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreLayout;
 use crate::checkpoint::{Checkpoint, CheckpointFile};
-use crate::disk::Disk;
-use crate::error::{Result, StoreError};
+use crate::disk::{Disk, sync_directory};
+use crate::error::Result;
 use crate::position::PhysicalOffset;
 use crate::snapshot::{self, Format};
 
@@ -64,8 +64,7 @@ impl LogNote {
         if note.is_some()
             && let Some(directory) = path.parent()
         {
-            let synced = disk.sync_directory(directory);
-            synced.map_err(|error| StoreError::io("sync", directory, error))?;
+            sync_directory(disk, directory)?;
         }
         Ok(note)
     }

@@ -18,7 +18,7 @@ use super::StoreLayout;
 use super::scan::{FoundLog, ScanEnd};
 use super::start::Start;
 use crate::consume_queue::ConsumeQueue;
-use crate::disk::{Disk, OpenMode};
+use crate::disk::{Disk, OpenMode, list};
 use crate::error::{Result, StoreError};
 use crate::snapshot::{self, Format};
 
@@ -156,9 +156,8 @@ fn copy(disk: &dyn Disk, layout: &StoreLayout, position: u64, bytes: &[u8]) -> R
         return Ok(None);
     }
     let directory = layout.root.join("cuemq");
-    let io = |error| StoreError::io("list", &directory, error);
     let name = format!("cut-{position:020}-{:08x}", record::body_crc(bytes));
-    let names = disk.list(&directory).map_err(io)?;
+    let names = list(disk, &directory)?;
     let copies = names.iter().filter(|entry| entry.name.starts_with("cut-"));
     let path = directory.join(&name);
     if names.iter().any(|entry| entry.name == name) {
