@@ -27,6 +27,8 @@ mod view;
 #[cfg(test)]
 mod crash_test;
 #[cfg(test)]
+mod replay_test;
+#[cfg(test)]
 mod rules_test;
 
 use std::path::{Path, PathBuf};

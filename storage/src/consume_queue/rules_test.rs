@@ -13,13 +13,13 @@ use crate::position::{PhysicalOffset, QueueOffset};
 
 const FILE_BYTES: u64 = 10 * UNIT_BYTES;
 
-struct Store {
+pub(super) struct Store {
     directory: TempDir,
     disk: Arc<dyn Disk>,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
             disk: Arc::new(RealDisk),
@@ -43,7 +43,7 @@ impl Store {
         self.try_open(opening).unwrap().0
     }
 
-    fn filled(&self, count: u64) -> ConsumeQueue {
+    pub(super) fn filled(&self, count: u64) -> ConsumeQueue {
         let mut queue = self.open(Opening::Clean);
         queue.append(QueueOffset(0), &units(0..count), None).unwrap();
         queue
@@ -63,7 +63,7 @@ impl Store {
 }
 
 /// The unit at a queue offset: records are 100 bytes long and begin at 100.
-fn unit(queue_offset: u64) -> Unit {
+pub(super) fn unit(queue_offset: u64) -> Unit {
     Unit {
         physical_offset: PhysicalOffset(100 + queue_offset * 100),
         size: 100,
@@ -71,12 +71,12 @@ fn unit(queue_offset: u64) -> Unit {
     }
 }
 
-fn units(range: std::ops::Range<u64>) -> Vec<Unit> {
+pub(super) fn units(range: std::ops::Range<u64>) -> Vec<Unit> {
     range.map(unit).collect()
 }
 
 /// All that a reader gets from `first` on, file by file.
-fn read_from(view: &QueueView, first: u64) -> Vec<(u64, Unit)> {
+pub(super) fn read_from(view: &QueueView, first: u64) -> Vec<(u64, Unit)> {
     let mut all = Vec::new();
     let mut next = QueueOffset(first);
     loop {
@@ -90,7 +90,7 @@ fn read_from(view: &QueueView, first: u64) -> Vec<(u64, Unit)> {
     }
 }
 
-fn expected(range: std::ops::Range<u64>) -> Vec<(u64, Unit)> {
+pub(super) fn expected(range: std::ops::Range<u64>) -> Vec<(u64, Unit)> {
     range.map(|queue_offset| (queue_offset, unit(queue_offset))).collect()
 }
 
@@ -148,57 +148,6 @@ fn what_is_there_already_is_skipped_and_a_gap_is_refused() {
     ));
     assert_eq!(read_from(&queue.view(), 0), expected(0..12));
     assert_eq!(queue.end_physical(), unit(12).physical_offset);
-}
-
-#[test]
-fn what_is_there_already_is_told_by_where_its_record_lies_whatever_place_it_claims() {
-    let store = Store::new();
-    let mut queue = store.filled(5);
-    for claimed in [0, 3, 4, 5, 40] {
-        let skipped = Appended { written: 0, skipped: 2 };
-        assert_eq!(
-            queue.append(QueueOffset(claimed), &units(1..3), None).unwrap(),
-            skipped,
-            "{claimed}"
-        );
-        queue.append(QueueOffset(0), &units(0..5), None).unwrap();
-    }
-    assert_eq!(read_from(&queue.view(), 0), expected(0..5));
-}
-
-#[test]
-fn units_that_are_fed_again_are_compared_without_a_mapping() {
-    let store = Store::new();
-    let mut queue = store.filled(5);
-    queue.append(QueueOffset(2), &units(2..5)).unwrap();
-    assert_eq!(queue.view().unit(QueueOffset(4)).unwrap(), Some(unit(4)));
-    assert_eq!(queue.view().mapped(), 0);
-}
-
-#[test]
-fn a_newer_record_that_claims_the_place_of_an_older_one_is_refused_and_costs_none() {
-    let store = Store::new();
-    let mut queue = store.filled(5);
-    for claimed in 0..5 {
-        let refused = queue.append(QueueOffset(claimed), &units(5..6), None).unwrap_err();
-        let AppendError::Conflict { expected, found } = refused else {
-            panic!("{refused}");
-        };
-        assert_eq!((expected.0, found.0), (5, claimed));
-    }
-    let (old, new) = (units(3..5), units(5..6));
-    let refused = queue.append(QueueOffset(1), &[old, new].concat(), None).unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            AppendError::Conflict {
-                found: QueueOffset(3),
-                ..
-            }
-        ),
-        "{refused}"
-    );
-    assert_eq!(read_from(&queue.view(), 0), expected(0..5));
 }
 
 #[test]
