@@ -178,7 +178,7 @@ impl Actors {
             generation: 0,
         };
         let lost = self.lost.recipient();
-        let new_batch = |_| SendBatch::new(SendContext::new(peer, lost.clone()));
+        let new_batch = |_| RecordBatch::new(SendContext::new(peer, lost.clone()));
         let mut batches: Vec<_> = (0..load.connections).map(new_batch).collect();
         let mut began = self.clock.monotonic();
         for round in 0..WARM_UP + rounds {

@@ -42,7 +42,7 @@ const LOG_BYTES: u64 = 1 << 20;
 struct Appending {
     _ground: Ground,
     log: CommitLog<()>,
-    batch: RecordBatch<()>,
+    batch: Box<RecordBatch<()>>,
     effects: Effects<()>,
 }
 

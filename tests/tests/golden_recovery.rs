@@ -160,7 +160,7 @@ fn check_record(bytes: &[u8], message: &Message) -> Result<()> {
 }
 
 /// A message of ours with its key.
-fn batch(topic: &str, queue_id: u32, number: usize) -> Result<RecordBatch<()>> {
+fn batch(topic: &str, queue_id: u32, number: usize) -> Result<Box<RecordBatch<()>>> {
     let mut text = Vec::new();
     properties::push(&mut text, "UNIQ_KEY", &format!("unique-{number}"))?;
     properties::push(&mut text, "TAGS", "TagB")?;
@@ -201,7 +201,7 @@ fn batch(topic: &str, queue_id: u32, number: usize) -> Result<RecordBatch<()>> {
 
 impl Opened {
     /// Appends one message, flushes it, and gives where it lies.
-    fn append(&mut self, store: &GoldenStore, batch: RecordBatch<()>) -> Result<(u64, u64)> {
+    fn append(&mut self, store: &GoldenStore, batch: Box<RecordBatch<()>>) -> Result<(u64, u64)> {
         let mut effects = Effects::default();
         self.log.append(batch, Acknowledge::Flushed, NOW_MS, &mut effects);
         self.log.end_of_tick(&mut effects);

@@ -147,7 +147,7 @@ fn log(disk: &MemoryDisk) -> Log<()> {
     Log::new(FlushMode::Async, FlushEpoch(0), LogParts::of(files, table, begin))
 }
 
-fn batch() -> RecordBatch<()> {
+fn batch() -> Box<RecordBatch<()>> {
     let host = SocketAddr::from(([127, 0, 0, 1], 10911));
     let fields = RecordFields {
         body: b"body",

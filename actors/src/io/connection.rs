@@ -388,8 +388,8 @@ impl Connection {
 
     /// Hands the batches on: all of them, or the full ones.
     fn submit(&mut self, all: bool) {
-        let ready: smallvec::SmallVec<[_; 2]> = self.io.batches.borrow_mut().take(all).collect();
-        for (mut batch, acknowledge) in ready {
+        let ready = self.io.batches.borrow_mut().take(all);
+        for (mut batch, acknowledge) in ready.into_iter().flatten() {
             if batch.context.peer != self.peer.key {
                 // Left by a connection that failed in the middle of its turn: its senders hear of it by the drop.
                 continue;

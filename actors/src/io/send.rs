@@ -14,7 +14,7 @@ use cuemq_net::message::{batch, properties, sysflag};
 use cuemq_net::request::SendHeader;
 use cuemq_net::version::Version;
 use cuemq_storage::commit_log::derive::{for_each_key, is_queued, queue_tags_code};
-use cuemq_storage::commit_log::{PendingKey, PendingRecord, UNRESOLVED};
+use cuemq_storage::commit_log::{PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
 use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::log_state::Acknowledge;
 
@@ -70,7 +70,7 @@ pub struct Batches {
 
 impl Batches {
     /// Takes the batches that are to be handed on: all of them, or only the full ones.
-    pub fn take(&mut self, all: bool) -> impl Iterator<Item = (SendBatch, Acknowledge)> {
+    pub fn take(&mut self, all: bool) -> [Option<(SendBatch, Acknowledge)>; 2] {
         let ready = |batch: &mut Option<SendBatch>| {
             let full = |batch: &SendBatch| batch.records.len() >= BATCH_RECORDS || batch.bytes.len() >= BATCH_BYTES;
             if all || batch.as_ref().is_some_and(full) {
@@ -79,9 +79,10 @@ impl Batches {
                 None
             }
         };
-        let flushed = ready(&mut self.flushed).map(|batch| (batch, Acknowledge::Flushed));
-        let appended = ready(&mut self.appended).map(|batch| (batch, Acknowledge::Appended));
-        flushed.into_iter().chain(appended)
+        [
+            ready(&mut self.flushed).map(|batch| (batch, Acknowledge::Flushed)),
+            ready(&mut self.appended).map(|batch| (batch, Acknowledge::Appended)),
+        ]
     }
 
     fn open(&mut self, io: &IoState, peer: PeerKey, acknowledge: Acknowledge) -> &mut SendBatch {
@@ -99,7 +100,7 @@ impl Batches {
                 spare.context.reopen(peer, io.lost.clone());
                 spare
             }
-            None => SendBatch::new(SendContext::new(peer, io.lost.clone())),
+            None => RecordBatch::new(SendContext::new(peer, io.lost.clone())),
         })
     }
 }

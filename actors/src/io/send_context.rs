@@ -39,7 +39,7 @@ pub struct SendContext {
 }
 
 /// The sends of one connection on their way through the log.
-pub type SendBatch = RecordBatch<SendContext>;
+pub type SendBatch = Box<RecordBatch<SendContext>>;
 
 impl SendContext {
     /// The senders of a batch that begins now.

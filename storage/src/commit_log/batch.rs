@@ -41,6 +41,8 @@ pub struct PendingKey {
 }
 
 /// Records that are answered together; `C` is what their sender needs for the answer.
+///
+/// It lives in a box: from its sender to the log and back it passes through a dozen hands.
 #[derive(Debug)]
 pub struct RecordBatch<C> {
     /// The encoded records, without gaps.
@@ -55,13 +57,13 @@ pub struct RecordBatch<C> {
 
 impl<C> RecordBatch<C> {
     /// An empty batch.
-    pub fn new(context: C) -> Self {
-        Self {
+    pub fn new(context: C) -> Box<Self> {
+        Box::new(Self {
             bytes: Vec::new(),
             records: Vec::new(),
             keys: Vec::new(),
             context,
-        }
+        })
     }
 
     /// The length of the group that begins at record `first`: that record and the ones joined to it.

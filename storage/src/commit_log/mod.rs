@@ -41,7 +41,7 @@ use crate::segment::SegmentWriter;
 #[derive(Debug)]
 pub struct Answer<C> {
     /// The batch, its records placed when it was stored.
-    pub batch: RecordBatch<C>,
+    pub batch: Box<RecordBatch<C>>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -74,12 +74,12 @@ impl<C> Default for Effects<C> {
 }
 
 /// A batch that waits for the next file.
-type Waiting<C> = (RecordBatch<C>, Acknowledge);
+type Waiting<C> = (Box<RecordBatch<C>>, Acknowledge);
 
 /// The owner's side of the commit log.
 #[derive(Debug)]
 pub struct CommitLog<C> {
-    state: LogState<RecordBatch<C>, Dispatch>,
+    state: LogState<Box<RecordBatch<C>>, Dispatch>,
     tail: LogTail,
     files: LogFiles,
     queues: QueueTable,
@@ -94,7 +94,7 @@ pub struct CommitLog<C> {
     indexed: bool,
     /// What the queues and the index may lack that were fed by the log before this one, until it is handed out.
     again: Vec<Dispatch>,
-    outputs: Vec<Output<RecordBatch<C>, Dispatch>>,
+    outputs: Vec<Output<Box<RecordBatch<C>>, Dispatch>>,
     /// Emptied buffers, to be handed out with answers and filled again by their senders.
     spare: Vec<Vec<u8>>,
 }
@@ -166,7 +166,7 @@ impl<C> CommitLog<C> {
 
     /// Where the log stands.
     #[must_use]
-    pub fn state(&self) -> &LogState<RecordBatch<C>, Dispatch> {
+    pub fn state(&self) -> &LogState<Box<RecordBatch<C>>, Dispatch> {
         &self.state
     }
 
@@ -183,7 +183,13 @@ impl<C> CommitLog<C> {
 
     /// Takes a batch. It is written by the next [`CommitLog::end_of_tick`], or later when the file it needs is still
     /// being allocated.
-    pub fn append(&mut self, batch: RecordBatch<C>, acknowledge: Acknowledge, now_ms: u64, effects: &mut Effects<C>) {
+    pub fn append(
+        &mut self,
+        batch: Box<RecordBatch<C>>,
+        acknowledge: Acknowledge,
+        now_ms: u64,
+        effects: &mut Effects<C>,
+    ) {
         if self.backlog.is_empty() {
             self.try_append(batch, acknowledge, now_ms, effects);
         } else {
@@ -191,7 +197,13 @@ impl<C> CommitLog<C> {
         }
     }
 
-    fn try_append(&mut self, batch: RecordBatch<C>, acknowledge: Acknowledge, now_ms: u64, effects: &mut Effects<C>) {
+    fn try_append(
+        &mut self,
+        batch: Box<RecordBatch<C>>,
+        acknowledge: Acknowledge,
+        now_ms: u64,
+        effects: &mut Effects<C>,
+    ) {
         if self.state.is_failed() {
             effects.answers.push(Answer {
                 batch,
@@ -214,7 +226,7 @@ impl<C> CommitLog<C> {
         }
     }
 
-    fn place(&mut self, mut batch: RecordBatch<C>, acknowledge: Acknowledge, now_ms: u64) {
+    fn place(&mut self, mut batch: Box<RecordBatch<C>>, acknowledge: Acknowledge, now_ms: u64) {
         let store_timestamp_ms = self.tail.store_timestamp(now_ms);
         let placed = self.tail.place(
             self.tick.len(),
@@ -348,7 +360,7 @@ impl<C> CommitLog<C> {
         self.outputs = outputs;
     }
 
-    fn carry_out_one(&mut self, output: Output<RecordBatch<C>, Dispatch>, effects: &mut Effects<C>) {
+    fn carry_out_one(&mut self, output: Output<Box<RecordBatch<C>>, Dispatch>, effects: &mut Effects<C>) {
         match output {
             Output::Write { .. } => self.write(effects),
             Output::Flush { epoch, upto } => effects.flush = Some(self.files.flush_job(epoch, upto)),

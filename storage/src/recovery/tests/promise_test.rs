@@ -422,7 +422,7 @@ fn a_batch_that_needs_more_than_the_next_file_does_not_stall_the_log() {
         // Some small ones that may reach into the next file, and one that then fits only into the file behind it.
         let small = world.batch(0, 4, 60, false);
         let large = world.batch(0, 1, 1800, false);
-        let batch = World::behind_one_another(small, large);
+        let batch = World::behind_one_another(small, *large);
         world.send(&mut open, batch, Acknowledge::Flushed).unwrap();
         assert_eq!(sent(&world, Outcome::Stored), filled + 5, "{filled} messages before it");
         world.check(&mut open);

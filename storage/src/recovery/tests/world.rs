@@ -132,7 +132,7 @@ impl World {
         count: u32,
         body_bytes: usize,
         joined: bool,
-    ) -> RecordBatch<Vec<u32>> {
+    ) -> Box<RecordBatch<Vec<u32>>> {
         let mut batch = RecordBatch::new(Vec::new());
         for at in 0..count {
             let number = self.next;
@@ -179,9 +179,9 @@ impl World {
 
     /// One batch of the records of two.
     pub(super) fn behind_one_another(
-        mut first: RecordBatch<Vec<u32>>,
+        mut first: Box<RecordBatch<Vec<u32>>>,
         second: RecordBatch<Vec<u32>>,
-    ) -> RecordBatch<Vec<u32>> {
+    ) -> Box<RecordBatch<Vec<u32>>> {
         let (bytes, records) = (first.bytes.len(), first.records.len());
         let moved = second.records.into_iter().map(|record| PendingRecord {
             start: record.start + u32::try_from(bytes).unwrap(),
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// The first half of a transaction: in the log and in the index, and in no queue.
-    pub(super) fn prepared(&mut self, queue_id: u32) -> RecordBatch<Vec<u32>> {
+    pub(super) fn prepared(&mut self, queue_id: u32) -> Box<RecordBatch<Vec<u32>>> {
         let mut batch = self.batch(queue_id, 1, 20, false);
         let flag = record::position::SYSTEM_FLAG;
         batch.bytes[flag..flag + 4].copy_from_slice(&TransactionType::Prepared.bits().to_be_bytes());
@@ -208,7 +208,7 @@ impl World {
     }
 
     /// Appends one batch and ends the tick; carries everything out, flushes included.
-    pub(super) fn send(&mut self, open: &mut Open, batch: RecordBatch<Vec<u32>>, wait: Acknowledge) -> Result<()> {
+    pub(super) fn send(&mut self, open: &mut Open, batch: Box<RecordBatch<Vec<u32>>>, wait: Acknowledge) -> Result<()> {
         let mut effects = Effects::default();
         self.now_ms += 7;
         open.log.append(batch, wait, self.now_ms, &mut effects);
