@@ -41,7 +41,8 @@ pub fn agrees_with_serde_json(text: &str) {
     };
     let mut scratch = HeaderScratch::new();
     let read = header::parse(HeaderCodec::Json, text.as_bytes(), &mut scratch);
-    if let Err(HeaderError::TooDeep { .. } | HeaderError::TooManyFields { .. }) = read {
+    if let Err(HeaderError::TooDeep { .. } | HeaderError::TooManyFields { .. } | HeaderError::KeyTooLong { .. }) = read
+    {
         return;
     }
     let repeated = members
@@ -88,10 +89,10 @@ fn compare_fields(view: &HeaderView<'_>, fields: &Value, text: &str) {
         .filter(|(_, value)| !value.is_null());
     let mut count = 0;
     for (key, value) in expected {
-        assert!(same(view.get(key), value), "field {key}: {text}");
+        assert!(same(view.fields.get(key), value), "field {key}: {text}");
         count += 1;
     }
-    let mut keys: Vec<_> = view.fields().iter().map(|(key, _)| key).collect();
+    let mut keys: Vec<_> = view.fields.iter().map(|(key, _)| key).collect();
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), count, "{text}");

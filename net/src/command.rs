@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::code::{RequestCode, ResponseCode};
 use crate::error::{DecodeError, FrameError};
 use crate::frame::{self, HeaderCodec, MAX_FRAME_BYTES};
-use crate::header::{self, FLAG_ONEWAY, FLAG_RESPONSE, FieldWriter, HeaderScratch, HeaderView};
+use crate::header::{self, FLAG_ONEWAY, FLAG_RESPONSE, FieldTable, FieldWriter, HeaderScratch, HeaderView};
 use crate::language::Language;
 use crate::version::Version;
 
@@ -160,15 +160,15 @@ impl Command {
             opaque: self.opaque,
             flag: self.flag,
             remark: self.remark.as_deref(),
-            fields: self.fields.iter().collect(),
+            fields: FieldTable::of_texts(&self.fields.0),
         }
     }
 
     /// Copies a header that was read, and takes the body.
     pub fn from_view(codec: HeaderCodec, view: &HeaderView<'_>, body: Bytes) -> Self {
         let mut fields = Fields::default();
-        for &(key, value) in view.fields() {
-            fields.set(key, value);
+        for (key, value) in view.fields {
+            fields.set(String::from_utf8_lossy(key), String::from_utf8_lossy(value));
         }
         Self {
             codec,

@@ -75,6 +75,12 @@ pub enum HeaderError {
         /// The limit.
         limit: usize,
     },
+    /// A key in JSON that is longer than the binary form allows.
+    #[error("the header has a field whose name is longer than {limit} bytes")]
+    KeyTooLong {
+        /// The limit.
+        limit: usize,
+    },
     /// JSON nested deeper than [`MAX_DEPTH`](crate::header::MAX_DEPTH).
     #[error("the header's JSON is nested deeper than {limit} levels")]
     TooDeep {
@@ -150,7 +156,7 @@ pub enum CommandCode {
 pub enum FieldProblem {
     /// A required field is not there; one with several names is given as "`a` or `b`" without the outer quotes.
     #[error("the required field `{0}` is missing")]
-    Missing(&'static str),
+    Missing(String),
     /// A field is there and holds something else than its type.
     #[error("the field `{field}` holds `{text}`, which is not {expected}")]
     Unreadable {

@@ -47,7 +47,7 @@ impl Scanner {
         match header::parse(codec, header, &mut self.scratch) {
             Ok(view) => (
                 view.remark.map(str::to_owned),
-                view.get(field).and_then(|text| text.parse().ok()),
+                view.fields.get(field).and_then(|text| text.parse().ok()),
             ),
             Err(_) => (None, None),
         }

@@ -2,7 +2,7 @@
 //! Rust name, type and name on the wire, with a `read` that goes over a header's fields once and a `write`.
 //!
 //! The type says whether a field has to be there: `Option<T>` may be missing, `T` may not, and `or value` after the name
-//! stands in for a missing one. Unknown fields are ignored. Mirrors `CommandCustomHeader` and its annotations, except that
+//! stands in for a missing one. Names are byte strings: a match on them takes a few instructions. Unknown fields are ignored. Mirrors `CommandCustomHeader` and its annotations, except that
 //! a missing or unreadable field is an error that names it, where Java goes on with null.
 
 use super::{FieldWriter, HeaderView};
@@ -17,7 +17,7 @@ pub(crate) trait FieldValue<'a>: Sized {
     /// What a text has to be to be one.
     const EXPECTED: &'static str;
 
-    fn read(text: &'a str) -> Option<Self>;
+    fn read(text: &'a [u8]) -> Option<Self>;
 
     /// What a missing field stands for; `None` when it must not be missing.
     fn absent() -> Option<Self> {
@@ -28,10 +28,10 @@ pub(crate) trait FieldValue<'a>: Sized {
 }
 
 impl<'a> FieldValue<'a> for &'a str {
-    const EXPECTED: &'static str = "text";
+    const EXPECTED: &'static str = "text in UTF-8";
 
-    fn read(text: &'a str) -> Option<Self> {
-        Some(text)
+    fn read(text: &'a [u8]) -> Option<Self> {
+        std::str::from_utf8(text).ok()
     }
 
     fn write(&self, key: &str, fields: &mut FieldWriter<'_>) {
@@ -39,11 +39,38 @@ impl<'a> FieldValue<'a> for &'a str {
     }
 }
 
+/// Reads a decimal number as Java's `Long.parseLong` does.
+fn number(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text.split_first()? {
+        (b'-', digits) => (true, digits),
+        (b'+', digits) => (false, digits),
+        _ => (false, text),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    // below zero there is room for one number more
+    let mut number = 0_i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_sub(digit.into())?;
+    }
+    if is_negative {
+        Some(number)
+    } else {
+        number.checked_neg()
+    }
+}
+
 impl FieldValue<'_> for i32 {
     const EXPECTED: &'static str = "a 32-bit number";
 
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
+    #[inline]
+    fn read(text: &[u8]) -> Option<Self> {
+        number(text)?.try_into().ok()
     }
 
     fn write(&self, key: &str, fields: &mut FieldWriter<'_>) {
@@ -54,8 +81,9 @@ impl FieldValue<'_> for i32 {
 impl FieldValue<'_> for i64 {
     const EXPECTED: &'static str = "a 64-bit number";
 
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
+    #[inline]
+    fn read(text: &[u8]) -> Option<Self> {
+        number(text)
     }
 
     fn write(&self, key: &str, fields: &mut FieldWriter<'_>) {
@@ -67,8 +95,8 @@ impl FieldValue<'_> for i64 {
 impl FieldValue<'_> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(text: &str) -> Option<Self> {
-        Some(text.eq_ignore_ascii_case("true"))
+    fn read(text: &[u8]) -> Option<Self> {
+        Some(text.eq_ignore_ascii_case(b"true"))
     }
 
     fn write(&self, key: &str, fields: &mut FieldWriter<'_>) {
@@ -79,7 +107,7 @@ impl FieldValue<'_> for bool {
 impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn read(text: &'a str) -> Option<Self> {
+    fn read(text: &'a [u8]) -> Option<Self> {
         T::read(text).map(Some)
     }
 
@@ -95,29 +123,44 @@ impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
 }
 
 /// Reads one field.
-pub(crate) fn read<'a, T: FieldValue<'a>>(view: &HeaderView<'_>, field: &str, text: &'a str) -> Result<T, FieldError> {
-    T::read(text).ok_or_else(|| {
-        let text = text.chars().take(QUOTED_CHARACTERS).collect();
-        problem(
-            view,
-            FieldProblem::Unreadable {
-                field: field.to_owned(),
-                text,
-                expected: T::EXPECTED,
-            },
-        )
-    })
+#[inline]
+pub(crate) fn read<'a, T: FieldValue<'a>>(
+    view: &HeaderView<'_>,
+    field: &[u8],
+    text: &'a [u8],
+) -> Result<T, FieldError> {
+    T::read(text).ok_or_else(|| unreadable(view, field, text, T::EXPECTED))
 }
 
-/// Settles a field once all are read; `field` is its name, or its names as [`FieldProblem::Missing`] wants them.
+#[cold]
+fn unreadable(view: &HeaderView<'_>, field: &[u8], text: &[u8], expected: &'static str) -> FieldError {
+    let text = String::from_utf8_lossy(text).chars().take(QUOTED_CHARACTERS).collect();
+    let field = String::from_utf8_lossy(field).into_owned();
+    problem(view, FieldProblem::Unreadable { field, text, expected })
+}
+
+/// Settles a field once all are read; `names` are its names.
+#[inline]
 pub(crate) fn settle<'a, T: FieldValue<'a>>(
     view: &HeaderView<'_>,
-    field: &'static str,
+    names: &[&[u8]],
     found: Option<T>,
 ) -> Result<T, FieldError> {
-    found
-        .or_else(T::absent)
-        .ok_or_else(|| problem(view, FieldProblem::Missing(field)))
+    found.or_else(T::absent).ok_or_else(|| missing(view, names))
+}
+
+#[cold]
+fn missing(view: &HeaderView<'_>, names: &[&[u8]]) -> FieldError {
+    let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    problem(view, FieldProblem::Missing(names.join("` or `")))
+}
+
+/// A field's name as text.
+pub(crate) const fn text_of(name: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(name) {
+        Ok(name) => name,
+        Err(_) => panic!("the name of a field is ASCII"),
+    }
 }
 
 #[cold]
@@ -150,14 +193,14 @@ macro_rules! fields {
                 view: &$crate::header::HeaderView<$($life)?>,
             ) -> Result<Self, $crate::error::FieldError> {
                 $(let mut $field: Option<$type> = None;)*
-                for &(key, text) in view.fields() {
+                for (key, text) in view.fields {
                     match key {
                         $($key $(| $alias)* => $field = Some($crate::header::field::read(view, key, text)?),)*
                         _ => {}
                     }
                 }
                 Ok(Self {
-                    $($field: $crate::header::field::settle(view, concat!($key $(, "` or `", $alias)*), $field$(.or(Some($default)))?)?,)*
+                    $($field: $crate::header::field::settle(view, &[$key, $($alias),*], $field$(.or(Some($default)))?)?,)*
                 })
             }
 
@@ -165,7 +208,7 @@ macro_rules! fields {
             pub fn write(&self, fields: &mut $crate::header::FieldWriter<'_>) {
                 use $crate::header::field::FieldValue;
                 fields.present();
-                $(self.$field.write($key, fields);)*
+                $(self.$field.write(const { $crate::header::field::text_of($key) }, fields);)*
             }
         }
     )+};
@@ -174,6 +217,7 @@ pub(crate) use fields;
 
 #[cfg(test)]
 mod tests {
+    use super::FieldValue;
     use crate::frame::HeaderCodec;
     use crate::header::{HeaderScratch, parse};
     use crate::request::{SendBack, SendHeader};
@@ -213,6 +257,64 @@ mod tests {
             send_back(r#""delayLevel":"3000000000""#).unwrap_err(),
             "the field `delayLevel` holds `3000000000`, which is not a 32-bit number in the header of request \
              CONSUMER_SEND_MSG_BACK (36)"
+        );
+    }
+
+    #[test]
+    fn numbers_are_read_as_rusts_own_reader_reads_them() {
+        let texts = [
+            "0",
+            "-0",
+            "+7",
+            "-12",
+            "007",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "2147483647",
+            "-2147483648",
+        ];
+        let wrong = [
+            "",
+            "-",
+            "+",
+            "+-1",
+            "1 ",
+            " 1",
+            "0x1",
+            "1.0",
+            "１",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "2147483648",
+        ];
+        for text in texts.into_iter().chain(wrong) {
+            assert_eq!(<i64 as FieldValue>::read(text.as_bytes()), text.parse().ok(), "{text}");
+            assert_eq!(<i32 as FieldValue>::read(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_not_utf_8_is_refused_by_its_name_and_only_where_it_is_read() {
+        let header = |key| {
+            [
+                &b"\0\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\x01"[..],
+                &[key],
+                b"\0\0\0\x01\xc3",
+            ]
+            .concat()
+        };
+        let (asked, other) = (header(b'b'), header(b'?'));
+        let read = |bytes| {
+            let mut scratch = HeaderScratch::new();
+            SendHeader::read(&parse(HeaderCodec::Binary, bytes, &mut scratch).unwrap()).unwrap_err()
+        };
+        assert_eq!(
+            read(&asked).to_string(),
+            "the field `b` holds `\u{fffd}`, which is not text in UTF-8 in the header of request SEND_MESSAGE (10)"
+        );
+        assert_eq!(
+            read(&other).to_string(),
+            "the required field `a` or `producerGroup` is missing in the header of request SEND_MESSAGE (10)"
         );
     }
 

@@ -4,37 +4,41 @@
 //!
 //! Keys may come in any order; unknown ones are skipped whatever their value is. As Java's readers do, it takes numbers
 //! in quotes, takes a missing or null number for 0, keeps the text of a field that is no string, and drops null fields.
-//! A string without escapes is a slice of the header, another one is unescaped into the scratch. Whatever serde_json
-//! accepts of this shape is read to the same meaning (a property test compares the two).
+//! A remark without escapes is a slice of the header; another one, and all fields, are unescaped into the scratch.
+//! Whatever serde_json accepts of this shape is read to the same meaning (a property test compares the two).
 //!
 //! The scanner's methods return `Option` and leave what went wrong in `fault`: that way strings come back in registers,
 //! which saves an eighth of the time that a header takes.
 
-use super::{HeaderError, HeaderView, MAX_DEPTH};
+use super::field::FieldValue;
+use super::room::{KEY_BYTES_MAX, Room, Unfit};
+use super::{FieldTable, HeaderError, HeaderView, MAX_DEPTH, MAX_FIELDS};
 use crate::language::Language;
 
-/// Reads a JSON header into an empty view; `room` must be as long as `text`.
-pub(super) fn parse<'a>(text: &'a str, room: &'a mut [u8], view: &mut HeaderView<'a>) -> Result<(), HeaderError> {
+/// Reads a JSON header; `room` must be as long as [`Room::for_json`] says.
+pub(super) fn parse<'a>(text: &'a [u8], room: &'a mut [u8]) -> Result<HeaderView<'a>, HeaderError> {
+    let mut view = HeaderView::default();
     let mut scanner = Scanner {
         text,
         at: 0,
         room,
         fault: HeaderError::Trailing { extra: 0 },
     };
-    match scanner.header(view) {
-        Some(()) => Ok(()),
+    match scanner.header(&mut view) {
+        Some(()) => Ok(view),
         None => Err(scanner.fault),
     }
 }
 
 /// Java's reader takes an enum's name or its number.
-fn language(text: &str) -> Option<Language> {
+fn language(text: &[u8]) -> Option<Language> {
+    let text = std::str::from_utf8(text).ok()?;
     Language::from_name(text).or_else(|| Language::from_number(text.parse().ok()?))
 }
 
 /// A position in the header, and the room for unescaped text that is left.
 struct Scanner<'a> {
-    text: &'a str,
+    text: &'a [u8],
     at: usize,
     room: &'a mut [u8],
     /// Means something once a method has returned `None`.
@@ -48,13 +52,13 @@ impl<'a> Scanner<'a> {
         let mut first = true;
         while self.more(&mut first, b'}')? {
             match self.key()? {
-                "code" => view.code = self.number("code")?,
-                "extFields" => self.fields(view)?,
-                "flag" => view.flag = self.number("flag")?,
-                "language" => view.language = if self.null()? { None } else { language(self.value()?) },
-                "opaque" => view.opaque = self.number("opaque")?,
-                "remark" => view.remark = if self.null()? { None } else { Some(self.value()?) },
-                "version" => view.version = self.number("version")?,
+                b"code" => view.code = self.number("code")?,
+                b"extFields" => view.fields = self.fields()?,
+                b"flag" => view.flag = self.number("flag")?,
+                b"language" => view.language = if self.null()? { None } else { language(self.value()?) },
+                b"opaque" => view.opaque = self.number("opaque")?,
+                b"remark" => view.remark = self.remark()?,
+                b"version" => view.version = self.number("version")?,
                 _ => self.skip(1)?,
             }
         }
@@ -66,25 +70,63 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the object of extension fields.
-    fn fields(&mut self, view: &mut HeaderView<'a>) -> Option<()> {
-        view.fields.clear();
+    fn fields(&mut self) -> Option<FieldTable<'a>> {
         if self.null()? {
-            return Some(());
+            return Some(FieldTable::default());
         }
         self.byte(b'{', "an object or null")?;
+        let mut table = Room::new(std::mem::take(&mut self.room));
+        let mut count = 0;
         let mut first = true;
         while self.more(&mut first, b'}')? {
-            let key = self.key()?;
+            if count >= MAX_FIELDS {
+                return self.refuse(HeaderError::TooManyFields { limit: MAX_FIELDS });
+            }
+            let start = table.used();
+            self.field_key(&mut table)?;
+            self.colon()?;
             if self.null()? {
-                view.fields.retain(|(name, _)| *name != key);
+                count = table.forget(start);
                 continue;
             }
-            let value = self.value()?;
-            if let Err(error) = view.push(key, value) {
-                return self.refuse(error.into());
-            }
+            self.field_value(&mut table)?;
+            count += 1;
         }
-        Some(())
+        let (table, room) = table.split();
+        self.room = room;
+        Some(FieldTable::of_bytes(table))
+    }
+
+    #[inline]
+    fn field_key(&mut self, table: &mut Room<'_>) -> Option<()> {
+        let start = table.used();
+        self.fits(table.push(&[0; 2]))?;
+        self.unescape(table)?;
+        self.fits(table.end_key(start))
+    }
+
+    #[inline]
+    fn field_value(&mut self, table: &mut Room<'_>) -> Option<()> {
+        let start = table.used();
+        self.fits(table.push(&[0; 4]))?;
+        if self.peek() == Some(b'"') {
+            self.unescape(table)?;
+        } else {
+            let text = self.at;
+            self.skip(2)?;
+            let text = self.since(text);
+            self.fits(table.push(text))?;
+        }
+        self.fits(table.end_value(start))
+    }
+
+    #[inline]
+    fn fits(&mut self, pushed: Result<(), Unfit>) -> Option<()> {
+        match pushed {
+            Ok(()) => Some(()),
+            Err(Unfit::Full) => self.fail("text no longer than the header"),
+            Err(Unfit::Key) => self.refuse(HeaderError::KeyTooLong { limit: KEY_BYTES_MAX }),
+        }
     }
 
     #[cold]
@@ -100,16 +142,13 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.get(self.at).copied()
     }
 
     /// The text from `start` to here.
     #[inline]
-    fn since(&mut self, start: usize) -> Option<&'a str> {
-        match self.text.get(start..self.at) {
-            Some(text) => Some(text),
-            None => self.fail("a character"),
-        }
+    fn since(&self, start: usize) -> &'a [u8] {
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
     #[inline]
@@ -145,7 +184,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a key and goes to its value.
     #[inline]
-    fn key(&mut self) -> Option<&'a str> {
+    fn key(&mut self) -> Option<&'a [u8]> {
         let key = self.string()?;
         self.colon()?;
         Some(key)
@@ -171,29 +210,39 @@ impl<'a> Scanner<'a> {
 
     /// Reads a value as text: a string's content, the JSON itself for anything else.
     #[inline]
-    fn value(&mut self) -> Option<&'a str> {
+    fn value(&mut self) -> Option<&'a [u8]> {
         if self.peek() == Some(b'"') {
             return self.string();
         }
         let start = self.at;
         self.skip(2)?;
-        self.since(start)
+        Some(self.since(start))
+    }
+
+    fn remark(&mut self) -> Option<Option<&'a str>> {
+        if self.null()? {
+            return Some(None);
+        }
+        match super::text(self.value()?) {
+            Ok(text) => Some(Some(text)),
+            Err(error) => self.refuse(error),
+        }
     }
 
     fn number(&mut self, member: &'static str) -> Option<i32> {
         if self.null()? {
             return Some(0);
         }
-        match self.value()?.parse() {
-            Ok(number) => Some(number),
-            Err(_) => self.refuse(HeaderError::NotANumber { member }),
+        match i32::read(self.value()?) {
+            Some(number) => Some(number),
+            None => self.refuse(HeaderError::NotANumber { member }),
         }
     }
 
     /// Moves to the next quote or backslash and returns it.
     #[inline]
     fn string_end(&mut self) -> Option<u8> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.text.get(self.at..).unwrap_or_default();
         self.at += quote_or_backslash(rest);
         match self.peek() {
             Some(byte) => Some(byte),
@@ -202,47 +251,83 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn string(&mut self) -> Option<&'a str> {
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let before = self.at;
         self.byte(b'"', "a string")?;
         let start = self.at;
         if self.string_end()? != b'"' {
-            return self.unescaped(start);
+            self.at = before;
+            return self.unescaped();
         }
-        let text = self.since(start)?;
+        let text = self.since(start);
         self.at += 1;
         Some(text)
     }
 
-    /// Reads the string that began at `start` and has its first backslash here.
-    fn unescaped(&mut self, start: usize) -> Option<&'a str> {
-        let mut out = Unescaped {
-            room: std::mem::take(&mut self.room),
-            used: 0,
-        };
-        let mut run = self.since(start)?;
+    /// Reads a string that has escapes.
+    fn unescaped(&mut self) -> Option<&'a [u8]> {
+        let mut room = Room::new(std::mem::take(&mut self.room));
+        self.unescape(&mut room)?;
+        let (text, room) = room.split();
+        self.room = room;
+        Some(text)
+    }
+
+    /// Adds the content of a string to `out`.
+    #[inline]
+    fn unescape(&mut self, out: &mut Room<'_>) -> Option<()> {
+        self.byte(b'"', "a string")?;
         loop {
-            self.at += 1;
-            let character = self.escaped()?;
-            if !(out.push(run) && out.push(character.encode_utf8(&mut [0; 4]))) {
-                return self.fail("text no longer than the header");
+            if self.run(out)? == b'"' {
+                return Some(());
             }
-            let start = self.at;
-            let end = self.string_end()?;
-            run = self.since(start)?;
-            if end == b'"' {
-                break;
+            // Properties are full of these two: what parts a name from its value, and one property from the next.
+            match self.text.get(self.at..).and_then(<[u8]>::first_chunk) {
+                Some(b"u0001") => {
+                    self.at += 5;
+                    self.fits(out.push(&[1]))?;
+                }
+                Some(b"u0002") => {
+                    self.at += 5;
+                    self.fits(out.push(&[2]))?;
+                }
+                _ => {
+                    let character = self.escaped()?;
+                    self.fits(out.push(character.encode_utf8(&mut [0; 4]).as_bytes()))?;
+                }
             }
         }
-        if !out.push(run) {
-            return self.fail("text no longer than the header");
+    }
+
+    /// Adds all up to the next quote or backslash to `out`, and passes over that byte, which it returns. Copies as it
+    /// looks, eight bytes at a time.
+    #[inline]
+    fn run(&mut self, out: &mut Room<'_>) -> Option<u8> {
+        while let Some(word) = self.text.get(self.at..).and_then(<[u8]>::first_chunk)
+            && let Some(place) = out.next_word()
+        {
+            *place = *word;
+            let marks = quotes_and_backslashes(u64::from_le_bytes(*word));
+            let before = marks.trailing_zeros() as usize / 8;
+            out.use_more(before);
+            self.at += before;
+            if marks != 0 {
+                let end = self.peek();
+                self.at += 1;
+                return end;
+            }
         }
+        self.last_run(out)
+    }
+
+    /// The same within the last bytes of the header.
+    fn last_run(&mut self, out: &mut Room<'_>) -> Option<u8> {
+        let start = self.at;
+        let end = self.string_end()?;
+        let run = self.since(start);
+        self.fits(out.push(run))?;
         self.at += 1;
-        let (text, rest) = out.room.split_at_mut(out.used);
-        self.room = rest;
-        match super::text(text) {
-            Ok(text) => Some(text),
-            Err(error) => self.refuse(error),
-        }
+        Some(end)
     }
 
     /// Reads what follows a backslash. Half a surrogate pair becomes a question mark, which is what Java stores for it.
@@ -268,7 +353,7 @@ impl<'a> Scanner<'a> {
     fn unicode(&mut self) -> Option<char> {
         let unit = self.hex()?;
         if let 0xd800..=0xdbff = unit
-            && self.text.as_bytes().get(self.at..self.at + 2) == Some(br"\u")
+            && self.text.get(self.at..self.at + 2) == Some(br"\u")
         {
             let after_high = self.at;
             self.at += 2;
@@ -343,7 +428,6 @@ impl<'a> Scanner<'a> {
     fn literal(&mut self, word: &'static str) -> Option<()> {
         if !self
             .text
-            .as_bytes()
             .get(self.at..)
             .is_some_and(|rest| rest.starts_with(word.as_bytes()))
         {
@@ -357,13 +441,9 @@ impl<'a> Scanner<'a> {
 /// Counts the bytes before the first quote or backslash, eight at a time.
 #[inline]
 fn quote_or_backslash(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    // the highest bit of the lowest byte that is zero; above it there may be false ones
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let (words, tail) = bytes.as_chunks::<8>();
+    let (words, tail) = bytes.as_chunks();
     for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        let found = quotes_and_backslashes(u64::from_le_bytes(*word));
         if found != 0 {
             return index * 8 + found.trailing_zeros() as usize / 8;
         }
@@ -372,23 +452,13 @@ fn quote_or_backslash(bytes: &[u8]) -> usize {
     words.len() * 8 + end.unwrap_or(tail.len())
 }
 
-/// A string that is being unescaped into the room it was lent.
-struct Unescaped<'a> {
-    room: &'a mut [u8],
-    used: usize,
-}
-
-impl Unescaped<'_> {
-    /// Appends a piece; false if there is no room, which unescaping cannot come to: it never lengthens a text.
-    fn push(&mut self, text: &str) -> bool {
-        let end = self.used + text.len();
-        let Some(place) = self.room.get_mut(self.used..end) else {
-            return false;
-        };
-        place.copy_from_slice(text.as_bytes());
-        self.used = end;
-        true
-    }
+/// Marks the first byte of a word, from the lowest, that is a quote or a backslash by its highest bit; above it there may
+/// be false marks, and without any there is none.
+#[inline]
+fn quotes_and_backslashes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')))
 }
 
 #[cfg(test)]
@@ -396,9 +466,16 @@ mod tests {
     use super::*;
 
     fn with<T>(text: &str, look: impl FnOnce(Result<HeaderView<'_>, HeaderError>) -> T) -> T {
-        let mut room = vec![0; text.len()];
-        let mut view = HeaderView::default();
-        look(parse(text, &mut room, &mut view).map(|()| view))
+        let mut room = vec![0; Room::for_json(text.len())];
+        look(parse(text.as_bytes(), &mut room))
+    }
+
+    fn fields<'a>(view: &HeaderView<'a>) -> Vec<(&'a str, &'a str)> {
+        let text = |bytes| std::str::from_utf8(bytes).unwrap();
+        view.fields
+            .iter()
+            .map(|(key, value)| (text(key), text(value)))
+            .collect()
     }
 
     fn fails(text: &str) -> HeaderError {
@@ -412,7 +489,7 @@ mod tests {
             let view = view.unwrap();
             assert_eq!((view.code, view.flag, view.opaque, view.version), (105, 0, 7, 273));
             assert_eq!((view.language, view.remark), (Some(Language::Java), None));
-            assert_eq!(view.fields(), [("topic", "T")]);
+            assert_eq!(fields(&view), [("topic", "T")]);
         });
     }
 
@@ -424,11 +501,11 @@ mod tests {
             let view = view.unwrap();
             assert_eq!((view.code, view.opaque, view.version, view.remark), (0, 8, 0, None));
             assert_eq!(view.language, Some(Language::Cpp));
-            assert_eq!(view.fields(), [("n", "12"), ("b", "true"), ("o", r#"{"k": [1]}"#)]);
+            assert_eq!(fields(&view), [("n", "12"), ("b", "true"), ("o", r#"{"k": [1]}"#)]);
         });
         with(r#"{"extFields":null,"language":"COBOL"}"#, |view| {
             let view = view.unwrap();
-            assert_eq!((view.fields().len(), view.language), (0, None));
+            assert_eq!((fields(&view).len(), view.language), (0, None));
         });
     }
 
@@ -438,7 +515,7 @@ mod tests {
         with(text, |view| {
             let view = view.unwrap();
             assert_eq!(view.remark, Some("a\u{1}b\u{2}\"\\/\u{8}\u{c}\n\r\té😀é"));
-            assert_eq!(view.fields(), [("k", "你"), ("p", "plain")]);
+            assert_eq!(fields(&view), [("k", "你"), ("p", "plain")]);
         });
     }
 
@@ -458,10 +535,27 @@ mod tests {
             r#"{"code":1,"code":2,"extFields":{"a":"0"},"extFields":{"n":"3","k":"1","k":"2","n":null}}"#,
             |view| {
                 let view = view.unwrap();
-                assert_eq!((view.code, view.get("k")), (2, Some("2")));
-                assert_eq!((view.get("a"), view.get("n")), (None, None));
+                assert_eq!(view.code, 2);
+                assert_eq!(fields(&view), [("k", "1"), ("k", "2")]);
             },
         );
+    }
+
+    #[test]
+    fn fields_fit_the_room_even_where_they_grow_and_a_null_takes_back_what_was_there() {
+        let text = format!(
+            r#"{{"extFields":{{{}"a":1,"":null,"b":"2","a":null}}}}"#,
+            r#""":1,"#.repeat(100)
+        );
+        with(&text, |view| assert_eq!(fields(&view.unwrap()), [("b", "2")]));
+    }
+
+    #[test]
+    fn a_key_too_long_for_the_binary_form_is_refused() {
+        let text = |length: usize| format!(r#"{{"extFields":{{"{}":"v"}}}}"#, "k".repeat(length));
+        with(&text(KEY_BYTES_MAX), |view| assert!(view.is_ok()));
+        let limit = KEY_BYTES_MAX;
+        assert_eq!(fails(&text(limit + 1)), HeaderError::KeyTooLong { limit });
     }
 
     #[test]
@@ -531,8 +625,8 @@ mod tests {
         with(&nested(MAX_DEPTH - 1), |view| assert!(view.is_ok()));
         assert_eq!(fails(&nested(MAX_DEPTH)), HeaderError::TooDeep { limit: MAX_DEPTH });
         assert_eq!(fails(&nested(100_000)), HeaderError::TooDeep { limit: MAX_DEPTH });
-        let fields = |count: usize| format!(r#"{{"extFields":{{{}}}}}"#, vec![r#""k":"v""#; count].join(","));
-        with(&fields(256), |view| assert_eq!(view.unwrap().fields().len(), 256));
-        assert_eq!(fails(&fields(257)), HeaderError::TooManyFields { limit: 256 });
+        let many = |count: usize| format!(r#"{{"extFields":{{{}}}}}"#, vec![r#""k":"v""#; count].join(","));
+        with(&many(256), |view| assert_eq!(fields(&view.unwrap()).len(), 256));
+        assert_eq!(fails(&many(257)), HeaderError::TooManyFields { limit: 256 });
     }
 }

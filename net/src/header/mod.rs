@@ -1,21 +1,22 @@
 //! The header of a command: what it asks or answers, and its extension fields, in either of two encodings.
 //!
-//! Reading borrows: a [`HeaderView`] points into the frame, and what had to be unescaped points into a
-//! [`HeaderScratch`] that the reader keeps. Nothing is allocated for headers of up to 24 fields once the scratch has
-//! grown to the longest header seen. Writing goes straight into the output buffer ([`FieldWriter`]).
+//! Reading borrows: a [`HeaderView`] points into the frame, and what had to be unescaped lies in a [`HeaderScratch`] that
+//! the reader keeps. Nothing is allocated once the scratch has grown to the longest header seen. Writing goes straight into the output buffer ([`FieldWriter`]).
 //! Mirrors `RemotingCommand`, `RemotingSerializable` and `RocketMQSerializable`.
 #![deny(clippy::indexing_slicing)]
 
 mod binary;
 pub(crate) mod field;
 mod json;
+mod room;
+mod table;
 mod write;
-
-use smallvec::SmallVec;
 
 pub use crate::error::HeaderError;
 use crate::frame::HeaderCodec;
 use crate::language::Language;
+use room::Room;
+pub use table::{FieldIter, FieldTable};
 pub use write::FieldWriter;
 pub(crate) use write::{Head, frame as write_frame};
 
@@ -35,16 +36,11 @@ pub const FLAG_RESPONSE: i32 = 1;
 /// The bit of `flag` by which a sender forbids any reply.
 pub const FLAG_ONEWAY: i32 = 2;
 
-/// Fields that a view holds without allocating; a Java send has 14, a signed one of a C++ client 17.
-const INLINE_FIELDS: usize = 24;
-
-/// A header's extension fields in the order in which they came.
-type Fields<'a> = SmallVec<[(&'a str, &'a str); INLINE_FIELDS]>;
-
-/// Memory that outlives one header: the unescaped form of escaped JSON strings. One per reader, used again and again.
+/// Memory that outlives one header: the fields of a JSON header without their escapes. One per reader, used again and
+/// again.
 #[derive(Debug, Default)]
 pub struct HeaderScratch {
-    /// As long as the longest JSON header so far: unescaping never lengthens a string.
+    /// As long as the longest JSON header so far may take.
     room: Vec<u8>,
 }
 
@@ -78,24 +74,11 @@ pub struct HeaderView<'a> {
     pub flag: i32,
     /// A text for people, mostly the reason of a failure.
     pub remark: Option<&'a str>,
-    pub(crate) fields: Fields<'a>,
+    /// The extension fields.
+    pub fields: FieldTable<'a>,
 }
 
 impl<'a> HeaderView<'a> {
-    /// The extension fields in the order in which they came, as key and value.
-    pub fn fields(&self) -> &[(&'a str, &'a str)] {
-        &self.fields
-    }
-
-    /// The value of an extension field; of several with one key the last one counts.
-    pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.fields
-            .iter()
-            .rev()
-            .find(|(name, _)| *name == key)
-            .map(|&(_, value)| value)
-    }
-
     /// Whether this answers a request of ours.
     pub fn is_response(&self) -> bool {
         self.flag & FLAG_RESPONSE != 0
@@ -105,25 +88,6 @@ impl<'a> HeaderView<'a> {
     pub fn is_oneway(&self) -> bool {
         self.flag & FLAG_ONEWAY != 0
     }
-
-    /// Adds a field, up to [`MAX_FIELDS`].
-    #[inline]
-    fn push(&mut self, key: &'a str, value: &'a str) -> Result<(), TooManyFields> {
-        if self.fields.len() >= MAX_FIELDS {
-            return Err(TooManyFields);
-        }
-        self.fields.push((key, value));
-        Ok(())
-    }
-}
-
-/// One field more than [`MAX_FIELDS`]; of no size, so that it does not slow the fields that are in time.
-struct TooManyFields;
-
-impl From<TooManyFields> for HeaderError {
-    fn from(TooManyFields: TooManyFields) -> Self {
-        Self::TooManyFields { limit: MAX_FIELDS }
-    }
 }
 
 /// Reads a header of the given encoding.
@@ -132,13 +96,10 @@ pub fn parse<'a>(
     bytes: &'a [u8],
     scratch: &'a mut HeaderScratch,
 ) -> Result<HeaderView<'a>, HeaderError> {
-    // A view is long, so it is made once and filled in place.
-    let mut view = HeaderView::default();
     match codec {
-        HeaderCodec::Json => json::parse(text(bytes)?, scratch.room(bytes.len()), &mut view)?,
-        HeaderCodec::Binary => binary::parse(bytes, &mut view)?,
+        HeaderCodec::Json => json::parse(bytes, scratch.room(Room::for_json(bytes.len()))),
+        HeaderCodec::Binary => binary::parse(bytes),
     }
-    Ok(view)
 }
 
 /// Checks that bytes are text.

@@ -111,7 +111,7 @@ fn every_request_with_a_header_is_read_and_written_again() {
             }
             Some(Err(error)) => panic!("{recorded}: {error}"),
             None => {
-                let fields: Vec<_> = view.fields().iter().filter(|(key, _)| *key != "ReqT").collect();
+                let fields: Vec<_> = view.fields.iter().filter(|(key, _)| *key != b"ReqT").collect();
                 assert!(
                     fields.is_empty(),
                     "{recorded} has no header type, but the fields {fields:?}"
