@@ -82,10 +82,20 @@ impl QueueDirectory {
     /// The queue of a topic, if it has ever had a message.
     #[must_use]
     pub fn find(&self, topic: &str, queue_id: u32) -> Option<Arc<QueueHandle>> {
+        self.with(topic, queue_id, Arc::clone)
+    }
+
+    /// The slot of a queue, as [`find`](Self::find) finds it, without counting a reference: every send asks for one.
+    #[must_use]
+    pub fn slot(&self, topic: &str, queue_id: u32) -> Option<u32> {
+        self.with(topic, queue_id, |handle| handle.slot())
+    }
+
+    fn with<R>(&self, topic: &str, queue_id: u32, read: impl FnOnce(&Arc<QueueHandle>) -> R) -> Option<R> {
         let topics = self.topics.pin();
         let queues = topics.get(topic)?.load();
         let place = queues.binary_search_by_key(&queue_id, |(queue_id, _)| *queue_id).ok()?;
-        queues.get(place).map(|(_, handle)| Arc::clone(handle))
+        queues.get(place).map(|(_, handle)| read(handle))
     }
 
     /// Makes a queue known. Only the commit log's owner calls this.

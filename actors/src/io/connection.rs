@@ -1,5 +1,5 @@
-//! One connection: a task, not an actor. Send path, step 2 of 7, and step 7: reads what is there, cuts it into frames, lets
-//! sends and pulls be handled on the spot and hands the rest to the router; writes what its outbox holds, once per turn.
+//! One connection: a task, not an actor. Steps 1, 2, 4 and 8 of a send: reads what is there, cuts it into frames, lets sends
+//! and pulls be handled on the spot and hands the rest to the router; writes what its outbox holds, once per turn.
 //!
 //! Sends that the log has no room for are held back (`parked`), while everything else is still read and served. When more
 //! of them wait than a connection may hold, it is not read: the client then feels TCP's back-pressure. An idle connection

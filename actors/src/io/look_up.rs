@@ -1,5 +1,5 @@
-//! Finds the messages for a pull in the consume queue and the commit log (`DefaultMessageStore.getMessage` in Java): young
-//! ones in memory, on the connection's own thread, and older ones on the disk, where its errors are errors.
+//! Step 9 of a pull: finds its messages in the consume queue and the commit log (`DefaultMessageStore.getMessage` in Java):
+//! young ones in memory, on the connection's own thread, and older ones on the disk, where its errors are errors.
 //!
 //! A message that cannot be read is never passed over: only what lies before the log's beginning was deleted.
 

@@ -1,5 +1,5 @@
-//! Pull path: checks a pull in RocketMQ's order, looks its messages up and answers with them straight from the mapping, or
-//! leaves it with `Hold` until one comes (`PullMessageProcessor` in Java).
+//! Step 9 of a pull: checks it in RocketMQ's order, looks its messages up and answers with them straight from the mapping,
+//! or leaves it with `Hold` until one comes (`PullMessageProcessor` in Java).
 
 use std::borrow::Cow;
 use std::rc::Rc;

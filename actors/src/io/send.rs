@@ -1,4 +1,4 @@
-//! Send path, step 3 of 7: checks a send in RocketMQ's order and encodes its records into the connection's batch
+//! Step 3 of a send: checks it in RocketMQ's order and encodes its records into the connection's batch
 //! (`SendMessageProcessor` and `CommitLog.putMessage` in Java, up to the append lock).
 
 use std::borrow::Cow;
@@ -396,8 +396,8 @@ impl Encoder<'_, '_> {
             queue_slot: self
                 .broker
                 .queues
-                .find(&self.topic.name, self.queue_id)
-                .map_or(UNRESOLVED, |q| q.slot()),
+                .slot(&self.topic.name, self.queue_id)
+                .unwrap_or(UNRESOLVED),
             queue_id: self.queue_id,
             tags_code: queue_tags_code(&self.topic.name, &part.known, 0, &DelayLevels::none()),
             joined: part.joined,
