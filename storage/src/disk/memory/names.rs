@@ -74,6 +74,8 @@ impl Names {
 
     /// The names directly in a directory, sorted.
     pub(super) fn children(&self, directory: &Path) -> impl Iterator<Item = (&Path, &Node)> {
+        // What lies in the working directory is named without it.
+        let directory = directory.strip_prefix(".").unwrap_or(directory);
         let below = self.cached.range(directory.to_path_buf()..);
         let below = below.take_while(move |(path, _)| path.starts_with(directory));
         below
@@ -271,5 +273,5 @@ fn file_of(node: &Node) -> Option<&Arc<Inode>> {
 
 /// The root and the working directory are always there.
 fn is_root(path: &Path) -> bool {
-    path.parent().is_none()
+    path.parent().is_none() || path == Path::new(".")
 }

@@ -60,6 +60,22 @@ fn a_file_whose_directory_was_not_synced_is_gone_synced_or_not() {
 }
 
 #[test]
+fn a_file_that_is_named_alone_lies_in_the_working_directory() {
+    let (disk, name, here) = (disk(), Path::new("alone"), Path::new("."));
+    for is_synced in [false, true] {
+        let file = disk.open(name, OpenMode::Create).unwrap();
+        write(&file, 0, b"bytes");
+        file.sync_data().unwrap();
+        assert!(disk.list(here).unwrap().iter().any(|entry| entry.name == "alone"));
+        if is_synced {
+            disk.sync_directory(here).unwrap();
+        }
+        disk.crash(Survival::Nothing);
+        assert_eq!(disk.exists(name).unwrap(), is_synced);
+    }
+}
+
+#[test]
 fn a_rename_without_a_sync_of_the_bytes_may_leave_an_empty_file() {
     let disk = disk();
     durable_file(&disk, "table", b"old");
