@@ -9,6 +9,7 @@ mod arriving;
 #[cfg(test)]
 mod bounds_test;
 mod parked;
+mod window;
 
 use std::future::poll_fn;
 use std::io;
@@ -25,6 +26,7 @@ use cuemq_net::header::{self, HeaderScratch, HeaderView};
 
 use self::arriving::Arriving;
 use self::parked::{GONE, ParkedSends, overload};
+use self::window::Window;
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, HeldFrame, Peer};
 use super::send::{self, Refusal, SendRequest};
@@ -36,8 +38,6 @@ use crate::net::Stream;
 use crate::router::Control;
 use crate::supervise::Guarded;
 
-/// Bytes of sends that one connection may have under way.
-const IN_FLIGHT_MAX: usize = 16 << 20;
 /// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
 const CONTROL_BYTES_MAX: usize = 1 << 20;
@@ -108,6 +108,8 @@ struct Connection {
     arriving: Arriving,
     /// Sends that wait for room in the log.
     parked: ParkedSends,
+    /// How many bytes of sends it may have under way.
+    window: Window,
     /// The other side has ended its half; what is owed is still written.
     half_closed: bool,
 }
@@ -115,6 +117,7 @@ struct Connection {
 impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
         Self {
+            window: Window::new(io.clock.monotonic()),
             io,
             peer,
             stream,

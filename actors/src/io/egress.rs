@@ -140,8 +140,7 @@ impl Handler<Completed> for Egress {
             answer.batch.context.settle();
             self.io.budgets.log.release(answer.batch.context.bytes);
             if let Some(peer) = self.peer(answer.batch.context.peer) {
-                peer.in_flight
-                    .set(peer.in_flight.get().saturating_sub(answer.batch.context.bytes));
+                peer.sends_answered(answer.batch.context.bytes);
                 let identity = &self.io.identity;
                 peer.outbox
                     .borrow_mut()

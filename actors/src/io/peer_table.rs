@@ -78,6 +78,8 @@ pub struct Peer {
     requests: Cell<u64>,
     /// Bytes of sends that wait for their outcome, or for their topic.
     pub in_flight: Cell<usize>,
+    /// Bytes of sends that the log has answered since the connection opened.
+    pub answered: Cell<u64>,
     /// Requests that other actors are working on.
     pub controls: Cell<usize>,
     /// The bytes of those that are neither sends nor pulls.
@@ -110,6 +112,12 @@ impl Peer {
         if !registered.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *registered = Some(waker.clone());
         }
+    }
+
+    /// Counts so many bytes of sends as answered by the log.
+    pub fn sends_answered(&self, bytes: usize) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(bytes));
+        self.answered.set(self.answered.get() + bytes as u64);
     }
 
     /// Counts a send that waits for its topic.
@@ -226,6 +234,7 @@ impl PeerTable {
             kept: RefCell::default(),
             requests: Cell::new(0),
             in_flight: Cell::new(0),
+            answered: Cell::new(0),
             controls: Cell::new(0),
             control_bytes: Cell::new(0),
             pulls: Cell::new(0),

@@ -15,7 +15,7 @@ use cuemq_net::frame::Frame;
 use cuemq_net::header::{HeaderScratch, HeaderView};
 use tokio::time::{Sleep, sleep};
 
-use super::{Connection, IN_FLIGHT_MAX, reply_to};
+use super::{Connection, reply_to};
 use crate::commit_log::AppendBatch;
 use crate::io::budget::Budget;
 use crate::io::peer_table::HeldFrame;
@@ -86,7 +86,7 @@ pub(super) fn overload(cause: &str) -> String {
 impl Connection {
     /// Whether the log may be given more of this connection.
     pub(super) fn has_room(&self) -> bool {
-        self.peer.in_flight.get() <= IN_FLIGHT_MAX && !self.io.budgets.log.is_spent()
+        self.peer.in_flight.get() <= self.window.bytes() && !self.io.budgets.log.is_spent()
     }
 
     /// Holds a send back, or refuses it where patience or memory has ended.
@@ -129,6 +129,7 @@ impl Connection {
             return false;
         }
         let now = self.io.clock.monotonic();
+        self.window.observe(self.peer.answered.get(), now);
         let since = *self.parked.since.get_or_insert(now);
         let ended = waits && now.saturating_sub(since) > PATIENCE;
         if ended {
@@ -164,7 +165,7 @@ impl Connection {
         let own = self.peer.in_flight.get();
         overload(&if self.parked.has_batches() {
             "the commit log's mailbox is full".to_owned()
-        } else if own > IN_FLIGHT_MAX {
+        } else if own > self.window.bytes() {
             format!("{own} bytes of this connection's sends are under way")
         } else if self.io.budgets.log.is_spent() {
             format!("{} bytes of sends are under way", self.io.budgets.log.used())

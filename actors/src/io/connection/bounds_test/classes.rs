@@ -7,8 +7,10 @@ use std::time::Duration;
 use cuemq_net::code::ResponseCode;
 use tokio::io::AsyncWriteExt;
 
+use super::super::window::LEAST;
 use super::scene::{Plan, Scene, commit, encoded, heartbeat, pull, send_to};
 
+const A_QUARTER: Duration = Duration::from_micros(187_500);
 const PATIENCE_IS_OVER: Duration = Duration::from_millis(751);
 
 #[actix::test]
@@ -117,7 +119,7 @@ async fn a_send_that_was_held_back_is_stored_while_another_thread_spends_the_bud
 }
 
 #[actix::test]
-async fn one_connection_has_a_bounded_number_of_bytes_in_the_log() {
+async fn a_connection_has_as_much_in_the_log_as_the_log_took_of_it_in_a_quarter_of_the_patience() {
     let mut scene = Scene::open(Plan::default()).await;
     let mut client = scene.client().await;
     let sends: Vec<u8> = (1..=60)
@@ -127,15 +129,29 @@ async fn one_connection_has_a_bounded_number_of_bytes_in_the_log() {
         client.stream.write_all(&sends).await.unwrap();
         client
     });
+    let mut stored = 0;
     let mut under_way = Vec::new();
-    while scene.peer().in_flight.get() <= super::super::IN_FLIGHT_MAX {
+    while scene.peer().in_flight.get() <= LEAST {
         under_way.push(scene.batch().await);
     }
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
-        assert!(scene.peer().in_flight.get() < super::super::IN_FLIGHT_MAX + (1 << 20));
+        assert!(scene.peer().in_flight.get() < LEAST + (1 << 20));
     }
-    let mut stored = 0;
+    // More than 4 MiB are answered in a quarter: as much may be under way then.
+    let answered = scene.peer().in_flight.get();
+    scene.stage.clock.advance(A_QUARTER);
+    for batch in under_way.drain(..) {
+        stored += batch.batch.records.len();
+        scene.stored(batch).await;
+    }
+    while scene.peer().in_flight.get() <= LEAST + (1 << 18) {
+        under_way.push(scene.batch().await);
+    }
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        assert!(scene.peer().in_flight.get() < answered + (1 << 20));
+    }
     while stored < 60 {
         let batch = match under_way.pop() {
             Some(batch) => batch,
