@@ -221,6 +221,7 @@ impl ConsumeQueue {
     }
 
     /// Writes units that lie in one file; their tags codes go to the extension, if there is one.
+    #[cold]
     fn write_extended(&mut self, run: &[Unit], stored: &StoreTimes) -> Result<()> {
         let Some(extension) = &mut self.extension else {
             return self.write_run(run);

@@ -30,6 +30,7 @@ pub(super) struct UnsyncedFiles {
 
 impl UnsyncedFiles {
     /// Notes that the file that begins at `start` is about to be written to.
+    #[inline]
     pub(super) fn note(&mut self, start: u64, file: &Arc<dyn DiskFile>) {
         if self.handles.last().is_none_or(|&(last, _)| last != start) {
             self.handles.push((start, Arc::clone(file)));

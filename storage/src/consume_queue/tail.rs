@@ -31,16 +31,19 @@ impl Tail {
     }
 
     /// What it begins at.
+    #[inline]
     pub(super) fn start(&self) -> u64 {
         self.start
     }
 
     /// The file itself.
+    #[inline]
     pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }
 
     /// Makes sure that there are blocks up to this byte.
+    #[inline]
     pub(super) fn reserve(&mut self, upto: u64, path: impl Fn() -> PathBuf) -> Result<()> {
         if upto > self.reserved {
             let reserved = upto.next_multiple_of(RESERVE_STEP).min(self.file_bytes);
@@ -53,6 +56,7 @@ impl Tail {
     }
 
     /// Writes bytes that lie within the file.
+    #[inline]
     pub(super) fn write(&self, bytes: &[u8], at: u64, path: impl Fn() -> PathBuf) -> Result<()> {
         self.file
             .write_at(&[IoSlice::new(bytes)], at)
