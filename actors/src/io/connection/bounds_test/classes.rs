@@ -88,7 +88,7 @@ async fn sends_are_held_back_first_and_told_the_measured_cause_when_patience_end
     reason = "a thread of the test, which is no part of the broker"
 )]
 async fn a_send_that_was_held_back_is_stored_while_another_thread_spends_the_budget() {
-    const SENDS: usize = 20_000;
+    const SENDS: usize = 1_000;
     let mut scene = Scene::open(Plan::default().log_bytes(1)).await;
     let budget = Arc::clone(&scene.io.budgets.log);
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
