@@ -1,8 +1,8 @@
 //! Computing the newest file's slots from its entries after a crash.
 //!
-//! Entries up to what the header claims are on disk; where one cannot be, or lies behind what the log still has, the file
-//! is cut. A slot is the number of the last entry that hashes to it, and each entry's previous number is what its slot
-//! held before. What lies behind is zeroed.
+//! Entries of records before the limit are on disk; where one cannot be, or lies behind the limit, the file is cut. The
+//! header may be torn: its end is that of the last entry. A slot is the number of the last entry that hashes to it, and
+//! each entry's previous number is what its slot held before. What lies behind is zeroed.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -61,12 +61,12 @@ impl Rebuild<'_> {
             for bytes in bytes.as_chunks_mut::<ENTRY_LENGTH>().0 {
                 let mut entry = Entry::decode(bytes);
                 let is_in_order = last.is_none_or(|last| last.physical_offset <= entry.physical_offset);
-                // A torn header may claim too many entries, but never more than up to its last record.
-                let is_claimed = entry.physical_offset <= claimed.end_physical && entry.physical_offset < limit;
+                // Not held against the header's last record: a start that died while it claimed less can have torn that.
+                let is_kept = entry.physical_offset < limit;
                 let Some(slot) = slots.get_mut(self.layout.slot_of(entry.hash) as usize) else {
                     return false;
                 };
-                if entry.hash < 0 || !is_in_order || !is_claimed {
+                if entry.hash < 0 || !is_in_order || !is_kept {
                     return false;
                 }
                 entry.previous = std::mem::replace(slot, header.next);
@@ -78,11 +78,13 @@ impl Rebuild<'_> {
             true
         })?;
         if let Some(last) = last.filter(|last| last.physical_offset != claimed.end_physical) {
-            // The last millisecond of its second: no record of the file was stored after the end.
-            let end_ms = header.begin_ms.saturating_add(i64::from(last.seconds) * 1000 + 999);
+            // The last millisecond of its second. No record of the file was stored after the end that a whole header claims.
+            let last_ms = header.begin_ms.saturating_add(i64::from(last.seconds) * 1000 + 999);
+            let is_torn = claimed.end_physical < last.physical_offset;
+            let end_ms = if is_torn { last_ms } else { last_ms.min(claimed.end_ms) };
             header = Header {
                 end_physical: last.physical_offset,
-                end_ms: end_ms.min(claimed.end_ms),
+                end_ms,
                 ..header
             };
         }
