@@ -194,6 +194,7 @@ mod tests {
             queue_offset: 7,
             max_messages: 32,
             filter: Arc::new(TagFilter::parse("*").unwrap()),
+            suggestion: None,
             deadline_ms: 0,
         };
         LookUp::new(peer, Box::new(pull), egress.recipient())

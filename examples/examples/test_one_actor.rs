@@ -42,6 +42,7 @@ fn pull(opaque: i32) -> Park {
         queue_offset: 5,
         max_messages: 32,
         filter: Arc::new(TagFilter::All),
+        suggestion: None,
         deadline_ms: 1000,
     };
     let (thread, slot, generation) = (0, 1, 0);

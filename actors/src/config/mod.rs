@@ -96,6 +96,9 @@ pub struct BrokerConfig {
     pub long_polling: bool,
     /// How long it waits otherwise (`shortPollingTimeMills`).
     pub short_polling: Duration,
+    /// Whether consumers that are far behind are told to pull from the broker that their group's settings name, a slave
+    /// mostly (`slaveReadEnable`).
+    pub slave_read: bool,
     /// The newest part of the log, in bytes, which is taken to be in memory: pulls of what is older wait until it is.
     pub hot_bytes: u64,
     /// How often consumer offsets are saved (`flushConsumerOffsetInterval`).
@@ -151,6 +154,7 @@ impl Default for BrokerConfig {
             region: "DefaultRegion".to_owned(),
             trace_on: true,
             long_polling: true,
+            slave_read: false,
             short_polling: Duration::from_secs(1),
             hot_bytes: 512 << 20,
             offsets_interval: Duration::from_secs(5),

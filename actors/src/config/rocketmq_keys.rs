@@ -104,6 +104,7 @@ const BROKER: &[(&str, Effect)] = &[
         "flushConsumerOffsetInterval",
         Sets("groups.offsets_interval", Form::Millis),
     ),
+    ("slaveReadEnable", Sets("pulls.slave_read", Form::Truth)),
     ("longPollingEnable", Sets("pulls.long_polling", Form::Truth)),
     ("shortPollingTimeMills", Sets("pulls.short_polling", Form::Millis)),
     ("flushDiskType", Sets("flush", Form::Flush)),
@@ -216,7 +217,7 @@ const NOT_YET: &[&str] = &[
     "diskSpaceWarningLevelRatio", "diskSpaceCleanForciblyRatio",
     // replication
     "brokerIP2", "haMasterAddress", "haSendHeartbeatInterval", "haHousekeepingInterval", "haTransferBatchSize",
-    "haSlaveFallbehindMax", "offsetCheckInSlave", "slaveReadEnable",
+    "haSlaveFallbehindMax", "offsetCheckInSlave",
     // delayed messages and transactions
     "messageDelayLevel", "flushDelayOffsetInterval", "rejectTransactionMessage", "transactionTimeOut",
     "transactionCheckMax", "transactionCheckInterval", "timerWheelEnable",

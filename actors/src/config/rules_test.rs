@@ -163,6 +163,7 @@ fn tuned() -> BrokerConfig {
         region: "north".into(),
         trace_on: false,
         long_polling: false,
+        slave_read: true,
         short_polling: Duration::from_millis(200),
         offsets_interval: Duration::from_secs(1),
         register_interval: Duration::from_secs(10),

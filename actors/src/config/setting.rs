@@ -102,6 +102,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("groups.offsets_interval", |d, v| put(&mut d.config.offsets_interval, v.span()), |d| span(d.config.offsets_interval)),
     setting("pulls.long_polling", |d, v| put(&mut d.config.long_polling, v.truth()), |d| d.config.long_polling.to_string()),
     setting("pulls.short_polling", |d, v| put(&mut d.config.short_polling, v.span()), |d| span(d.config.short_polling)),
+    setting("pulls.slave_read", |d, v| put(&mut d.config.slave_read, v.truth()), |d| d.config.slave_read.to_string()),
     setting("pulls.hot_bytes", |d, v| put(&mut d.config.hot_bytes, v.bytes()), |d| bytes(d.config.hot_bytes)),
     setting("store.commit_log", |d, v| put(&mut d.config.commit_log, v.text().map(|path| Some(path.into()))), commit_log),
     setting("store.segment_bytes", |d, v| put(&mut d.config.segment_bytes, v.bytes().map(Some)), segment_bytes),

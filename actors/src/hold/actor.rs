@@ -319,6 +319,7 @@ mod tests {
                 queue_offset,
                 max_messages: 32,
                 filter: Arc::new(TagFilter::All),
+                suggestion: None,
                 deadline_ms,
             });
             self.hold.send(Park { peer: PEER, pull }).await.unwrap();

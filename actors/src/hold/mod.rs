@@ -40,8 +40,19 @@ pub struct ParkedPull {
     pub max_messages: u32,
     /// Which messages are wanted, as far as their tags tell.
     pub filter: Arc<TagFilter>,
+    /// Which broker its answer suggests; `None` for the master at all times.
+    pub suggestion: Option<Box<Suggestion>>,
     /// When it is answered in any case, by the monotonic clock in milliseconds; 0 for one that does not wait.
     pub deadline_ms: u64,
+}
+
+/// Where the consumers of a group are to pull from (`slaveReadEnable`), by the brokers' ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Who reads what is in memory (`brokerId` of the group).
+    pub near: i64,
+    /// Who is far behind (`whichBrokerWhenConsumeSlowly`).
+    pub far: i64,
 }
 
 impl ParkedPull {

@@ -43,7 +43,7 @@ struct Entry {
 }
 
 const _: () = assert!(
-    size_of::<Option<Entry>>() + size_of::<ParkedPull>() <= 104,
+    size_of::<Option<Entry>>() + size_of::<ParkedPull>() <= 112,
     "a parked pull takes little"
 );
 
@@ -311,6 +311,7 @@ mod tests {
             queue_offset,
             max_messages: 32,
             filter: Arc::new(TagFilter::All),
+            suggestion: None,
             deadline_ms,
         })
     }

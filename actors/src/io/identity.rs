@@ -27,6 +27,8 @@ pub struct Identity {
     pub record_bytes_max: u64,
     /// Whether pulls wait as long as they ask for.
     pub long_polling: bool,
+    /// Whether consumers that are far behind are told to pull from another broker.
+    pub slave_read: bool,
     /// How long they wait otherwise, in milliseconds.
     pub short_polling_ms: u64,
 }
@@ -46,6 +48,7 @@ impl Identity {
             max_message_size: config.max_message_size,
             record_bytes_max: segment_bytes.saturating_sub(cuemq_storage::commit_log::BLANK_BYTES),
             long_polling: config.long_polling,
+            slave_read: config.slave_read,
             short_polling_ms: u64::try_from(config.short_polling.as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -109,6 +109,8 @@ pub struct Found {
     pub min_offset: u64,
     /// Behind the last one.
     pub max_offset: u64,
+    /// Where the last message lies that was looked at.
+    pub reached: Option<PhysicalOffset>,
     /// The records.
     pub records: Slices,
     /// Their length in bytes.
@@ -125,6 +127,7 @@ impl Found {
             next_begin,
             min_offset,
             max_offset,
+            reached: None,
             records,
             bytes,
             messages,
@@ -241,6 +244,7 @@ impl<'a> Wanted<'a> {
         let most = self.max_messages.min(limits.messages);
         let segments = log.segments().load();
         for unit in units {
+            found.reached = Some(unit.physical_offset);
             let size = unit.size as usize;
             let full = found.messages >= most || found.bytes + size > limits.bytes;
             if found.messages > 0 && full {

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cuemq_net::body::MessageModel;
+use cuemq_net::body::{MessageModel, SubscriptionGroupConfig};
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::request::PullHeader;
 use cuemq_net::response::{self, PullResponse, ResponseHead};
+use cuemq_storage::position::PhysicalOffset;
 
 use super::look_up::{Found, Status, Wanted};
 use super::peer_table::Peer;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
-use crate::group::SubscriptionGroup;
-use crate::hold::ParkedPull;
 use crate::hold::actor::{HoldLimits, Park};
+use crate::hold::{ParkedPull, Suggestion};
 use crate::rebalance::TagFilter;
 use crate::topic::{Permission, Topic};
 
@@ -27,6 +27,8 @@ const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
 const SUBSCRIPTION: i32 = 4;
 
+/// The id of a master.
+const MASTER: i64 = 0;
 /// The most tags that a pull may bring along: a pull that waits keeps their hashes, at most 4 KiB. Applications name a few.
 const TAGS_MAX: usize = 1024;
 /// The most pulls of one connection that wait, in `Hold` or on their way to it; further ones are answered as they are.
@@ -96,6 +98,7 @@ fn checked(
         queue_offset: header.queue_offset.cast_unsigned(),
         max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
         filter,
+        suggestion: io.identity.slave_read.then(|| Box::new(group.suggestion)),
         deadline_ms: deadline(io, &header),
     })
 }
@@ -119,20 +122,30 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
 struct GroupRules {
     consumes: bool,
     broadcasts: bool,
+    suggestion: Suggestion,
+}
+
+impl GroupRules {
+    fn of(config: &SubscriptionGroupConfig) -> Self {
+        Self {
+            consumes: config.consume_enable,
+            broadcasts: config.consume_broadcast_enable,
+            suggestion: Suggestion {
+                near: config.broker_id,
+                far: config.which_broker_when_consume_slowly,
+            },
+        }
+    }
 }
 
 fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<GroupRules, Refusal> {
-    let rules = |group: &SubscriptionGroup| GroupRules {
-        consumes: group.config.consume_enable,
-        broadcasts: group.config.consume_broadcast_enable,
-    };
-    let known = broker.groups.with(header.consumer_group, rules);
+    let known = broker
+        .groups
+        .with(header.consumer_group, |group| GroupRules::of(&group.config));
     // Java makes a group on its first use; the pull goes on meanwhile with the settings that it will have.
     let fresh = || {
-        io.router.make_group(header.consumer_group).then_some(GroupRules {
-            consumes: true,
-            broadcasts: true,
-        })
+        let rules = GroupRules::of(&SubscriptionGroupConfig::default());
+        io.router.make_group(header.consumer_group).then_some(rules)
     };
     let Some(rules) = known.or_else(fresh) else {
         let remark = format!(
@@ -250,7 +263,7 @@ pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<Pa
             park(io, broker, peer, pull);
         }
         // One that matched nothing is answered too, so that the client's offset gets past what it does not want.
-        _ => deliver(io, peer, &pull, found),
+        _ => deliver(io, broker, peer, &pull, found),
     }
 }
 
@@ -276,10 +289,23 @@ fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
     }
 }
 
-fn deliver(io: &IoState, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
+/// The broker to pull from next: another one for a consumer that reads what is not in memory any more.
+fn suggested(broker: &BrokerSide, pull: &ParkedPull, found: &Found) -> i64 {
+    let Some(suggestion) = &pull.suggestion else {
+        return MASTER;
+    };
+    let is_far = |reached: PhysicalOffset| broker.log.visible().0.saturating_sub(reached.0) > broker.in_memory_bytes;
+    if found.reached.is_some_and(is_far) {
+        suggestion.far
+    } else {
+        suggestion.near
+    }
+}
+
+fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let fields = PullResponse {
-        suggest_which_broker_id: 0,
+        suggest_which_broker_id: suggested(broker, pull, &found),
         next_begin_offset: signed(found.next_begin),
         min_offset: signed(found.min_offset),
         max_offset: signed(found.max_offset),

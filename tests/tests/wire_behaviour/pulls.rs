@@ -334,6 +334,36 @@ fn a_pull_that_waited_in_vain_is_told_so() {
 }
 
 #[test]
+fn a_consumer_far_behind_is_told_to_pull_where_its_group_says_if_that_is_switched_on() {
+    let home = home_with(
+        "subscriptionGroup.json",
+        r#"{"dataVersion":{"counter":1,"timestamp":1},"subscriptionGroupTable":{"consumers":{"brokerId":7,
+        "consumeBroadcastEnable":true,"consumeEnable":true,"consumeFromMinEnable":true,"groupName":"consumers",
+        "notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":3}}}"#,
+    );
+    let suggested = |memory_bytes, slave_read| {
+        let broker = TestBroker::builder()
+            .data(home.path())
+            .config(move |config| (config.memory_bytes, config.slave_read) = (Some(memory_bytes), slave_read))
+            .start()
+            .unwrap();
+        let mut client = sent(&broker, "Behind", 40);
+        let mut suggested = |offset| number(&client.ask(pull_from("Behind", offset)), "suggestWhichBrokerId");
+        let end = number(
+            &Connection::to(broker.broker()).ask(pull_from("Behind", 0)),
+            "maxOffset",
+        );
+        let suggested = (suggested(0), suggested(end - 1));
+        broker.stop().unwrap();
+        suggested
+    };
+    // 40 % of the memory counts: the last message fits 400 bytes, those before it do not.
+    assert_eq!(suggested(1_000, true), (3, 7));
+    assert_eq!(suggested(1 << 30, true), (7, 7));
+    assert_eq!(suggested(1_000, false), (0, 0));
+}
+
+#[test]
 fn a_pull_commits_an_offset_on_its_way_even_if_it_finds_nothing() {
     let broker = TestBroker::start();
     let mut client = sent(&broker, "Commits", 3);
