@@ -188,11 +188,11 @@ impl ConsumeQueue {
         };
         let fed = usize::try_from(last - first).ok().and_then(|index| units.get(index));
         let Some(fed) = fed else { return Ok(()) };
-        if last < self.view.extent().start
-            || self
-                .view
-                .unit(QueueOffset(last))?
-                .is_some_and(|kept| self.fits(last, &kept, fed))
+        if last < self.view.extent().start {
+            return Ok(());
+        }
+        if let Some(kept) = self.view.unit(QueueOffset(last))?
+            && self.fits(last, &kept, fed)?
         {
             return Ok(());
         }
@@ -201,13 +201,16 @@ impl ConsumeQueue {
     }
 
     /// Whether a unit that is there at `queue_offset` can be the one that is fed, or that of an older record.
-    fn fits(&self, queue_offset: u64, kept: &Unit, fed: &Unit) -> bool {
+    fn fits(&self, queue_offset: u64, kept: &Unit, fed: &Unit) -> Result<bool> {
         // The tags code may differ: that of a queue with an extension leads there, that of a delayed message follows from
         // the levels of its time.
         let is_same = (kept.physical_offset, kept.size) == (fed.physical_offset, fed.size);
+        // Whole, it lies behind the unit before it.
+        let is_older =
+            kept.physical_offset < fed.physical_offset && kept.physical_offset >= self.physical_end_at(queue_offset)?;
         let at = queue_offset % self.view.units_per_file * UNIT_BYTES;
         let lost = usize::try_from(SECTOR_BYTES - at % SECTOR_BYTES).unwrap_or(UNIT_LENGTH);
-        is_same || kept.physical_offset < fed.physical_offset && !is_rest_of(kept, fed, lost)
+        Ok(is_same || is_older && !is_rest_of(kept, fed, lost))
     }
 
     /// Fails when somebody may be reading what is to be cut.

@@ -3,18 +3,22 @@
 //! Whoever makes a directory syncs the one that holds it; but one that was killed in between leaves a directory that is
 //! there, and that nobody syncs any more. A loss of power would take it with all that was synced in it since.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::StoreLayout;
 use crate::consume_queue::{EXTENSION_FOLDER, FOLDER};
 use crate::disk::{Disk, list, parent_of, sync_directory};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 
 /// Syncs the directories that hold directories: those above the store's and the log's, the store's own, and after a crash
 /// those of all topics.
 pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Result<()> {
-    for directory in [parent_of(&layout.root), &layout.root, parent_of(&layout.commit_log)] {
-        sync_directory(disk, directory)?;
+    sync_directory(disk, &layout.root)?;
+    for above in [parent_of(&layout.root), parent_of(&layout.commit_log)] {
+        if above != layout.root {
+            sync_above(disk, above)?;
+        }
     }
     if aborted {
         for folder in [FOLDER, EXTENSION_FOLDER] {
@@ -22,6 +26,18 @@ pub(super) fn sync(disk: &dyn Disk, layout: &StoreLayout, aborted: bool) -> Resu
         }
     }
     Ok(())
+}
+
+/// Who may not read a directory cannot sync it, and has made nothing in it: its names are somebody else's.
+fn sync_above(disk: &dyn Disk, directory: &Path) -> Result<()> {
+    match disk.sync_directory(directory) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let directory = directory.display();
+            tracing::warn!(%directory, %error, "a directory above the store cannot be synced; make sure that it lasts");
+            Ok(())
+        }
+        synced => synced.map_err(|error| StoreError::io("sync", directory, error)),
+    }
 }
 
 fn sync_topics(disk: &dyn Disk, topics: &Path) -> Result<()> {

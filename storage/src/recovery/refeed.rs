@@ -131,7 +131,7 @@ impl Refeed {
         self.gather_keys(record);
         self.records += 1;
         if self.records >= GROUP_RECORDS {
-            self.finish()
+            self.write_group(false)
         } else {
             Ok(())
         }
@@ -160,27 +160,42 @@ impl Refeed {
         Ok(())
     }
 
-    /// Writes what was gathered.
+    /// Writes what was gathered: the walk is over.
     pub(super) fn finish(&mut self) -> std::result::Result<(), WalkError> {
+        self.write_group(true)
+    }
+
+    /// Writes what was gathered, but for units of which only the next group can tell where they go.
+    fn write_group(&mut self, is_last: bool) -> std::result::Result<(), WalkError> {
         let mut slots: Vec<u32> = self.gathered.keys().copied().collect();
         slots.sort_unstable();
         for slot in slots {
-            self.finish_queue(slot)?;
+            self.finish_queue(slot, is_last)?;
         }
         self.write_keys()?;
-        self.stored = StoreTimes::default();
+        if self.gathered.is_empty() {
+            self.stored = StoreTimes::default();
+        }
         self.records = 0;
         Ok(())
     }
 
-    /// Writes a queue's units, run by run of places that follow one another.
-    fn finish_queue(&mut self, slot: u32) -> std::result::Result<(), WalkError> {
+    /// Writes a queue's units, run by run of places that follow one another. A last one that claims the first place of a
+    /// queue which has others waits for those behind it: they tell whether the queue begins anew.
+    fn finish_queue(&mut self, slot: u32, is_last: bool) -> std::result::Result<(), WalkError> {
         let gathered = self.gathered.remove(&slot).unwrap_or_default();
         let mut runs = gathered
             .chunk_by(|(at, _), (next, _)| at.advanced(1) == *next)
             .peekable();
         let mut units = Vec::new();
         while let Some(run) = runs.next() {
+            let has_units = |queue: &ConsumeQueue| queue.end() != QueueOffset(0);
+            if let ([(QueueOffset(0), unit)], None, false) = (run, runs.peek(), is_last)
+                && self.queues.get(slot as usize).is_some_and(has_units)
+            {
+                self.gathered.insert(slot, vec![(QueueOffset(0), *unit)]);
+                break;
+            }
             units.clear();
             units.extend(run.iter().map(|(_, unit)| *unit));
             let claimed_by = |run: &[(QueueOffset, Unit)]| run.first().map(|(at, _)| *at);

@@ -108,15 +108,23 @@ fn a_start_that_a_queue_of_a_topic_made_again_passes_changes_no_byte_of_the_queu
 
 #[test]
 fn one_damaged_queue_offset_costs_a_rebuilt_queue_none_of_its_messages_whichever_it_is() {
-    const MESSAGES: u32 = 8;
-    for number in 0..MESSAGES {
-        for bit in [0, 1, 2, 3, 10, 40, 57] {
-            let mut world = closed(48, MESSAGES);
+    // Of nine messages the last one claims, by its third bit, the first place of all.
+    for messages in [8, 9] {
+        for (number, bit) in (0..messages).flat_map(|number| [0, 1, 2, 3, 10, 40, 57].map(|bit| (number, bit))) {
+            let mut world = closed(48, messages);
             claim(&world, number, u64::from(number) ^ 1 << bit);
             world.lose_queue(0);
             let open = world.open().unwrap();
-            assert_eq!(queued(&open), positions(&world, 0..MESSAGES), "bit {bit} of {number}");
-            assert_eq!(open.queues[0].view().min_offset().0, 0, "bit {bit} of {number}");
+            assert_eq!(
+                queued(&open),
+                positions(&world, 0..messages),
+                "bit {bit} of {number} of {messages}"
+            );
+            assert_eq!(
+                open.queues[0].view().min_offset().0,
+                0,
+                "bit {bit} of {number} of {messages}"
+            );
         }
     }
 }
