@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::unit::{ExtensionUnit, HEAD_LENGTH};
 use super::{END_BYTES, FOLDER};
 use crate::consume_queue::files::parse_place;
-use crate::disk::{Blocks, Disk, DiskFile, OpenMode};
+use crate::disk::{Blocks, Disk, DiskFile, Entry, OpenMode, list, sync_directory};
 use crate::error::{Result, StoreError};
 
 /// The files of one queue's extension.
@@ -48,12 +48,9 @@ impl ExtensionFiles {
 
     /// The files by the place in their name, with their lengths.
     pub(super) fn list(&self) -> Result<Vec<(u64, u64)>> {
-        let entries = self
-            .disk
-            .list(&self.directory)
-            .map_err(|error| StoreError::io("list", &self.directory, error))?;
-        let file = |entry: crate::disk::Entry| Some((parse_place(&entry.name)?, entry.length));
-        let is_file = |entry: &crate::disk::Entry| !entry.is_directory;
+        let entries = list(self.disk.as_ref(), &self.directory)?;
+        let file = |entry: Entry| Some((parse_place(&entry.name)?, entry.length));
+        let is_file = |entry: &Entry| !entry.is_directory;
         Ok(entries.into_iter().filter(is_file).filter_map(file).collect())
     }
 
@@ -140,8 +137,7 @@ impl ExtensionFiles {
 
     /// Makes the making and removing of files durable.
     pub(super) fn sync_directory(&self) -> Result<()> {
-        let synced = self.disk.sync_directory(&self.directory);
-        synced.map_err(|error| StoreError::io("sync", &self.directory, error))
+        sync_directory(self.disk.as_ref(), &self.directory)
     }
 }
 
