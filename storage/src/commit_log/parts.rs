@@ -13,7 +13,8 @@ pub struct LogParts {
     pub end: PhysicalOffset,
     /// The store time of its last record, in milliseconds since 1970; 0 if there is none.
     pub last_store_timestamp_ms: i64,
-    /// What queues and index may lack: it counts as not confirmed, and is handed out by [`CommitLog::redispatch`](super::CommitLog::redispatch).
+    /// What queues and index may lack: it counts as not confirmed, and is handed out by
+    /// [`CommitLog::redispatch`](super::CommitLog::redispatch).
     pub again: Vec<Dispatch>,
     /// Whether there is an index. Without one nobody is owed keys.
     pub indexed: bool,

@@ -21,8 +21,8 @@ use crate::interrupt::Interrupt;
 use crate::position::{PhysicalOffset, QueueOffset};
 use crate::segment::SegmentWriter;
 
-/// Reads the log from its confirmed position on, and gives what a log's owner goes on from. `queues` are the queues known to readers with their next offsets, in the
-/// order of their slots.
+/// Reads the log from its confirmed position on, and gives what a log's owner goes on from. `queues` are the queues known
+/// to readers with their next offsets, in the order of their slots.
 ///
 /// # Errors
 /// When a file cannot be read, written or synced, or the log ends below what readers see: nothing is written then.
