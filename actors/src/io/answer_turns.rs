@@ -5,24 +5,34 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::outbox::Outbox;
 
 /// Who has the turn, in the order in which they asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AnswerTurns {
-    turn: Mutex<()>,
+    turn: Semaphore,
     /// Whoever has the turn waits for the client.
     waits: RefCell<Option<Waker>>,
     /// The connection has ended.
     ended: Cell<bool>,
 }
 
+impl Default for AnswerTurns {
+    fn default() -> Self {
+        Self {
+            turn: Semaphore::new(1),
+            waits: RefCell::default(),
+            ended: Cell::new(false),
+        }
+    }
+}
+
 impl AnswerTurns {
     /// Waits for the turn, and until the client has taken what it was given. `None` when the connection ends before that.
-    pub async fn next(&self, outbox: &RefCell<Outbox>) -> Option<MutexGuard<'_, ()>> {
-        let turn = self.turn.lock().await;
+    pub async fn next(&self, outbox: &RefCell<Outbox>) -> Option<SemaphorePermit<'_>> {
+        let turn = self.turn.acquire().await.ok()?;
         self.room(outbox).await.then_some(turn)
     }
 
@@ -49,6 +59,7 @@ impl AnswerTurns {
     /// The connection has ended.
     pub fn end(&self) {
         self.ended.set(true);
+        self.turn.close();
         self.wake();
     }
 
