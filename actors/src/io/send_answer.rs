@@ -60,7 +60,7 @@ fn write_stored(
         |fields| {
             fields.text("msgId", std::str::from_utf8(ids).unwrap_or_default());
             fields.number("queueId", i64::from(reply.queue_id));
-            fields.number("queueOffset", i64::try_from(head.queue_offset.0).unwrap_or(i64::MAX));
+            fields.number("queueOffset", head.queue_offset.signed());
             traces(identity, fields);
         },
         0,
