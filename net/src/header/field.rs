@@ -2,8 +2,11 @@
 //! Rust name, type and name on the wire, with a `read` that goes over a header's fields once and a `write`.
 //!
 //! The type says whether a field has to be there: `Option<T>` may be missing, `T` may not, and `or value` after the name
-//! stands in for a missing one. Names are byte strings: a match on them takes a few instructions. Unknown fields are ignored. Mirrors `CommandCustomHeader` and its annotations, except that
-//! a missing or unreadable field is an error that names it, where Java goes on with null.
+//! stands in for a missing one. Names are byte strings: a match on them takes a few instructions. Unknown fields are
+//! ignored. Mirrors `CommandCustomHeader` and its annotations, except that a missing or unreadable field is an error
+//! that names it, where Java goes on with null.
+
+use atoi::FromRadix10SignedChecked;
 
 use super::{FieldWriter, HeaderView};
 use crate::code::{RequestCode, ResponseCode};
@@ -39,30 +42,11 @@ impl<'a> FieldValue<'a> for &'a str {
     }
 }
 
-/// Reads a decimal number as Java's `Long.parseLong` does.
-fn number(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text.split_first()? {
-        (b'-', digits) => (true, digits),
-        (b'+', digits) => (false, digits),
-        _ => (false, text),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    // below zero there is room for one number more
-    let mut number = 0_i64;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_sub(digit.into())?;
-    }
-    if is_negative {
-        Some(number)
-    } else {
-        number.checked_neg()
-    }
+/// Reads a whole text as a decimal number, as Java's `parseInt` and `parseLong` do.
+#[inline]
+fn number<T: FromRadix10SignedChecked>(text: &[u8]) -> Option<T> {
+    let (number, used) = T::from_radix_10_signed_checked(text);
+    number.filter(|_| used == text.len() && text.last().is_some_and(u8::is_ascii_digit))
 }
 
 impl FieldValue<'_> for i32 {
@@ -70,7 +54,7 @@ impl FieldValue<'_> for i32 {
 
     #[inline]
     fn read(text: &[u8]) -> Option<Self> {
-        number(text)?.try_into().ok()
+        number(text)
     }
 
     fn write(&self, key: &str, fields: &mut FieldWriter<'_>) {
