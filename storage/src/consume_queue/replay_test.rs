@@ -1,7 +1,10 @@
 //! Units that are fed again, or whose records claim places that others have.
 
-use super::rules_test::{Store, expected, read_from, unit, units};
-use super::{AppendError, Appended};
+use std::io::IoSlice;
+
+use super::rules_test::{FILE_BYTES, Store, expected, read_from, unit, units};
+use super::{AppendError, Appended, Opening, UNIT_BYTES};
+use crate::disk::OpenMode;
 use crate::position::QueueOffset;
 
 #[test]
@@ -53,4 +56,33 @@ fn a_newer_record_that_claims_the_place_of_an_older_one_is_refused_and_costs_non
         "{refused}"
     );
     assert_eq!(read_from(&queue.view(), 0), expected(0..5));
+}
+
+/// Writes another position over that of a unit, behind the queue's back.
+fn misplace(store: &Store, queue_offset: u64, physical_offset: u64) {
+    let at = queue_offset * UNIT_BYTES;
+    let path = store.file(at - at % FILE_BYTES);
+    let file = store.disk.open(&path, OpenMode::Write).unwrap();
+    let bytes = physical_offset.to_be_bytes();
+    file.write_at(&[IoSlice::new(&bytes)], at % FILE_BYTES).unwrap();
+}
+
+#[test]
+fn a_last_unit_that_lies_below_the_end_of_the_one_before_it_is_damaged_and_fed_again() {
+    // The last unit in the midst of a file, and as the first of one.
+    for last in [4, 10] {
+        let before = unit(last - 1);
+        let below = [0, 1, before.physical_offset.0, before.end().0 - 1];
+        let openings = [Opening::Clean, Opening::AfterCrash(unit(last).end())];
+        for (position, opening) in below.into_iter().flat_map(|at| openings.map(|opening| (at, opening))) {
+            let case = format!("{position} at {last} after {opening:?}");
+            let store = Store::new();
+            drop(store.filled(last + 1));
+            misplace(&store, last, position);
+            let mut queue = store.open(opening);
+            let fed = queue.append(QueueOffset(0), &units(0..last + 2), None);
+            assert!(fed.is_ok(), "{case}: {fed:?}");
+            assert_eq!(read_from(&queue.view(), 0), expected(0..last + 2), "{case}");
+        }
+    }
 }

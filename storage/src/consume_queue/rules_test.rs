@@ -11,11 +11,11 @@ use crate::disk::{Disk, MemoryDisk, OpenMode, RealDisk};
 use crate::error::StoreError;
 use crate::position::{PhysicalOffset, QueueOffset};
 
-const FILE_BYTES: u64 = 10 * UNIT_BYTES;
+pub(super) const FILE_BYTES: u64 = 10 * UNIT_BYTES;
 
 pub(super) struct Store {
     directory: TempDir,
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 impl Store {
@@ -39,7 +39,7 @@ impl Store {
         ConsumeQueue::open(&self.disk, place, FILE_BYTES, opening)
     }
 
-    fn open(&self, opening: Opening) -> ConsumeQueue {
+    pub(super) fn open(&self, opening: Opening) -> ConsumeQueue {
         self.try_open(opening).unwrap().0
     }
 
@@ -49,7 +49,7 @@ impl Store {
         queue
     }
 
-    fn file(&self, first_byte: u64) -> std::path::PathBuf {
+    pub(super) fn file(&self, first_byte: u64) -> std::path::PathBuf {
         self.root().join(format!("consumequeue/topic/3/{first_byte:020}"))
     }
 

@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::disk::memory::Operation;
+    use crate::disk::memory::{Fault, Operation};
     use crate::disk::{MemoryDisk, RealDisk};
     use crate::interrupt::Interrupt;
     use crate::recovery;
@@ -89,6 +89,40 @@ mod tests {
             ] {
                 assert_eq!(is_synced(&format!("/store/{above}")), aborted, "{above}");
             }
+        }
+    }
+
+    /// Starts a store whose log lies elsewhere, while syncs of one directory fail so.
+    fn start_without(directory: &str, kind: ErrorKind) -> Result<()> {
+        let disk = MemoryDisk::new(1);
+        let mut layout = StoreLayout::at(Path::new("store"));
+        layout.commit_log = PathBuf::from("/fast/commitlog");
+        for made in [&layout.root, &layout.commit_log] {
+            disk.create_directory(made).unwrap();
+        }
+        let fault = disk.inject(Fault::new(Operation::SyncDirectory).on(directory).kind(kind));
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = recovery::open(&shared, &layout, false, Checkpoint::default(), &Interrupt::default());
+        assert_eq!(disk.fired(fault), 1, "{directory}");
+        opened.map(|_| ())
+    }
+
+    #[test]
+    fn a_start_passes_a_directory_above_the_store_or_the_log_that_it_may_not_read() {
+        for above in [".", "/fast"] {
+            start_without(above, ErrorKind::PermissionDenied).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_start_is_refused_where_a_directory_above_fails_otherwise_or_the_store_s_own_may_not_be_read() {
+        for (directory, kind) in [
+            (".", ErrorKind::Other),
+            ("/fast", ErrorKind::Other),
+            ("store", ErrorKind::PermissionDenied),
+        ] {
+            let error = start_without(directory, kind).unwrap_err().to_string();
+            assert!(error.contains(directory), "{error}");
         }
     }
 

@@ -20,7 +20,7 @@ use crate::index::{Index, IndexKey};
 use crate::position::{PhysicalOffset, QueueOffset};
 
 /// How many records are gathered before they are written.
-const GROUP_RECORDS: usize = 8192;
+pub(super) const GROUP_RECORDS: usize = 8192;
 
 /// The consume queues and the index while recovery feeds them.
 pub(super) struct Refeed {
