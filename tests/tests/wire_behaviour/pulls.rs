@@ -202,6 +202,14 @@ fn home_with(table: &str, text: &str) -> tempfile::TempDir {
     home
 }
 
+/// A data folder in which the broker finds the consumers' group with these settings, and RocketMQ's for the others.
+fn home_with_group(settings: &str) -> tempfile::TempDir {
+    let group = format!(r#"{{"groupName":"consumers",{settings}}}"#);
+    let table =
+        format!(r#"{{"dataVersion":{{"counter":1,"timestamp":1}},"subscriptionGroupTable":{{"consumers":{group}}}}}"#);
+    home_with("subscriptionGroup.json", &table)
+}
+
 #[test]
 fn a_topic_that_may_not_be_read_refuses_pulls_and_takes_sends() {
     let home = home_with(
@@ -277,12 +285,7 @@ fn without_a_subscription_in_the_pull_that_of_the_heartbeat_counts() {
 
 #[test]
 fn a_group_that_may_not_broadcast_is_refused_while_its_heartbeats_say_that_it_does() {
-    let home = home_with(
-        "subscriptionGroup.json",
-        r#"{"dataVersion":{"counter":1,"timestamp":1},"subscriptionGroupTable":{"consumers":{"brokerId":0,
-        "consumeBroadcastEnable":false,"consumeEnable":true,"consumeFromMinEnable":true,"groupName":"consumers",
-        "notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":1}}}"#,
-    );
+    let home = home_with_group(r#""consumeBroadcastEnable":false"#);
     let broker = TestBroker::builder().data(home.path()).start().unwrap();
     let mut client = sent(&broker, "Shared", 1);
     let mut member = Connection::to(broker.broker());
@@ -335,12 +338,7 @@ fn a_pull_that_waited_in_vain_is_told_so() {
 
 #[test]
 fn a_consumer_far_behind_is_told_to_pull_where_its_group_says_if_that_is_switched_on() {
-    let home = home_with(
-        "subscriptionGroup.json",
-        r#"{"dataVersion":{"counter":1,"timestamp":1},"subscriptionGroupTable":{"consumers":{"brokerId":7,
-        "consumeBroadcastEnable":true,"consumeEnable":true,"consumeFromMinEnable":true,"groupName":"consumers",
-        "notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":3}}}"#,
-    );
+    let home = home_with_group(r#""brokerId":7,"whichBrokerWhenConsumeSlowly":3"#);
     let suggested = |memory_bytes, slave_read| {
         let broker = TestBroker::builder()
             .data(home.path())
