@@ -9,6 +9,7 @@ mod arriving;
 #[cfg(test)]
 mod bounds_test;
 mod parked;
+mod request;
 mod window;
 
 use std::future::poll_fn;
@@ -21,11 +22,12 @@ use std::task::{Context, Poll};
 use actix::prelude::SendError;
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
-use cuemq_net::frame::{self, Frame, HeaderCodec, MAX_FRAME_BYTES};
-use cuemq_net::header::{self, HeaderScratch, HeaderView};
+use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
+use cuemq_net::header::{self, HeaderScratch};
 
 use self::arriving::Arriving;
 use self::parked::{GONE, ParkedSends, overload};
+use self::request::Request;
 use self::window::Window;
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, HeldFrame, Peer};
@@ -218,11 +220,11 @@ impl Connection {
         let (Some(broker), Some((view, frame))) = (&io.broker, held.read(&mut scratch)) else {
             return;
         };
-        let body = held.bytes().get(frame.body.clone()).unwrap_or_default();
+        let request = Request::new(&view, &frame, held.bytes());
         if admitted {
-            self.send_now(&io, broker, &view, &frame, body, held.bytes());
+            self.send_now(&io, broker, request);
         } else {
-            self.send(&io, broker, &view, &frame, body, held.bytes());
+            self.send(&io, broker, request);
         }
         self.submit(false);
     }
@@ -296,7 +298,6 @@ impl Connection {
     fn frame(&mut self, bytes: &[u8], frame: &Frame, scratch: &mut HeaderScratch) -> Result<(), String> {
         let whole = bytes.get(..frame.total).unwrap_or_default();
         let header = whole.get(frame.header.clone()).unwrap_or_default();
-        let body = whole.get(frame.body.clone()).unwrap_or_default();
         let view = match header::parse(frame.codec, header, scratch) {
             Ok(view) => view,
             Err(error) => return Err(self.senseless(&error.to_string())),
@@ -305,82 +306,67 @@ impl Connection {
             self.io.router.answered(self.peer.key, &view);
             return Ok(());
         }
+        let request = Request::new(&view, frame, whole);
         let io = Rc::clone(&self.io);
         match (RequestCode(view.code), &io.broker) {
             (code, Some(broker)) if is_send(code) && self.door != Door::NameServer => {
-                self.send(&io, broker, &view, frame, body, whole);
+                self.send(&io, broker, request);
             }
             (RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE, Some(broker)) if self.door == Door::Broker => {
                 pull::take(&io, broker, &self.peer, &view, frame.codec);
             }
-            _ => self.control(&view, frame, body),
+            _ => self.control(request),
         }
         Ok(())
     }
 
     /// Hands a request to the actor whose business it is.
-    fn control(&self, view: &HeaderView<'_>, frame: &Frame, body: &[u8]) {
+    fn control(&self, request: Request<'_, '_>) {
         let budget = &self.io.budgets.controls;
         if budget.is_spent() {
             let remark = overload(&format!("{} bytes of requests are being worked on", budget.used()));
-            return self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &remark);
+            return self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &remark);
         }
         let control = Control {
-            view,
-            codec: frame.codec,
-            body,
+            view: request.view,
+            codec: request.codec,
+            body: request.body,
             door: self.door,
-            bytes: frame.total,
+            bytes: request.whole.len(),
         };
         self.io.router.take(&self.io, &self.peer, control);
     }
 
-    fn send(
-        &mut self,
-        io: &IoState,
-        broker: &BrokerSide,
-        view: &HeaderView<'_>,
-        frame: &Frame,
-        body: &[u8],
-        whole: &[u8],
-    ) {
+    fn send(&mut self, io: &IoState, broker: &BrokerSide, request: Request<'_, '_>) {
         if !self.parked.is_empty() || !self.has_room() {
-            return self.park(view, frame, whole);
+            return self.park(request);
         }
-        self.send_now(io, broker, view, frame, body, whole);
+        self.send_now(io, broker, request);
     }
 
-    fn send_now(
-        &mut self,
-        io: &IoState,
-        broker: &BrokerSide,
-        view: &HeaderView<'_>,
-        frame: &Frame,
-        body: &[u8],
-        whole: &[u8],
-    ) {
-        let request = SendRequest {
-            view,
-            codec: frame.codec,
-            body,
+    fn send_now(&self, io: &IoState, broker: &BrokerSide, request: Request<'_, '_>) {
+        let send = SendRequest {
+            view: request.view,
+            codec: request.codec,
+            body: request.body,
             peer: self.peer.key,
             remote: self.peer.remote,
         };
-        let taken = send::take(io, broker, request, &mut io.batches.borrow_mut());
+        let taken = send::take(io, broker, send, &mut io.batches.borrow_mut());
         match taken {
             Ok(()) => {}
             Err(Refusal::NeedsTopic(_)) if io.budgets.waiting.is_spent() => {
                 let used = io.budgets.waiting.used();
                 let remark = overload(&format!("{used} bytes of sends wait"));
-                self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &remark);
+                self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &remark);
             }
             Err(Refusal::NeedsTopic(wanted)) => {
-                let held = HeldFrame::new(whole, &io.budgets.waiting);
+                let held = HeldFrame::new(request.whole, &io.budgets.waiting);
                 self.peer.topic_wanted(&held);
                 io.router
-                    .make_topic(&self.io, &self.peer, wanted, reply_to(view, frame.codec), held);
+                    .make_topic(&self.io, &self.peer, wanted, request.reply(), held);
             }
-            Err(Refusal::Code(code, remark)) => self.refuse(&reply_to(view, frame.codec), code, &remark),
+            Err(Refusal::Code(code, remark)) => self.refuse(&request.reply(), code, &remark),
         }
     }
 
@@ -447,16 +433,4 @@ fn is_send(code: RequestCode) -> bool {
 fn settled(mut batch: SendBatch) -> SendBatch {
     batch.context.settle();
     batch
-}
-
-fn reply_to(view: &HeaderView<'_>, codec: HeaderCodec) -> SendReply {
-    let (opaque, oneway) = (view.opaque, view.is_oneway());
-    SendReply {
-        opaque,
-        codec,
-        oneway,
-        queue_id: 0,
-        first: 0,
-        records: 0,
-    }
 }

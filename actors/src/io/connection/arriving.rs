@@ -14,7 +14,8 @@ use cuemq_net::header::{self, HeaderScratch};
 use tokio::io::ReadBuf;
 
 use super::parked::overload;
-use super::{Connection, is_send, reply_to};
+use super::request::reply_to;
+use super::{Connection, is_send};
 use crate::io::budget::Share;
 use crate::io::send_context::SendReply;
 use crate::io::state::READ_BYTES;

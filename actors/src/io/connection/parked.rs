@@ -11,11 +11,11 @@ use std::task::Context;
 use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
-use cuemq_net::frame::Frame;
-use cuemq_net::header::{HeaderScratch, HeaderView};
+use cuemq_net::header::HeaderScratch;
 use tokio::time::{Sleep, sleep};
 
-use super::{Connection, reply_to};
+use super::Connection;
+use super::request::{Request, reply_to};
 use crate::commit_log::AppendBatch;
 use crate::io::budget::Budget;
 use crate::io::peer_table::HeldFrame;
@@ -91,11 +91,11 @@ impl Connection {
 
     /// Holds a send back, or refuses it where patience or memory has ended.
     #[cold]
-    pub(super) fn park(&mut self, view: &HeaderView<'_>, frame: &Frame, whole: &[u8]) {
+    pub(super) fn park(&mut self, request: Request<'_, '_>) {
         if self.parked.busy || self.io.budgets.waiting.is_spent() {
-            return self.refuse(&reply_to(view, frame.codec), ResponseCode::SYSTEM_BUSY, &self.cause());
+            return self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &self.cause());
         }
-        let held = HeldFrame::new(whole, &self.io.budgets.waiting);
+        let held = HeldFrame::new(request.whole, &self.io.budgets.waiting);
         self.parked.bytes += held.bytes().len();
         self.parked.frames.push_back(held);
     }
