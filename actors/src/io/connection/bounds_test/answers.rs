@@ -81,14 +81,8 @@ async fn long_answers_that_no_client_takes_are_bounded_for_the_whole_process() {
         .until("the first is answered", |io| io.budgets.answers.is_spent())
         .await;
     second.send([members()]).await;
-    let refusal = second.next().await;
-    assert_eq!(ResponseCode(refusal.code), ResponseCode::SYSTEM_BUSY);
-    assert!(
-        refusal
-            .remark
-            .unwrap()
-            .contains("bytes of answers wait for their clients")
-    );
+    let (_, remark) = second.refusal(ResponseCode::SYSTEM_BUSY).await;
+    assert!(remark.contains("bytes of answers wait for their clients"), "{remark}");
     assert_eq!(first.answer().await, (1, ResponseCode::SUCCESS));
     scene.until("it is taken", |io| io.budgets.answers.used() == 0).await;
     second.send([members()]).await;

@@ -5,7 +5,6 @@ use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
-use tokio::io::AsyncWriteExt;
 
 use super::super::window::LEAST;
 use super::scene::{Plan, Scene, commit, encoded, heartbeat, pull, send_to};
@@ -46,10 +45,7 @@ async fn sends_are_held_back_first_and_told_the_measured_cause_when_patience_end
     let sends: Vec<u8> = (2..=40)
         .flat_map(|opaque| encoded(&send_to("T", 100 * 1024), opaque))
         .collect();
-    let writing = actix_rt::spawn(async move {
-        client.stream.write_all(&sends).await.unwrap();
-        client
-    });
+    let writing = client.writing(sends);
     for _ in 0..5_000 {
         tokio::task::yield_now().await;
         let held = scene.io.budgets.waiting.used();
@@ -59,12 +55,8 @@ async fn sends_are_held_back_first_and_told_the_measured_cause_when_patience_end
     scene.stage.clock.advance(PATIENCE_IS_OVER);
     let mut client = writing.await.unwrap();
     for opaque in 2..=40 {
-        let answer = client.next().await;
-        assert_eq!(
-            (answer.opaque, ResponseCode(answer.code)),
-            (opaque, ResponseCode::SYSTEM_BUSY)
-        );
-        let remark = answer.remark.unwrap();
+        let (answered, remark) = client.refusal(ResponseCode::SYSTEM_BUSY).await;
+        assert_eq!(answered, opaque);
         assert!(
             remark.ends_with(&format!("{under_way} bytes of sends are under way")),
             "{remark}"
@@ -98,14 +90,11 @@ async fn a_send_that_was_held_back_is_stored_while_another_thread_spends_the_bud
             budget.release(1);
         }
     });
-    let mut client = scene.client().await;
+    let client = scene.client().await;
     let sends: Vec<u8> = (0..SENDS)
         .flat_map(|_| encoded(&send_to("T", 10).oneway(), 1))
         .collect();
-    let writing = actix_rt::spawn(async move {
-        client.stream.write_all(&sends).await.unwrap();
-        client
-    });
+    let writing = client.writing(sends);
     let mut stored = 0;
     while stored < SENDS {
         let batch = scene.batch().await;
@@ -121,14 +110,11 @@ async fn a_send_that_was_held_back_is_stored_while_another_thread_spends_the_bud
 #[actix::test]
 async fn a_connection_has_as_much_in_the_log_as_the_log_took_of_it_in_a_quarter_of_the_patience() {
     let mut scene = Scene::open(Plan::default()).await;
-    let mut client = scene.client().await;
+    let client = scene.client().await;
     let sends: Vec<u8> = (1..=60)
         .flat_map(|opaque| encoded(&send_to("T", 400 * 1024), opaque))
         .collect();
-    let writing = actix_rt::spawn(async move {
-        client.stream.write_all(&sends).await.unwrap();
-        client
-    });
+    let writing = client.writing(sends);
     let mut stored = 0;
     let mut under_way = Vec::new();
     while scene.peer().in_flight.get() <= LEAST {
@@ -168,11 +154,7 @@ async fn a_connection_has_as_much_in_the_log_as_the_log_took_of_it_in_a_quarter_
 
 #[actix::test]
 async fn a_full_mailbox_of_the_log_holds_sends_back_in_their_order() {
-    let mut scene = Scene::new(Plan {
-        log_capacity: 1,
-        ..Plan::default()
-    })
-    .await;
+    let mut scene = Scene::new(Plan::default().log_batches(1)).await;
     scene.gates.members = None;
     let mut client = scene.client().await;
     for number in 1..=6 {
@@ -194,11 +176,7 @@ async fn a_full_mailbox_of_the_log_holds_sends_back_in_their_order() {
 
 #[actix::test]
 async fn a_mailbox_of_the_log_that_stays_full_is_told_as_busy() {
-    let mut scene = Scene::new(Plan {
-        log_capacity: 1,
-        ..Plan::default()
-    })
-    .await;
+    let mut scene = Scene::new(Plan::default().log_batches(1)).await;
     scene.gates.members = None;
     let mut client = scene.client().await;
     for number in 1..=6 {
@@ -206,9 +184,8 @@ async fn a_mailbox_of_the_log_that_stays_full_is_told_as_busy() {
         assert_eq!(client.answer().await.0, 2 * number);
     }
     scene.stage.clock.advance(PATIENCE_IS_OVER);
-    let refusal = client.next().await;
-    assert_eq!(ResponseCode(refusal.code), ResponseCode::SYSTEM_BUSY);
-    assert!(refusal.remark.unwrap().ends_with("the commit log's mailbox is full"));
+    let (_, remark) = client.refusal(ResponseCode::SYSTEM_BUSY).await;
+    assert!(remark.ends_with("the commit log's mailbox is full"), "{remark}");
 }
 
 #[actix::test]
@@ -220,8 +197,7 @@ async fn a_commit_log_that_has_ended_is_told_as_14() {
     .await;
     let mut client = scene.client().await;
     client.send([send_to("T", 10)]).await;
-    let refusal = client.next().await;
-    assert_eq!(ResponseCode(refusal.code), ResponseCode::SERVICE_NOT_AVAILABLE);
-    assert!(refusal.remark.unwrap().contains("has failed for good"));
+    let (_, remark) = client.refusal(ResponseCode::SERVICE_NOT_AVAILABLE).await;
+    assert!(remark.contains("has failed for good"), "{remark}");
     assert_eq!((scene.io.budgets.log.used(), scene.peer().in_flight.get()), (0, 0));
 }

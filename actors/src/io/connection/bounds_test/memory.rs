@@ -67,14 +67,8 @@ async fn requests_that_actors_work_on_are_counted_by_their_bytes() {
         .await;
     let mut second = scene.client().await;
     second.send([heartbeat(10)]).await;
-    let refusal = second.next().await;
-    assert_eq!(ResponseCode(refusal.code), ResponseCode::SYSTEM_BUSY);
-    assert!(
-        refusal
-            .remark
-            .unwrap()
-            .contains("bytes of requests are being worked on")
-    );
+    let (_, remark) = second.refusal(ResponseCode::SYSTEM_BUSY).await;
+    assert!(remark.contains("bytes of requests are being worked on"), "{remark}");
     scene.gates.members = None;
     assert_eq!(first.answer().await.0, 1);
     second.send([heartbeat(10)]).await;
@@ -89,14 +83,11 @@ async fn requests_that_actors_work_on_are_counted_by_their_bytes() {
 #[actix::test]
 async fn a_connection_is_not_read_while_actors_work_on_a_mebibyte_of_it() {
     let mut scene = Scene::new(Plan::default()).await;
-    let mut client = scene.client().await;
+    let client = scene.client().await;
     let requests: Vec<u8> = (1..=20)
         .flat_map(|opaque| encoded(&heartbeat(200 * 1024), opaque))
         .collect();
-    let writing = actix_rt::spawn(async move {
-        client.stream.write_all(&requests).await.unwrap();
-        client
-    });
+    let writing = client.writing(requests);
     for _ in 0..5_000 {
         tokio::task::yield_now().await;
         let counted = scene.io.budgets.controls.used();
@@ -112,7 +103,7 @@ async fn a_connection_is_not_read_while_actors_work_on_a_mebibyte_of_it() {
 #[actix::test]
 async fn a_long_frame_takes_of_the_budget_what_has_come_of_it() {
     let mut scene = Scene::open(Plan::default().waiting_bytes(MIB)).await;
-    let (mut first, mut second) = (scene.client().await, scene.client().await);
+    let (mut first, second) = (scene.client().await, scene.client().await);
     let long = encoded(&send_to("T", 3 * MIB), 7);
     let begin = MIB + 1;
     first.stream.write_all(&long[..begin]).await.unwrap();
@@ -121,11 +112,7 @@ async fn a_long_frame_takes_of_the_budget_what_has_come_of_it() {
         .await;
 
     // The second is read no further than a read goes: the rest stays with its client.
-    let rest = long.clone();
-    let writing = actix_rt::spawn(async move {
-        second.stream.write_all(&rest).await.unwrap();
-        second
-    });
+    let writing = second.writing(long.clone());
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
         let used = scene.io.budgets.waiting.used();
@@ -173,17 +160,13 @@ async fn a_length_that_is_announced_takes_nothing_from_others() {
 #[actix::test]
 async fn long_requests_that_are_no_sends_have_a_budget_too() {
     let scene = Scene::open(Plan::default().control_bytes(MIB)).await;
-    let (mut first, mut second) = (scene.client().await, scene.client().await);
+    let (mut first, second) = (scene.client().await, scene.client().await);
     let long = encoded(&heartbeat(8 * MIB), 7);
     first.stream.write_all(&long[..MIB + 1]).await.unwrap();
     scene
         .until("the first spends it", |io| io.budgets.controls.is_spent())
         .await;
-    let rest = long.clone();
-    let writing = actix_rt::spawn(async move {
-        second.stream.write_all(&rest).await.unwrap();
-        second
-    });
+    let writing = second.writing(long.clone());
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
         let used = scene.io.budgets.controls.used();
@@ -192,17 +175,9 @@ async fn long_requests_that_are_no_sends_have_a_budget_too() {
     assert!(!writing.is_finished());
     scene.stage.clock.advance(Duration::from_millis(751));
     let mut second = writing.await.unwrap();
-    let refusal = second.next().await;
-    assert_eq!(
-        (refusal.opaque, ResponseCode(refusal.code)),
-        (7, ResponseCode::SYSTEM_BUSY)
-    );
-    assert!(
-        refusal
-            .remark
-            .unwrap()
-            .contains("bytes of requests are being worked on")
-    );
+    let (opaque, remark) = second.refusal(ResponseCode::SYSTEM_BUSY).await;
+    assert_eq!(opaque, 7);
+    assert!(remark.contains("bytes of requests are being worked on"), "{remark}");
     assert_eq!(scene.io.budgets.waiting.used(), 0, "sends have theirs");
     second.send([commit()]).await;
     assert_eq!(second.answer().await.0, 1, "the connection goes on behind it");
@@ -211,14 +186,11 @@ async fn long_requests_that_are_no_sends_have_a_budget_too() {
 #[actix::test]
 async fn a_long_answer_that_nobody_waits_for_is_passed_over() {
     let scene = Scene::open(Plan::default()).await;
-    let mut client = scene.client().await;
+    let client = scene.client().await;
     let answer = Command::response_to(&commit(), ResponseCode::SUCCESS).with_body(vec![0; 4 * MIB]);
     let mut bytes = encoded(&answer, 7);
     bytes.extend(encoded(&commit(), 8));
-    let writing = actix_rt::spawn(async move {
-        client.stream.write_all(&bytes).await.unwrap();
-        client
-    });
+    let writing = client.writing(bytes);
     while !writing.is_finished() {
         let budgets = &scene.io.budgets;
         assert_eq!((budgets.waiting.used(), budgets.controls.used()), (0, 0));

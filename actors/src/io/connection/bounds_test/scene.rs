@@ -21,6 +21,7 @@ use cuemq_storage::log_state::Outcome;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::cold_reads::ColdReads;
 use crate::commit_log::{AppendBatch, SendGate};
@@ -115,6 +116,11 @@ impl Plan {
 
     pub(super) fn answer_bytes(mut self, bytes: usize) -> Self {
         self.budgets.answers = Arc::new(Budget::new(bytes));
+        self
+    }
+
+    pub(super) fn log_batches(mut self, batches: usize) -> Self {
+        self.log_capacity = batches;
         self
     }
 
@@ -386,6 +392,21 @@ impl Client {
             let written = tokio::time::timeout(PATIENCE, self.stream.write_all(&bytes)).await;
             written.expect("the broker reads").unwrap();
         }
+    }
+
+    /// Writes while the test goes on; gives the client back when all is written.
+    pub(super) fn writing(mut self, bytes: Vec<u8>) -> JoinHandle<Self> {
+        actix_rt::spawn(async move {
+            self.stream.write_all(&bytes).await.unwrap();
+            self
+        })
+    }
+
+    /// The next answer, which refuses with this code: number and remark.
+    pub(super) async fn refusal(&mut self, code: ResponseCode) -> (i32, String) {
+        let answer = self.next().await;
+        assert_eq!(ResponseCode(answer.code), code, "{:?}", answer.remark);
+        (answer.opaque, answer.remark.unwrap())
     }
 
     /// The next answer: number and code.
