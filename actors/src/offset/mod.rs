@@ -21,6 +21,9 @@ impl StartingPoint {
     /// The remark of the answer that there is no offset.
     pub const NOT_FOUND: &'static str = "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first";
 
+    /// The remark of that answer to a client that wants no 0 in an offset's place (`setZeroIfNotFound=false`, from 5.0 on).
+    pub const NOT_FOUND_NOR_ZERO: &'static str = "Not found, do not set to zero, maybe this group boot first";
+
     /// Decides where a group starts that has committed `stored` on a queue.
     ///
     /// A group without an offset starts at 0 on a queue that still begins there and whose first message is in memory,

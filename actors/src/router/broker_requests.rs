@@ -198,6 +198,12 @@ impl Asked<'_> {
             queue_id: header.queue_id,
         };
         let stored = self.actors.offsets.send(query).await.map_err(again)?;
+        if stored.is_none() && header.set_zero_if_not_found == Some(false) {
+            return Err((
+                ResponseCode::QUERY_NOT_FOUND,
+                StartingPoint::NOT_FOUND_NOR_ZERO.to_owned(),
+            ));
+        }
         let queue = self.queue(header.topic, header.queue_id);
         let queue_min_offset = queue.as_ref().map_or(-1, |queue| queue.view().min_offset().signed());
         let zero_in_disk = match queue {

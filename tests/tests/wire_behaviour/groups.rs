@@ -161,6 +161,27 @@ fn a_new_group_asks_its_own_settings_once_the_first_message_has_left_the_memory(
 }
 
 #[test]
+fn a_new_group_that_wants_no_zero_in_an_offsets_place_gets_none() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    number(&client.ask(send_to("Young")), "queueOffset");
+    let query =
+        |zero: bool| of_queue(RequestCode::QUERY_CONSUMER_OFFSET, "Young").with_field("setZeroIfNotFound", zero);
+    assert_eq!(
+        refused(&client.ask(query(false)), ResponseCode::QUERY_NOT_FOUND),
+        "Not found, do not set to zero, maybe this group boot first"
+    );
+    assert_eq!(number(&client.ask(query(true)), "offset"), 0);
+    let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET, "Young").with_field("commitOffset", 0);
+    assert_eq!(client.ask(commit).code, 0);
+    assert_eq!(
+        number(&client.ask(query(false)), "offset"),
+        0,
+        "a committed 0 is an offset"
+    );
+}
+
+#[test]
 fn a_commit_on_a_topic_that_is_not_there_is_answered_with_17() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());
