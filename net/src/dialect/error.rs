@@ -26,8 +26,9 @@ pub enum DialectError {
         /// What would have been right.
         expected: &'static str,
     },
-    /// The text nests deeper than [`MAX_DEPTH`], or a reference leads back to itself.
-    #[error("nested deeper than {MAX_DEPTH} levels")]
+    /// The text nests deeper than [`MAX_DEPTH`], a reference leads back to itself, or an object that is a key has a key
+    /// that is an object.
+    #[error("nested deeper than {MAX_DEPTH} levels, or an object as a key within another one")]
     TooDeep,
     /// The text holds more than [`MAX_VALUES`] values.
     #[error("more than {MAX_VALUES} values in one text")]

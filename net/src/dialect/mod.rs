@@ -27,7 +27,8 @@ pub use write::{Style, write};
 /// The longest text that is parsed, in bytes: a `topics.json` of a quarter of a million topics fits. What its references
 /// stand for may add as much once more.
 pub const MAX_BYTES: usize = 64 << 20;
-/// The deepest nesting of arrays, objects and object keys; RocketMQ's own bodies stay below ten.
+/// The deepest nesting of arrays, objects and object keys; RocketMQ's own bodies stay below ten. Within an object key no
+/// other one is taken at all.
 pub const MAX_DEPTH: usize = 64;
 /// The largest number of values in one text, keys and resolved references counted: beside the text itself it bounds what
 /// a text can take in memory, a little over 100 MiB for `[0,0,0,…`.

@@ -23,6 +23,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, DialectError> {
         text,
         position: 0,
         values: 0,
+        is_in_key: false,
         has_references: false,
     };
     let value = parser.value(0)?;
@@ -41,6 +42,7 @@ struct Parser<'a> {
     text: &'a str,
     position: usize,
     values: usize,
+    is_in_key: bool,
     has_references: bool,
 }
 
@@ -157,7 +159,7 @@ impl<'a> Parser<'a> {
         self.skip_white_space();
         match self.peek() {
             Some(quote @ (b'"' | b'\'')) => self.string(quote).map(Key::Text),
-            Some(b'{') => self.object(depth).map(Key::Object),
+            Some(b'{') => self.object_key(depth).map(Key::Object),
             Some(b'-' | b'0'..=b'9') => {
                 let start = self.position;
                 match self.number()? {
@@ -170,6 +172,17 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.expected("a key")),
         }
+    }
+
+    /// Inside an object that is a key no key is an object again: Java's keys are plain beans, and each key that stands in
+    /// another one as a string would double the backslashes.
+    fn object_key(&mut self, depth: usize) -> Result<Object, DialectError> {
+        if std::mem::replace(&mut self.is_in_key, true) {
+            return Err(DialectError::TooDeep);
+        }
+        let object = self.object(depth)?;
+        self.is_in_key = false;
+        Ok(object)
     }
 
     fn number(&mut self) -> Result<Value, DialectError> {
@@ -375,6 +388,14 @@ mod tests {
         assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
         assert_eq!(parse(nested(MAX_DEPTH + 1).as_bytes()), Err(DialectError::TooDeep));
         assert_eq!(parse("{".repeat(1_000_000).as_bytes()), Err(DialectError::TooDeep));
+    }
+
+    #[test]
+    fn an_object_key_anywhere_inside_an_object_key_is_refused() {
+        for text in ["{{{}:0}:0}", r#"{{"a":[{{"b":1}:0}]}:0}"#] {
+            assert_eq!(parse(text.as_bytes()), Err(DialectError::TooDeep), "{text}");
+        }
+        assert!(parse(r#"[{{"a":[{}]}:{{"b":1}:0},{"c":1}:{{}:0}}]"#.as_bytes()).is_ok());
     }
 
     #[test]

@@ -18,7 +18,13 @@ pub(super) const MEMBER: &str = "$ref";
 /// If the copy would pass one of the limits.
 pub(super) fn resolve(root: &Value, values: usize) -> Result<Value, DialectError> {
     let bytes = MAX_BYTES;
-    Resolver { root, values, bytes }.copy(root, 0, false)
+    let mut resolver = Resolver {
+        root,
+        values,
+        bytes,
+        is_in_key: false,
+    };
+    resolver.copy(root, 0, false)
 }
 
 struct Resolver<'a> {
@@ -27,6 +33,7 @@ struct Resolver<'a> {
     values: usize,
     /// How many bytes of text may still be copied for them, or read to find them.
     bytes: usize,
+    is_in_key: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -62,7 +69,7 @@ impl<'a> Resolver<'a> {
                 self.charge_value()?;
             }
             let key = match key {
-                Key::Object(inner) => Key::Object(self.members(inner, depth, added)?),
+                Key::Object(inner) => Key::Object(self.object_key(inner, depth, added)?),
                 Key::Text(text) if added => {
                     self.charge_bytes(text.len())?;
                     key.clone()
@@ -72,6 +79,16 @@ impl<'a> Resolver<'a> {
             members.push((key, self.copy(value, depth, added)?));
         }
         Ok(Object(members))
+    }
+
+    /// What a reference adds obeys the parser's rule: inside an object that is a key no key is an object.
+    fn object_key(&mut self, object: &'a Object, depth: usize, added: bool) -> Result<Object, DialectError> {
+        if std::mem::replace(&mut self.is_in_key, true) {
+            return Err(DialectError::TooDeep);
+        }
+        let copied = self.members(object, depth + 1, added)?;
+        self.is_in_key = false;
+        Ok(copied)
     }
 
     fn charge_value(&mut self) -> Result<(), DialectError> {
@@ -190,7 +207,7 @@ fn take_step(rest: &mut &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DialectError, Style, parse, write};
+    use super::super::{DialectError, MAX_DEPTH, Style, parse, write};
 
     fn rewritten(text: &str) -> String {
         let mut out = Vec::new();
@@ -235,6 +252,24 @@ mod tests {
     fn a_reference_to_itself_is_refused() {
         assert_eq!(parse(br#"{"a":{"$ref":"$"}}"#), Err(DialectError::TooDeep));
         assert_eq!(parse(br#"{"a":{"$ref":"$.a"}}"#), Err(DialectError::TooDeep));
+    }
+
+    #[test]
+    fn a_reference_inside_an_object_key_cannot_bring_another_one_in() {
+        let text = |referred: &str| format!(r#"{{"a":{referred},"b":{{{{"c":{{"$ref":"$.a"}}}}:0}}}}"#);
+        assert_eq!(rewritten(&text("[1]")), r#"{"a":[1],"b":{{"c":[1]}:0}}"#);
+        assert_eq!(parse(text(r#"[{{"d":1}:0}]"#).as_bytes()), Err(DialectError::TooDeep));
+    }
+
+    #[test]
+    fn what_references_nest_inside_object_keys_is_bounded_by_the_same_depth() {
+        let nested = |depth: usize| {
+            let inner = "[".repeat(depth) + &"]".repeat(depth);
+            format!(r#"{{"a":{inner},"b":[{{{{"c":{{"$ref":"$.a"}}}}:0}}]}}"#)
+        };
+        let deepest = (1..MAX_DEPTH).rfind(|&depth| parse(nested(depth).as_bytes()).is_ok());
+        let text = rewritten(&nested(deepest.unwrap()));
+        assert_eq!(rewritten(&text), text, "what parses prints to what parses");
     }
 
     #[test]

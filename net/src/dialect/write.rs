@@ -175,12 +175,12 @@ mod tests {
             proptest::num::f64::NORMAL.prop_map(Value::Float),
             any::<String>().prop_map(Value::String),
         ];
-        leaf.prop_recursive(5, 64, 6, |inner| {
+        leaf.clone().prop_recursive(5, 64, 6, move |inner| {
             let text = any::<String>().prop_map(Key::Text);
             let key = prop_oneof![
                 3 => text.clone(),
                 1 => any::<i64>().prop_map(Key::Number),
-                1 => prop::collection::vec((text, inner.clone()), 0..3).prop_map(|members| Key::Object(Object(members))),
+                1 => prop::collection::vec((text, leaf.clone()), 0..3).prop_map(|members| Key::Object(Object(members))),
             ];
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
