@@ -42,10 +42,13 @@ bench *ARGS:
 counts *ARGS:
     tests/counts/check {{ARGS}}
 
-# fuzz one target for a minute (needs a nightly toolchain and cargo-fuzz)
+# fuzz batch, bodies, dialect, frame, headers, properties or record for a minute (needs a C++ compiler, `rustup toolchain
+# install nightly` and `cargo install cargo-fuzz --locked`); an input that takes 10 s or one allocation over 64 MiB is a
+# finding as well. What it collects is in fuzz/corpus-work, what it finds in fuzz/artifacts.
+[doc("fuzz one of batch, bodies, dialect, frame, headers, properties, record for a minute (needs nightly and cargo-fuzz)")]
 fuzz TARGET SECONDS="60":
     mkdir -p fuzz/corpus-work/{{TARGET}}
-    cargo +nightly fuzz run {{TARGET}} fuzz/corpus-work/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}}
+    cargo +nightly fuzz run {{TARGET}} fuzz/corpus-work/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -malloc_limit_mb=64
 
 # name server and broker on 127.0.0.1, data in ./cuemq-data
 run *ARGS:

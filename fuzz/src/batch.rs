@@ -6,11 +6,22 @@ use cuemq_net::message::batch;
 pub fn run(data: &[u8]) {
     let mut written = Vec::new();
     let mut entries = batch::entries(data);
-    for entry in entries.by_ref().map_while(Result::ok) {
+    let mut is_whole = true;
+    for entry in entries.by_ref() {
+        let Ok(entry) = entry else {
+            is_whole = false;
+            break;
+        };
         let from = written.len();
         let size = batch::encode(&entry, &mut written).expect("an entry that was read fits its lengths");
+        assert_eq!(size, written.len() - from);
         let read = &data[from..from + size];
         assert_eq!(&written[from + 12..], &read[12..]);
     }
     assert!(entries.next().is_none(), "nothing follows an error");
+    assert_eq!(
+        is_whole,
+        written.len() == data.len(),
+        "all is read, or what is not is an error"
+    );
 }

@@ -1,14 +1,28 @@
-//! Header bytes, in the encoding that the first byte picks: neither reader panics, and the JSON scanner reads whatever
-//! serde_json accepts to the same meaning.
+//! Header bytes, in the encoding that the first byte picks: neither reader panics, the JSON scanner reads whatever
+//! serde_json accepts to the same meaning, a binary header written again has the same bytes, and a typed header written
+//! again the same fields.
 
 use std::fmt;
 
-use cuemq_net::frame::HeaderCodec;
+use bytes::Bytes;
+use cuemq_net::code::RequestCode;
+use cuemq_net::command::Command;
+use cuemq_net::frame::{HeaderCodec, PREFIX_BYTES};
 use cuemq_net::header::{self, HeaderError, HeaderScratch, HeaderView};
 use cuemq_net::language::Language;
 use cuemq_net::request::{PullHeader, RegisterBroker, SendHeader};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+
+/// Reads a header as these types, and each again from what it writes.
+macro_rules! reads_alike {
+    ($view:ident: $($header:ident)*) => {$(
+        if let Ok(read) = $header::read(&$view) {
+            let again = Command::request(RequestCode($view.code)).with_header(|fields| read.write(fields));
+            assert_eq!($header::read(&again.view()), Ok(read));
+        }
+    )*};
+}
 
 /// Reads `data` behind its first byte as a header.
 pub fn run(data: &[u8]) {
@@ -22,16 +36,31 @@ pub fn run(data: &[u8]) {
     };
     let mut scratch = HeaderScratch::new();
     if let Ok(view) = header::parse(codec, header, &mut scratch) {
-        // either outcome is fine; what counts is that there is one
-        let _ = SendHeader::read(&view);
-        let _ = PullHeader::read(&view);
-        let _ = RegisterBroker::read(&view);
+        reads_alike! { view: SendHeader PullHeader RegisterBroker }
+        if codec == HeaderCodec::Binary {
+            is_written_alike(&view, header);
+        }
     }
     if codec == HeaderCodec::Json
         && let Ok(text) = std::str::from_utf8(header)
     {
         agrees_with_serde_json(text);
     }
+}
+
+/// Only for headers that our writer could have made: in a language that it knows, and with keys that differ and are text.
+fn is_written_alike(view: &HeaderView<'_>, header: &[u8]) {
+    let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
+    let are_texts = view.fields.iter().all(|(key, value)| is_text(key) && is_text(value));
+    let command = Command::from_view(HeaderCodec::Binary, view, Bytes::new());
+    if !are_texts || view.language.is_none() || command.fields.len() != view.fields.iter().count() {
+        return;
+    }
+    let mut written = Vec::new();
+    command
+        .encode(&mut written)
+        .expect("what was read is within the limits");
+    assert_eq!(&written[PREFIX_BYTES..], header);
 }
 
 /// Compares the scanner with serde_json, where serde_json accepts the text and its members are of a sensible type.

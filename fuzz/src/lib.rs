@@ -2,6 +2,7 @@
 //! targets call them, and so do the tests of `net`, over the corpus.
 
 pub mod batch;
+pub mod bodies;
 pub mod dialect;
 pub mod frame;
 pub mod headers;

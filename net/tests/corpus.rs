@@ -60,3 +60,8 @@ fn the_corpus_of_records_breaks_no_rule() {
 fn the_corpus_of_the_dialect_breaks_no_rule() {
     run_all("dialect", targets::dialect::run);
 }
+
+#[test]
+fn the_corpus_of_bodies_breaks_no_rule() {
+    run_all("bodies", targets::bodies::run);
+}
