@@ -4,6 +4,7 @@
 use super::broker::BrokerIdentity;
 use super::kv::{KvConfig, KvFile, ORDER_TOPICS};
 use super::refusal::Refusal;
+use super::room::has_room;
 use super::routes::RouteTable;
 use super::settings::Settings;
 use crate::peer::PeerKey;
@@ -101,7 +102,10 @@ impl Desk {
             header.broker_addr,
             header.broker_id,
         );
-        let master = self.routes.register(peer, &identity, header.ha_server_addr, body, now);
+        let master = self
+            .routes
+            .register(peer, &identity, header.ha_server_addr, body, now)
+            .inspect_err(|error| tracing::warn!(broker = identity.name, %error, "registration refused"))?;
         let told = RegisterBrokerResponse {
             ha_server_addr: master.as_ref().map(|master| master.replication_address.as_str()),
             master_addr: master.as_ref().map(|master| master.address.as_str()),
@@ -218,10 +222,11 @@ impl Desk {
     }
 
     /// Changes the keys and values in the file first: what was answered survives a crash, what failed is not seen.
-    fn change_kv<T>(&mut self, change: impl FnOnce(&mut KvConfig) -> T) -> Result<(), StoreError> {
+    fn change_kv<T>(&mut self, change: impl FnOnce(&mut KvConfig) -> T) -> Result<(), Refusal> {
         let mut changed = self.kv.clone();
         change(&mut changed);
         if changed != self.kv {
+            has_room(&self.kv, &changed)?;
             self.kv_file.save(&changed)?;
             self.kv = changed;
         }

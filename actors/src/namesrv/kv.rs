@@ -49,6 +49,15 @@ impl KvConfig {
             .is_some_and(|values| values.remove(key).is_some())
     }
 
+    /// How many bytes all names, keys and values have; a namespace counts for as long as it is known.
+    pub fn bytes(&self) -> usize {
+        let of_values = |values: &BTreeMap<String, String>| {
+            values.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+        };
+        let of_namespace = |(name, values): (&String, _)| name.len() + of_values(values);
+        self.config_table.iter().map(of_namespace).sum()
+    }
+
     /// Lists a namespace, if it has ever had a value.
     pub fn list(&self, namespace: &str) -> Option<KvTable> {
         self.config_table

@@ -10,6 +10,7 @@
 //! | `routes` | the route table: registration, liveness, routes |
 //! | `topics` | what can be asked of the route table's topics, and what operators change there |
 //! | `kv` | keys and values by namespace |
+//! | `room` | how much the tables take in |
 //! | `settings` | what can be configured |
 //! | `desk` | one answer for each request |
 //! | `refusal` | why a request was not done, as code and remark |
@@ -20,6 +21,7 @@ mod broker;
 mod desk;
 mod kv;
 mod refusal;
+mod room;
 mod routes;
 mod settings;
 mod topics;
@@ -28,5 +30,6 @@ pub use actor::{NameServer, NameServerRequest, PeerClosed};
 pub use broker::{BrokerIdentity, LiveBroker, MASTER_ID};
 pub use desk::Desk;
 pub use kv::{KvConfig, KvFile, ORDER_TOPICS};
+pub use room::{LONGEST_NAME, MOST_BROKERS, MOST_FILTER_SERVER_BYTES, MOST_KV_BYTES, MOST_ROUTES, NoRoom};
 pub use routes::{Master, RouteTable, SILENCE_LIMIT};
 pub use settings::Settings;

@@ -7,6 +7,8 @@ use cuemq_net::dialect::DialectError;
 use cuemq_net::error::FieldError;
 use cuemq_storage::error::StoreError;
 
+use super::room::NoRoom;
+
 /// A failure's code and remark.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -66,6 +68,12 @@ impl From<DialectError> for Refusal {
 impl From<RegisterError> for Refusal {
     fn from(error: RegisterError) -> Self {
         Refusal::new(ResponseCode::SYSTEM_ERROR, format!("cannot read the body: {error}"))
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(error: NoRoom) -> Self {
+        Refusal::new(ResponseCode::SYSTEM_ERROR, error.to_string())
     }
 }
 

@@ -4,6 +4,7 @@
 //! Tables are ordered maps, so that the same history gives the same answers byte for byte.
 
 use super::broker::{BrokerIdentity, LiveBroker, MASTER_ID};
+use super::room::{self, MOST_BROKERS, NoRoom};
 use crate::peer::PeerKey;
 use cuemq_net::body::{
     BrokerData, ClusterInfo, DataVersion, QueueData, RegisterBrokerBody, TopicConfig, TopicConfigTable, TopicRouteData,
@@ -43,6 +44,9 @@ impl RouteTable {
     ///
     /// Only a master's topics count, and only if their version is new for its address or the address is new for its id;
     /// topics that are missing from the body stay, since a broker may register a single one.
+    ///
+    /// # Errors
+    /// If the tables have no room for it; nothing of it is taken then.
     pub fn register(
         &mut self,
         peer: PeerKey,
@@ -50,7 +54,8 @@ impl RouteTable {
         replication_address: &str,
         body: RegisterBrokerBody,
         now: Duration,
-    ) -> Option<Master> {
+    ) -> Result<Option<Master>, NoRoom> {
+        self.has_room(identity, replication_address, &body)?;
         let RegisterBrokerBody {
             filter_server_list,
             topics,
@@ -81,9 +86,24 @@ impl RouteTable {
             Some(list) => drop(self.filter_servers.insert(identity.address.clone(), list)),
         }
         if identity.id == MASTER_ID {
-            None
-        } else {
-            self.master_of(&identity.name)
+            return Ok(None);
+        }
+        Ok(self.master_of(&identity.name))
+    }
+
+    fn has_room(
+        &self,
+        identity: &BrokerIdentity,
+        replication_address: &str,
+        body: &RegisterBrokerBody,
+    ) -> Result<(), NoRoom> {
+        room::fits(identity, replication_address, body)?;
+        if self.live.len() >= MOST_BROKERS && !self.live.contains_key(&identity.address) {
+            return Err(NoRoom::Brokers);
+        }
+        match identity.id {
+            MASTER_ID => room::takes_topics(&self.topics, &identity.name, &body.topics.topic_config_table),
+            _ => Ok(()),
         }
     }
 
@@ -324,7 +344,9 @@ pub(super) mod tests {
         body: RegisterBrokerBody,
     ) -> Option<Master> {
         let slot = u32::try_from(identity.id).unwrap();
-        table.register(peer(slot), identity, &format!("ha-{}", identity.address), body, at(0))
+        table
+            .register(peer(slot), identity, &format!("ha-{}", identity.address), body, at(0))
+            .unwrap()
     }
 
     fn addresses(table: &RouteTable, topic: &str) -> Vec<String> {
@@ -452,8 +474,10 @@ pub(super) mod tests {
     fn the_old_connection_of_a_broker_that_came_back_does_not_remove_it() {
         let mut table = RouteTable::default();
         let identity = broker("a", 0);
-        table.register(peer(7), &identity, "", topics(1, &["T"]), at(0));
-        table.register(peer(8), &identity, "", topics(1, &["T"]), at(1));
+        let registered = table.register(peer(7), &identity, "", topics(1, &["T"]), at(0));
+        registered.unwrap();
+        let registered = table.register(peer(8), &identity, "", topics(1, &["T"]), at(1));
+        registered.unwrap();
         table.peer_closed(peer(7));
         assert!(table.route("T").is_some());
     }
