@@ -62,7 +62,9 @@ pub(super) struct Life<A: Actor<Context = Context<A>>> {
     restarts: u32,
     /// The value of now was said to run: what it waited for from the start is done.
     announced: bool,
-    /// The supervisor asked for the end: nothing is built any more.
+    /// It was started for what is in its mailbox and is not built yet: it does that, even if the end comes first.
+    wanted: bool,
+    /// The supervisor asked for the end: nothing is built anew.
     closing: bool,
     clock: Arc<dyn Clock>,
     reports: Recipient<ChildReport>,
@@ -88,6 +90,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             budget: birth.budget,
             restarts: 0,
             announced: false,
+            wanted: birth.cord.up.is_none(),
             closing: false,
             clock: birth.clock,
             reports: birth.reports,
@@ -99,7 +102,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     fn turn(&mut self, cx: &mut task::Context<'_>) -> Turn {
         self.hear_supervisor(cx);
         match &mut self.stage {
-            Stage::Building if self.closing => Turn::Ended,
+            Stage::Building if self.closing && !self.wanted => Turn::Ended,
             Stage::Building => self.build(),
             Stage::Resting(_) if self.closing => Turn::Ended,
             Stage::Resting(pause) => match pause.poll_unpin(cx) {
@@ -134,6 +137,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     }
 
     fn build(&mut self) -> Turn {
+        self.wanted = false;
         self.context.agenda.doing = "its factory";
         self.context.strike(Site::Factory);
         let mut actor = match (self.factory)(&mut self.context) {

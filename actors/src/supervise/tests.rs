@@ -214,6 +214,18 @@ async fn the_first_build_of_a_child_started_on_demand_follows_its_policy() {
 }
 
 #[actix::test]
+async fn a_child_started_on_demand_does_what_it_was_started_for_even_if_the_end_comes_first() {
+    let mut stage = Stage::new();
+    let spec = ChildSpec::new("notebook", Thread::Files).on_demand();
+    let notebook = stage
+        .nursery
+        .start(spec, |_: &mut Context<Notebook>| Ok(Notebook::default()));
+    let queued = notebook.send(Note(1));
+    stage.nursery.stop_all(PATIENCE).await.unwrap();
+    assert_eq!(queued.await, Ok(1));
+}
+
+#[actix::test]
 async fn what_a_child_waits_for_from_the_start_belongs_to_its_starting_up() {
     for goes_well in [true, false] {
         let mut stage = Stage::new();
