@@ -74,8 +74,8 @@ pub enum SystemError {
     #[error("{0}")]
     Settings(String),
     /// The store was left as after a crash; it recovers at the next start.
-    #[error("the store could not be closed in order; the next start recovers it")]
-    NotClosed,
+    #[error("the store could not be closed in order ({0}); the next start recovers it")]
+    NotClosed(String),
     /// The store is closed, but what groups have consumed last is not in their table.
     #[error(
         "the consumer offsets could not be saved ({0}): mend the disk; after the next start groups get the messages of the \

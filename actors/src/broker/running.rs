@@ -34,8 +34,10 @@ use crate::topic::TopicView;
 const GREETING: Duration = Duration::from_secs(1);
 /// How long name servers may take to hear that the broker goes.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// How long connections may take to get what is owed to them, and the log to settle after that.
+/// How long connections may take to get what is owed to them.
 const DRAIN: Duration = Duration::from_secs(3);
+/// How long the disk may take to sync the log, the queues and the index: on a busy one a single sync can last seconds.
+const SETTLE: Duration = Duration::from_secs(30);
 /// How long all children may take to end.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -264,10 +266,20 @@ impl Running {
         }
         let Some(closing) = self.closing else { return Ok(()) };
         let view = &closing.shared.view;
-        if !settled || view.is_poisoned() || view.confirmed() != view.visible() {
-            let (confirmed, visible) = (view.confirmed(), view.visible());
-            tracing::error!(settled, poisoned = view.is_poisoned(), %confirmed, %visible, "not everything is on disk");
-            return Err(SystemError::NotClosed);
+        if view.is_poisoned() {
+            return Err(SystemError::NotClosed("a write or a sync has failed".to_owned()));
+        }
+        let (confirmed, visible) = (view.confirmed(), view.visible());
+        if confirmed != visible {
+            let late = if settled { "" } else { ", since the disk takes too long" };
+            let reason = format!("queues and index have on disk what lies below {confirmed} of {visible}{late}");
+            return Err(SystemError::NotClosed(reason));
+        }
+        if !settled {
+            return Err(SystemError::NotClosed(format!(
+                "the disk took longer than {} s",
+                SETTLE.as_secs()
+            )));
         }
         marker::mark_clean(closing.seams.disk.as_ref(), &closing.shared.layout.root)?;
         // The store is in order all the same.
@@ -297,7 +309,7 @@ async fn drain(close: Vec<Recipient<CloseAll>>, limits: &[Arc<ConnectionLimit>])
 async fn settle(log: Recipient<Settle>) -> bool {
     let (done, waited) = oneshot::channel();
     let settled = async { log.send(Settle { done }).await.is_ok() && waited.await.is_ok() };
-    tokio::time::timeout(DRAIN, settled).await.unwrap_or(false)
+    tokio::time::timeout(SETTLE, settled).await.unwrap_or(false)
 }
 
 /// Saves what was committed up to now: no connection commits any more.
@@ -341,7 +353,7 @@ mod tests {
     #[actix::test]
     async fn a_stop_does_not_wait_for_ever_for_a_log_that_hangs() {
         tokio::time::pause();
-        let waited = tokio::time::timeout(2 * DRAIN, settle(Hanging.start().recipient()));
+        let waited = tokio::time::timeout(2 * SETTLE, settle(Hanging.start().recipient()));
         assert_eq!(waited.await, Ok(false), "and the store counts as not closed");
     }
 

@@ -100,7 +100,7 @@ impl BrokerThread {
             // It ended before it was up, and says why.
             Err(RecvTimeoutError::Disconnected) => Err(match thread.join() {
                 Ok(Err(error)) => error,
-                Ok(Ok(())) => SystemError::NotClosed,
+                Ok(Ok(())) => SystemError::NotClosed("it ended before it was up".to_owned()),
                 Err(panic) => std::panic::resume_unwind(panic),
             }),
         }
@@ -213,7 +213,7 @@ async fn serve(
     jobs.shutdown().await;
     match (end, Rc::try_unwrap(running)) {
         (End::InOrder, Ok(running)) => running.stop().await,
-        (End::InOrder, Err(_)) => Err(SystemError::NotClosed),
+        (End::InOrder, Err(_)) => Err(SystemError::NotClosed("something still uses the broker".to_owned())),
         (End::AtOnce, _) => Ok(()),
     }
 }
