@@ -15,7 +15,7 @@ check:
 test *ARGS:
     cargo test --locked --workspace {{ARGS}}
 
-# real Java clients 4.3.0 and 4.9.8 against our server, then three kills under the load of 4.9.8
+# real Java clients 3.5.8, 4.3.0, 4.9.8 and 5.3.3 against our server, then three kills under the load of 4.9.8
 interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3

@@ -20,14 +20,15 @@ usage() {
 
 # maven_jars NAME VERSION: prints the folder of RocketMQ's artifact NAME and all it needs, which Maven fetches the first time.
 maven_jars() {
-    local jars=$cache/$1-$2
+    local jars=$cache/$1-$2 group=org.apache.rocketmq
+    case $2 in 3.*) group=com.alibaba.rocketmq ;; esac
     mkdir -p "$cache"
     (
         flock 9
         [ ! -e "$jars/complete" ] || exit 0
         echo "fetching $1 $2 into $jars" >&2
         rm -rf "$jars"
-        mvn -q -B -ntp -f "$here/pom.xml" -Drocketmq.artifact="$1" -Drocketmq.version="$2" dependency:copy-dependencies \
+        mvn -q -B -ntp -f "$here/pom.xml" -Drocketmq.group=$group -Drocketmq.artifact="$1" -Drocketmq.version="$2" dependency:copy-dependencies \
             -DoutputDirectory="$jars" >"$jars.log" 2>&1 || { cat "$jars.log" >&2; exit 1; }
         touch "$jars/complete"
     ) 9>"$jars.lock" || die "Maven cannot fetch $1 $2; is its repository reachable?"
@@ -44,11 +45,29 @@ java_flags() {
     done
 }
 
+# java_sources VERSION: prints the folder of the sources for that client. They are written for 4.x, so what 3.x and 5.x call
+# otherwise is renamed, and what uses a part of the interface that a release does not have is left out. 3.5.8 writes the
+# local offsets of a broadcasting consumer to offsets.json/UTF-8 and reads them from offsets.json, so it never finds them.
+java_sources() {
+    local sources=$work/sources-$1 renaming='' absent='' file
+    case $1 in
+        3.*) renaming='s/org\.apache\.rocketmq/com.alibaba.rocketmq/'
+             absent='Batches Broadcasts LitePulling Overload StoreContents' ;;
+        4.3.*) absent=LitePulling ;;
+        5.*) renaming='s/org\.apache\.rocketmq\.common\.protocol\./org.apache.rocketmq.remoting.protocol./' ;;
+    esac
+    mkdir -p "$sources"
+    for file in "$here"/java/*.java; do sed "$renaming" "$file" >"$sources/${file##*/}"; done
+    for file in $absent; do rm "$sources/$file.java"; done
+    echo "$sources"
+}
+
 # compile VERSION: the programs of java/ against that client, into $work/classes-VERSION, with nothing newer than Java 9.
 compile() {
-    local jars
+    local jars sources
     jars=$(maven_jars rocketmq-client "$1") || exit 1
-    javac --release 9 -nowarn -Xlint:none -encoding UTF-8 -cp "$jars/*" -d "$work/classes-$1" "$here"/java/*.java 2>"$work/javac.log" ||
+    sources=$(java_sources "$1")
+    javac --release 9 -nowarn -Xlint:none -encoding UTF-8 -cp "$jars/*" -d "$work/classes-$1" "$sources"/*.java 2>"$work/javac.log" ||
         { cat "$work/javac.log" >&2; die "the programs do not compile against $1"; }
 }
 

@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -39,6 +40,13 @@ final class Clients implements AutoCloseable {
         client.setNamesrvAddr(namesrv);
         client.setClientIP("127.0.0.1");
         client.setInstanceName(scenario + "-" + RUN + "-" + instances++);
+    }
+
+    /** Another kind of client, configured and stopped with the others. */
+    <T extends ClientConfig> T open(T client, Consumer<T> shutdown) {
+        configure(client);
+        open.add(() -> shutdown.accept(client));
+        return client;
     }
 
     /** A producer that is configured and not yet started. */

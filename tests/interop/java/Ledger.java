@@ -136,6 +136,11 @@ final class Ledger {
         await(seconds, tags -> true);
     }
 
+    /** Has each message sent that fits come at least once? */
+    synchronized boolean hasCome(Predicate<String> wantedTags) {
+        return missing(wantedTags).isEmpty();
+    }
+
     private List<String> missing(Predicate<String> wantedTags) {
         List<String> missing = new ArrayList<>();
         sent.forEach((key, entry) -> {

@@ -36,7 +36,7 @@ final class Queries {
         Ledger byUniqueKey = ledger.ofAnother();
         for (int i = 0; i < MESSAGES; i++) {
             ask(producer, topic, "key-" + i, 64).forEach(found -> byKey.received(found, "key"));
-            byPosition.received(producer.viewMessage(results.get(i).getOffsetMsgId()), "position");
+            byPosition.received(producer.viewMessage(topic, results.get(i).getOffsetMsgId()), "position");
             byUniqueKey.received(producer.viewMessage(topic, results.get(i).getMsgId()), "unique key");
         }
         for (Ledger found : Arrays.asList(byKey, byPosition, byUniqueKey)) {

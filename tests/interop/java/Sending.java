@@ -14,14 +14,12 @@ import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.client.producer.SendStatus;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.common.message.Message;
 
 /** Every way of sending; what was sent is then read from all queues of the topic. */
 final class Sending {
     private static final int MESSAGE_ILLEGAL = 13;
-    private static final int COMPRESSED_FLAG = 1;
 
     static String sync(Clients clients) throws Exception {
         Ledger ledger = new Ledger();
@@ -90,44 +88,6 @@ final class Sending {
         return ledger.sentCount() + " messages";
     }
 
-    static String batch(Clients clients) throws Exception {
-        Ledger ledger = new Ledger();
-        String topic = clients.name("topic");
-        DefaultMQProducer producer = clients.producer();
-        int[] sizes = {1, 2, 10, 100, 700};
-        for (int size : sizes) {
-            List<Message> messages = new ArrayList<>();
-            for (int i = 0; i < size; i++) {
-                Message message = ledger.message(topic, "Tag" + i % 3, ("batch of " + size + ", number " + i).getBytes());
-                message.putUserProperty("number", "№ " + i);
-                message.setFlag(i);
-                messages.add(ledger.note(message));
-            }
-            SendResult result = producer.send(messages);
-            Clients.require(result.getSendStatus() == SendStatus.SEND_OK, "batch of " + size + " gave " + result);
-            Clients.require(result.getMsgId().split(",").length == size, "unique ids of a batch of " + size + ": " + result);
-            Clients.require(result.getOffsetMsgId().split(",").length == size, "offset ids of a batch of " + size + ": " + result);
-        }
-        clients.readAll(topic, ledger);
-        ledger.compare();
-        inOneRun(ledger, sizes);
-        return sizes.length + " batches, " + ledger.sentCount() + " messages";
-    }
-
-    /** The members of a batch follow each other in one queue. */
-    private static void inOneRun(Ledger ledger, int[] sizes) {
-        int number = 0;
-        for (int size : sizes) {
-            Ledger.Received first = ledger.arrivals("key-" + number).get(0);
-            for (int i = 0; i < size; i++) {
-                Ledger.Received member = ledger.arrivals("key-" + number++).get(0);
-                boolean follows = member.message.getQueueId() == first.message.getQueueId()
-                        && member.message.getQueueOffset() == first.message.getQueueOffset() + i;
-                Clients.require(follows, "member " + i + " of a batch of " + size + " lies elsewhere: " + member.message);
-            }
-        }
-    }
-
     static String oneMebibyte(Clients clients) throws Exception {
         Ledger ledger = new Ledger();
         String topic = clients.name("topic");
@@ -183,8 +143,9 @@ final class Sending {
         clients.readAll(topic, ledger);
         ledger.compare();
         for (Ledger.Received arrival : ledger.arrivals()) {
-            boolean wasCompressed = (arrival.message.getSysFlag() & COMPRESSED_FLAG) != 0 && arrival.message.getStoreSize() < size;
-            Clients.require(wasCompressed, "not stored compressed: " + arrival.message);
+            // The flag that says so is still on the message in some releases only.
+            int stored = arrival.message.getStoreSize();
+            Clients.require(stored < size / 2, "not stored compressed, but in " + stored + " bytes");
         }
         return ledger.sentCount() + " bodies of " + size + " bytes";
     }

@@ -2,7 +2,7 @@
 //!
 //! A row is `| number | feature | state | shown by |`. The state is `works`, `differs: how` or `not yet`. What shows it
 //! is a comma-separated list of `` `crate::file::test_name` `` (the crate's folder, then parts of the file's path) and
-//! `` `interop:scenario` ``; a row that is `not yet` has `–` instead.
+//! `` `interop:scenario` ``, or `` `interop:scenario@client` `` where one client alone shows it; a row that is `not yet` has `–` instead.
 
 use crate::{File, files, none, root};
 use std::collections::BTreeMap;
@@ -85,10 +85,23 @@ fn has_test(text: &str, test: &str) -> bool {
     lines.iter().enumerate().any(|(at, line)| declares(line) && is_test(at))
 }
 
+/// The clients that `tests/interop/run` plays when it is told none.
+fn clients(files: &[File]) -> impl Iterator<Item = &str> {
+    let run = files.iter().filter(|file| file.path == "tests/interop/run");
+    run.flat_map(|file| file.text.lines())
+        .filter_map(|line| line.strip_prefix("all_clients=(")?.strip_suffix(')'))
+        .flat_map(str::split_whitespace)
+}
+
+/// Does a program of the interop script declare the scenario, and is the client that shows it among those played?
 fn scenario_exists(files: &[File], name: &str) -> bool {
-    let declaration = format!("scenario(\"{name}\"");
-    let java = |file: &&File| file.path.starts_with("tests/interop/java/");
-    files.iter().filter(java).any(|file| file.text.contains(&declaration))
+    let (scenario, client) = name
+        .split_once('@')
+        .map_or((name, None), |(name, client)| (name, Some(client)));
+    let declaration = format!("scenario(\"{scenario}\"");
+    let folder = |file: &&File| file.path.starts_with("tests/interop/");
+    let declared = files.iter().filter(folder).any(|file| file.text.contains(&declaration));
+    declared && client.is_none_or(|client| clients(files).any(|played| played == client))
 }
 
 #[test]
