@@ -1,5 +1,6 @@
 //! Turns a [`Value`] into a type that implements serde's `Deserialize`, as leniently as fastjson does: members that are
-//! `null` count as missing, integers and booleans may be quoted, and maps may be keyed by integers or by objects.
+//! `null` count as missing, integers and booleans may be quoted, an enum may be its number in Java's order (C++ clients send
+//! it so), and maps may be keyed by integers or by objects.
 
 use super::{DialectError, Key, Object, Value};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess};
@@ -62,13 +63,19 @@ impl<'de> Deserializer<'de> for Value {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DialectError> {
-        match self {
-            Value::String(name) => visitor.visit_enum(Name(name)),
-            _ => Err(DialectError::custom("expected an enum's name")),
-        }
+        let name = match self {
+            Value::String(name) => Some(name),
+            Value::Integer(number) => usize::try_from(number)
+                .ok()
+                .and_then(|number| names.get(number))
+                .map(|name| (*name).to_owned()),
+            _ => None,
+        };
+        let name = name.ok_or_else(|| DialectError::custom("expected an enum's name or its number"))?;
+        visitor.visit_enum(Name(name))
     }
 
     serde::forward_to_deserialize_any! {
@@ -227,6 +234,8 @@ mod tests {
     enum Colour {
         #[serde(rename = "RED")]
         Red,
+        #[serde(rename = "GREEN")]
+        Green,
     }
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -279,9 +288,18 @@ mod tests {
     }
 
     #[test]
+    fn an_enum_is_its_name_or_its_number() {
+        assert_eq!(sample(r#"{"colour":"GREEN"}"#).unwrap().colour, Some(Colour::Green));
+        assert_eq!(sample(r#"{"colour":1}"#).unwrap().colour, Some(Colour::Green));
+        assert_eq!(sample(r#"{"colour":0}"#).unwrap().colour, Some(Colour::Red));
+    }
+
+    #[test]
     fn the_wrong_type_is_refused_by_name() {
         for text in [
             r#"{"colour":"BLUE"}"#,
+            r#"{"colour":2}"#,
+            r#"{"colour":-1}"#,
             r#"{"brokers":{"x":"a"}}"#,
             r#"{"rate":[]}"#,
             r#"{"queues":{7:1}}"#,

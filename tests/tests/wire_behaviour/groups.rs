@@ -57,6 +57,24 @@ fn notified(client: &mut Connection) {
     assert_eq!(notice.fields.get("consumerGroup"), Some(GROUP));
 }
 
+/// The C++ client 1.2 and 2.x print an enum as its number, a version quoted, and leave tags and hashes to the broker.
+#[test]
+fn a_heartbeat_with_numbers_for_enums_makes_a_member() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let body = r#"{"clientID":"c++","consumerDataSet":[{"consumeFromWhere":4,"consumeType":1,"groupName":"consumers",
+        "messageModel":1,"subscriptionDataSet":[{"subString":"*","subVersion":"1795306732522","topic":"T"}]}]}"#;
+    let opaque = client.send(Command::request(RequestCode::HEART_BEAT).with_body(body.as_bytes().to_vec()));
+    let (first, second) = (client.receive(), client.receive());
+    let answer = [first, second].into_iter().find(Command::is_response).unwrap();
+    assert_eq!(
+        (answer.opaque, ResponseCode(answer.code)),
+        (opaque, ResponseCode::SUCCESS),
+        "{answer:?}"
+    );
+    assert_eq!(members(&mut client), ["c++"]);
+}
+
 /// Joins two clients, the first of which hears of itself and of the other.
 fn two_members(broker: &TestBroker) -> (Connection, Connection) {
     let mut one = Connection::to(broker.broker());
