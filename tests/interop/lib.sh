@@ -18,10 +18,11 @@ usage() {
     exit 2
 }
 
-# maven_jars NAME VERSION: prints the folder of RocketMQ's artifact NAME and all it needs, which Maven fetches the first time.
+# maven_jars NAME VERSION: prints the folder of the artifact NAME, RocketMQ's mostly, and all it needs, which Maven fetches the
+# first time.
 maven_jars() {
     local jars=$cache/$1-$2 group=org.apache.rocketmq
-    case $2 in 3.*) group=com.alibaba.rocketmq ;; esac
+    case $1-$2 in rocketmq-client-3.*) group=com.alibaba.rocketmq ;; logback-*) group=ch.qos.logback ;; esac
     mkdir -p "$cache"
     (
         flock 9

@@ -1,0 +1,101 @@
+# Sourced by `run`, after lib.sh: the clients that are no Java client of RocketMQ's own, each fetched once into the cache by
+# the package tool of its language, and the commands that start them as agents/desk.py wants it.
+
+# fetched FOLDER COMMAND...: runs the command, which fills the folder of the cache, unless it is complete.
+fetched() {
+    local folder=$cache/$1
+    shift
+    mkdir -p "$cache"
+    (
+        flock 9
+        [ ! -e "$folder/complete" ] || exit 0
+        echo "fetching into $folder" >&2
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        "$@" "$folder" >"$folder.log" 2>&1 || { tail -n 5 "$folder.log" >&2; exit 1; }
+        touch "$folder/complete"
+    ) 9>"$folder.lock"
+}
+
+fetch_cpp() { python3 -m pip install --quiet --no-deps --target "$1" rocketmq==0.4.4; }
+fetch_node() { cp "$here"/agents/node/package*.json "$1" && npm ci --silent --no-audit --no-fund --prefix "$1"; }
+
+# Its modules and what it compiles stay in the cache; go.sum says what they must be.
+build_go() {
+    export GOMODCACHE=$cache/go-modules GOCACHE=$cache/go-build GOFLAGS='-mod=readonly -modcacherw' GOTOOLCHAIN=local
+    mkdir -p "$cache"
+    go build -C "$here/agents/go" -o "$work/agent-go" . >"$work/go.log" 2>&1
+}
+
+# java_agent VERSION [JSON|ROCKETMQ]: sets `agent` to the Java client of that release with that form of headers.
+java_agent() {
+    local jars flags
+    jars=$(maven_jars rocketmq-client "$1") || exit 1
+    [ -d "$work/classes-$1" ] || compile "$1"
+    mapfile -t flags < <(java_flags)
+    agent=(java "${flags[@]}" -Djava.net.preferIPv4Stack=true -Duser.home="$work/home-$1" -Drocketmq.client.logRoot="$work/logs-$1"
+        -Drocketmq.client.logLevel=WARN -Dfile.encoding=UTF-8 -Drocketmq.serialize.type="${2:-JSON}"
+        -cp "$work/classes-$1:$jars/*" Agent "$namesrv")
+}
+
+# module_agent NAME CLASS FOLDER...: sets `agent` to the class in agents/NAME with the jars of those folders.
+module_agent() {
+    local name=$1 class=$2 flags path
+    shift 2
+    path=$(printf '%s/*:' "$@")
+    mapfile -t flags < <(java_flags)
+    javac --release 9 -nowarn -Xlint:none -encoding UTF-8 -cp "$path" -d "$work/classes-$name" \
+        "$here/java/Desk.java" "$here/agents/$name"/*.java 2>"$work/javac.log" || { cat "$work/javac.log" >&2; die "agents/$name does not compile"; }
+    agent=(env OMS_RMQ_DIRECT_NAME_SRV=true java "${flags[@]}" -Djava.net.preferIPv4Stack=true -Duser.home="$work/home-$name"
+        -Drocketmq.client.logRoot="$work/logs-$name" -Dfile.encoding=UTF-8 -cp "$work/classes-$name:$path" "$class" "$namesrv")
+}
+
+# agent_of CLIENT: sets `agent` to the command of that client, or `reason` to why there is none here.
+agent_of() {
+    agent=() reason=''
+    case $1 in
+        *-bin) java_agent "${1%-bin}" ROCKETMQ ;;
+        [0-9]*) java_agent "$1" ;;
+        go)
+            command -v go >/dev/null || { reason='there is no Go here'; return; }
+            build_go || { reason="it does not build: $(tail -n 1 "$work/go.log")"; return; }
+            agent=("$work/agent-go" "$namesrv")
+            ;;
+        cpp)
+            local wheel=$cache/python-rocketmq-0.4.4
+            fetched python-rocketmq-0.4.4 fetch_cpp || { reason='pip cannot fetch rocketmq 0.4.4'; return; }
+            PYTHONPATH=$wheel python3 -c 'import rocketmq.ffi' 2>"$work/cpp.log" || { reason="its library does not load: $(tail -n 1 "$work/cpp.log")"; return; }
+            mkdir -p "$work/home-cpp"
+            agent=(env PYTHONPATH="$wheel" HOME="$work/home-cpp" python3 "$here/agents/cpp/agent.py" "$namesrv")
+            ;;
+        node)
+            command -v npm >/dev/null || { reason='there is no npm here'; return; }
+            fetched node-ali-ons-3.12.0 fetch_node || { reason='npm cannot fetch ali-ons 3.12.0'; return; }
+            agent=(env NODE_PATH="$cache/node-ali-ons-3.12.0/node_modules" node "$here/agents/node/agent.js" "$namesrv")
+            ;;
+        oms) module_agent oms OmsAgent "$(maven_jars rocketmq-openmessaging 4.3.0)" ;;
+        appender) module_agent appender AppenderAgent "$(maven_jars rocketmq-logappender 4.3.0)" "$(maven_jars logback-classic 1.2.13)" ;;
+        *) die "there is no client $1; there are ${all_clients[*]}" ;;
+    esac
+}
+
+# play CLIENT SCENARIO...: the scenarios of agents/ with that client.
+play() {
+    local client=$1 agent reason command
+    shift
+    agent_of "$client"
+    [ -z "$reason" ] || { echo "SKIP client-$client $reason"; return; }
+    command=("${agent[@]}")
+    java_agent 4.9.8
+    python3 "$here/agents/play.py" "$client" "$work/agent-$client.err" "${command[@]}" -- "${agent[@]}" -- "$@"
+}
+
+# mix: each client's producer with each other's consumer, the Java clients with both forms of headers.
+mix() {
+    local client agent reason groups=()
+    for client in 3.5.8 4.3.0 4.9.8 5.3.3 3.5.8-bin 4.3.0-bin 4.9.8-bin 5.3.3-bin go cpp node oms appender; do
+        agent_of "$client"
+        if [ -n "$reason" ]; then echo "SKIP mixed-$client $reason"; else groups+=("$client" "${agent[@]}" --); fi
+    done
+    python3 "$here/agents/mixed.py" "$work" "${groups[@]}"
+}

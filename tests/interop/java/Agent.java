@@ -1,0 +1,200 @@
+import java.lang.reflect.InvocationTargetException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendCallback;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/** A Java client that does what agents/ tells it: Agent NAMESRV NAME. Compiled for every release. */
+final class Agent extends Desk {
+    private final String namesrv;
+    private final String name;
+    private final Map<String, Runnable> open = new HashMap<>();
+    private final Map<String, DefaultMQProducer> producers = new HashMap<>();
+    private DefaultMQPullConsumer reader;
+
+    private Agent(String namesrv, String name) {
+        this.namesrv = namesrv;
+        this.name = name;
+    }
+
+    public static void main(String[] args) throws Exception {
+        String abilities = "sync async oneway large compresses pull push tags keys properties nul creates-topics";
+        new Agent(args[0], args[1]).serve(hasBatches() ? abilities + " batch" : abilities);
+    }
+
+    private static boolean hasBatches() {
+        try {
+            return DefaultMQProducer.class.getMethod("send", Collection.class) != null;
+        } catch (NoSuchMethodException e) {
+            return false;
+        }
+    }
+
+    @Override
+    Map<String, String> work(Map<String, String> command) throws Exception {
+        switch (command.get("do")) {
+            case "producer":
+                return startProducer(command);
+            case "consumer":
+                return startConsumer(command);
+            case "stop":
+                open.remove(command.get("name")).run();
+                return form();
+            case "send":
+                return send(producers.get(command.get("by")), command);
+            case "batch":
+                return sendBatch(producers.get(command.get("by")), command);
+            case "pull":
+                return pull(command.get("topic"));
+            case "query":
+                return query(command.get("name"), command.get("topic"), command.get("key"), Integer.parseInt(command.get("count")));
+            case "view":
+                arrived(command.get("name"), reader().viewMessage(command.get("topic"), command.get("id")));
+                return form();
+            default:
+                throw new IllegalArgumentException("unknown command " + command);
+        }
+    }
+
+    private void configure(ClientConfig client, String of) {
+        client.setNamesrvAddr(namesrv);
+        client.setClientIP("127.0.0.1");
+        client.setInstanceName(name + "-" + of);
+    }
+
+    private Map<String, String> startProducer(Map<String, String> command) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer(command.get("group"));
+        configure(producer, command.get("name"));
+        producer.setSendMsgTimeout(10_000);
+        producer.start();
+        producers.put(command.get("name"), producer);
+        open.put(command.get("name"), producer::shutdown);
+        return form();
+    }
+
+    private Map<String, String> startConsumer(Map<String, String> command) throws Exception {
+        String consumerName = command.get("name");
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(command.get("group"));
+        configure(consumer, consumerName);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        for (String topic : command.get("topics").split(",")) {
+            consumer.subscribe(topic, command.get("tags"));
+        }
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            messages.forEach(message -> arrived(consumerName, message));
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        open.put(consumerName, consumer::shutdown);
+        return form();
+    }
+
+    private static void arrived(String consumer, MessageExt message) {
+        Map<String, String> line = form("got", consumer, "topic", message.getTopic(), "tags", message.getTags(), "keys", message.getKeys(),
+                "body", text(message.getBody()), "queue", message.getQueueId(), "offset", message.getQueueOffset(), "stored", message.getStoreSize());
+        message.getProperties().forEach((property, value) -> line.put("p." + property, value));
+        print(line);
+    }
+
+    private static Message message(String topic, Map<String, String> form) {
+        Message message = new Message(topic, form.get("tags"), form.get("keys"), bytes(form.get("body")));
+        under("p.", form).forEach(message::putUserProperty);
+        return message;
+    }
+
+    private static Map<String, String> result(SendResult result) {
+        return form("status", result.getSendStatus(), "id", result.getMsgId(), "queue", result.getMessageQueue().getQueueId(),
+                "offset", result.getQueueOffset());
+    }
+
+    private static Map<String, String> send(DefaultMQProducer producer, Map<String, String> command) throws Exception {
+        Message message = message(command.get("topic"), command);
+        switch (command.get("mode")) {
+            case "sync":
+                return result(producer.send(message));
+            case "oneway":
+                producer.sendOneway(message);
+                return form();
+            default:
+                producer.send(message, new SendCallback() {
+                    @Override
+                    public void onSuccess(SendResult result) {
+                        answer(command, result(result));
+                    }
+
+                    @Override
+                    public void onException(Throwable e) {
+                        failed(command, e);
+                    }
+                });
+                return null;
+        }
+    }
+
+    /** By its name, since 3.5.8 has no such method. */
+    private static Map<String, String> sendBatch(DefaultMQProducer producer, Map<String, String> command) throws Exception {
+        List<Message> messages = new ArrayList<>();
+        for (int i = 0; i < Integer.parseInt(command.get("count")); i++) {
+            messages.add(message(command.get("topic"), under(i + ".", command)));
+        }
+        try {
+            return result((SendResult) DefaultMQProducer.class.getMethod("send", Collection.class).invoke(producer, messages));
+        } catch (InvocationTargetException e) {
+            throw (Exception) e.getCause();
+        }
+    }
+
+    /** All that the queues of a topic hold. */
+    private Map<String, String> pull(String topic) throws Exception {
+        for (MessageQueue queue : reader().fetchSubscribeMessageQueues(topic)) {
+            long end = reader().maxOffset(queue);
+            for (long next = reader().minOffset(queue); next < end; ) {
+                PullResult result = reader().pull(queue, "*", next, 32);
+                if (result.getPullStatus() != PullStatus.FOUND || result.getNextBeginOffset() <= next) {
+                    throw new AssertionError("pull of " + queue + " at " + next + " of " + end + " gave " + result);
+                }
+                result.getMsgFoundList().forEach(message -> arrived("pull", message));
+                next = result.getNextBeginOffset();
+            }
+        }
+        return form();
+    }
+
+    private Map<String, String> query(String asker, String topic, String key, int count) throws Exception {
+        List<MessageExt> found = Clients.until(count + " messages with key " + key, 15, () -> {
+            try {
+                List<MessageExt> messages = reader().queryMessage(topic, key, 64, 0, Long.MAX_VALUE).getMessageList();
+                return messages.size() >= count ? messages : null;
+            } catch (MQClientException nothingYet) {
+                return null;
+            }
+        });
+        found.forEach(message -> arrived(asker, message));
+        return form();
+    }
+
+    private DefaultMQPullConsumer reader() throws MQClientException {
+        if (reader == null) {
+            reader = new DefaultMQPullConsumer(name + "-readers");
+            configure(reader, "reader");
+            reader.start();
+        }
+        return reader;
+    }
+}
