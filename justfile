@@ -1,5 +1,5 @@
-# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also a JDK of 9 or newer and
-# Maven, `counts` also valgrind. `.ci/run` is what a change must pass and needs all of these.
+# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also a JDK of 9 or newer, Maven and
+# Python 3 with pip, Go and npm for the clients of those languages, `counts` also valgrind. `.ci/run` is what a change must pass and needs all of these.
 
 # show the recipes
 default:
@@ -15,7 +15,7 @@ check:
 test *ARGS:
     cargo test --locked --workspace {{ARGS}}
 
-# real Java clients 3.5.8, 4.3.0, 4.9.8 and 5.3.3 against our server, then three kills under the load of 4.9.8
+# real clients (Java, Go, C++, Node, each with each) against our server, then three kills under the load of Java 4.9.8
 interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3

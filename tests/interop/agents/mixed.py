@@ -84,11 +84,16 @@ def receive(agent, sent):
 def main():
     errors, *rest = sys.argv[1:]
     agents = []
-    start = lambda client: agents.append(Agent(client[0], client[1] + [f"mixed-{client[0]}-{RUN}"], f"{errors}/mixed-{client[0]}.err"))
+
+    def start(client):
+        name, command = client
+        agents.append(Agent(name, command + [f"mixed-{name}-{RUN}"], f"{errors}/mixed-{name}.err"))
+
     failed = pairs = 0
     try:
         with ThreadPoolExecutor() as pool:
             list(pool.map(start, clients(rest)))
+            agents.sort(key=lambda agent: agent.name)
             maker = next(agent for agent in agents if "creates-topics" in agent.can and "sync" in agent.can)
             maker.call("producer", name="maker", group=f"makers-{RUN}")
             sent = dict(zip([agent.name for agent in agents], pool.map(lambda agent: send(agent, maker), agents)))
