@@ -1,6 +1,9 @@
 # Sourced by `run`, after lib.sh: the clients that are no Java client of RocketMQ's own, each fetched once into the cache by
 # the package tool of its language, and the commands that start them as agents/desk.py wants it.
 
+# Nothing is compiled into the source tree.
+export PYTHONDONTWRITEBYTECODE=1
+
 # fetched FOLDER COMMAND...: runs the command, which fills the folder of the cache, unless it is complete.
 fetched() {
     local folder=$cache/$1
