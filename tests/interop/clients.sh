@@ -45,7 +45,8 @@ java_agent() {
 module_agent() {
     local name=$1 class=$2 flags path
     shift 2
-    path=$(printf '%s/*:' "$@")
+    # Without the last colon, which would put the working folder on it.
+    path=$(printf '%s/*:' "$@") && path=${path%:}
     mapfile -t flags < <(java_flags)
     javac --release 9 -nowarn -Xlint:none -encoding UTF-8 -cp "$path" -d "$work/classes-$name" \
         "$here/java/Desk.java" "$here/agents/$name"/*.java 2>"$work/javac.log" || { cat "$work/javac.log" >&2; die "agents/$name does not compile"; }

@@ -21,7 +21,7 @@ import subprocess
 import threading
 from urllib.parse import parse_qsl, urlencode
 
-CALL_SECONDS = 20
+CALL_SECONDS = 60
 
 
 class Failed(AssertionError):
