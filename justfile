@@ -1,5 +1,6 @@
-# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also a JDK of 9 or newer, Maven and
-# Python 3 with pip, Go and npm for the clients of those languages, `counts` also valgrind. `.ci/run` is what a change must pass and needs all of these.
+# The front door for developers. Most need rustup and a C compiler; `interop` and `long` also a JDK of 9 or newer, Maven
+# and Python 3 with pip, Go and npm for the clients of those languages, `counts` also valgrind. `.ci/run` is what a
+# change must pass and needs all of these.
 
 # show the recipes
 default:
