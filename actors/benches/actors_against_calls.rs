@@ -11,10 +11,10 @@ use std::time::Duration;
 use actix::{Actor, Addr, Handler, Recipient};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use cuemq_actors::allocator::Allocate;
-use cuemq_actors::commit_log::{AppendBatch, CommitLog, Confirmed, Neighbours, Poison, QueueIdle, SendGate};
-use cuemq_actors::consume_queue::{
-    AddUnits, ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue,
+use cuemq_actors::commit_log::{
+    AppendBatch, CommitLog, Confirmed, DeletionNote, Neighbours, Poison, QueueIdle, SendGate,
 };
+use cuemq_actors::consume_queue::{ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue};
 use cuemq_actors::flusher::Flush;
 use cuemq_actors::io::egress::{Completed, Lost};
 use cuemq_actors::io::send_context::{SendBatch, SendContext};
@@ -25,6 +25,7 @@ use cuemq_storage::clock::{Clock, RealClock};
 use cuemq_storage::commit_log::{Effects, QueueName, RecordBatch};
 use cuemq_storage::consume_queue::DEFAULT_FILE_BYTES;
 use cuemq_storage::delay_level::DelayLevels;
+use cuemq_storage::disk::RealDisk;
 use cuemq_storage::log_state::{Acknowledge, Outcome};
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use ground::{Ground, QUEUES, TOPIC};
@@ -242,6 +243,10 @@ fn start_log(
         egress: vec![outlet.recipient()],
         queues: QueueActors::new(Heritage::default(), found, directory, running, none_is_new),
         index: None,
+        deletions: DeletionNote {
+            disk: Arc::new(RealDisk),
+            root: ground.root().to_owned(),
+        },
     };
     let mut first = Some((log, neighbours));
     stage.start("commit log", move |_| {
@@ -251,7 +256,7 @@ fn start_log(
 }
 
 /// A queue as the commit log knows it, and its actor.
-type Queue = (FoundQueue, Recipient<AddUnits>);
+type Queue = (FoundQueue, Addr<ConsumeQueue>);
 
 fn start_queue(stage: &mut Stage, ground: &Ground, queue_id: u32, neighbours: &Arc<QueueNeighbours>) -> Queue {
     let queue = ground.queue(queue_id);
@@ -268,7 +273,7 @@ fn start_queue(stage: &mut Stage, ground: &Ground, queue_id: u32, neighbours: &A
         let (name, handle, neighbours) = (name.clone(), Arc::clone(&handle), Arc::clone(&neighbours));
         Ok(ConsumeQueue::new(queue, name, handle, neighbours))
     });
-    (known, actor.recipient())
+    (known, actor)
 }
 
 /// The time that so many rounds take through actors.

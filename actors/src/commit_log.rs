@@ -25,6 +25,11 @@ use crate::supervise::Context;
 
 pub use crate::send_gate::SendGate;
 
+mod forgetting;
+
+use self::forgetting::Forgetting;
+pub use self::forgetting::{DeletionNote, ForgetTopics, NotForgotten};
+
 /// Append this batch. From connections, bounded by the mailbox and the budget of bytes.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -91,6 +96,8 @@ pub struct Neighbours {
     pub queues: QueueActors,
     /// The index, unless it is switched off.
     pub index: Option<IndexFeed>,
+    /// Where deletions of topics are noted.
+    pub deletions: DeletionNote,
 }
 
 /// The actor.
@@ -104,6 +111,8 @@ pub struct CommitLog {
     /// Whether the index is about to be handed what is gathered.
     handing_over: bool,
     effects: Effects<SendContext>,
+    /// Topics whose queues are to be emptied.
+    forgetting: Vec<Forgetting>,
     /// Is told when nothing is owed any more.
     settling: Option<oneshot::Sender<()>>,
 }
@@ -125,6 +134,7 @@ impl CommitLog {
             ticking: false,
             handing_over: false,
             effects: Effects::default(),
+            forgetting: Vec::new(),
             settling: None,
         }
     }
@@ -166,6 +176,9 @@ impl CommitLog {
         }
         self.hand_over_soon(ctx);
         self.answer(effects.answers);
+        if !self.forgetting.is_empty() {
+            self.forget_settled(ctx);
+        }
         self.settle();
     }
 

@@ -48,6 +48,17 @@ pub struct AddUnits {
     pub upto: PhysicalOffset,
 }
 
+/// Forget all units, and have no more of those whose records lie in front of `upto`: the topic was deleted. From `CommitLog`,
+/// one for each deletion.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Clear {
+    /// All that was added lies in front of this.
+    pub upto: PhysicalOffset,
+    /// Is told when the files are gone, and dropped when they cannot be removed.
+    pub done: oneshot::Sender<()>,
+}
+
 /// Sync a queue's files. To the queues' flusher, at most one for each queue.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -146,7 +157,7 @@ impl ConsumeQueue {
     /// # Errors
     /// When a file cannot be read or written.
     fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
-        let from = neighbours.log.confirmed();
+        let from = neighbours.log.confirmed().max(handle.deleted_before());
         let queue = open_files(&name, &neighbours)?;
         let mut reopened = Self::new(queue, name, handle, neighbours);
         match reopened.take_from_log(from) {
@@ -276,6 +287,17 @@ impl ConsumeQueue {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "once for each deletion of its topic")]
+    fn clear(&mut self, upto: PhysicalOffset) -> Result<(), StoreError> {
+        // What it lacked is not wanted any more.
+        self.starved = None;
+        self.queue.clear()?;
+        self.took(upto);
+        let target = Target::Queue(self.handle.slot());
+        self.neighbours.confirmed.do_send(Confirmed { target, upto });
+        Ok(())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
         self.looks = false;
@@ -373,6 +395,23 @@ impl Handler<AddUnits> for ConsumeQueue {
                 let first = units.units.first().map_or(upto, |unit| unit.physical_offset);
                 self.not_added(first, error, ctx);
             }
+        }
+    }
+}
+
+impl Handler<Clear> for ConsumeQueue {
+    type Result = ();
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "at most once in a life: the store takes nothing any more"
+    )]
+    fn handle(&mut self, Clear { upto, done }: Clear, ctx: &mut Self::Context) {
+        self.look_later(ctx);
+        match self.clear(upto) {
+            // Who asked may have gone.
+            Ok(()) => drop(done.send(())),
+            Err(error) => self.neighbours.poison.do_send(Poison(error)),
         }
     }
 }

@@ -334,7 +334,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::commit_log::{CommitLog, Neighbours, Settle};
+    use crate::commit_log::{CommitLog, DeletionNote, Neighbours, Settle};
     use crate::consume_queue::{Heritage, QueueActors};
     use crate::testing::{Probe, Stage, unreadable_log};
 
@@ -361,6 +361,10 @@ mod tests {
             egress: Vec::new(),
             queues,
             index: Some(feed),
+            deletions: DeletionNote {
+                disk: Arc::new(MemoryDisk::new(1)),
+                root: "/store".into(),
+            },
         };
         let (clock, mut first) = (stage.clock.clone(), Some((log, neighbours)));
         stage.start("commit log", move |_| {

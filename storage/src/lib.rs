@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commit_log;
 pub mod consume_queue;
 pub mod delay_level;
+pub mod deletions;
 pub mod disk;
 pub mod entropy;
 pub mod error;

@@ -1,13 +1,14 @@
 //! All consume queues as readers see them, found by topic and queue without a lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
 use crate::behind::Behind;
 use crate::consume_queue::QueueView;
 use crate::hash::Hasher;
+use crate::position::PhysicalOffset;
 
 /// One consume queue, for readers.
 pub struct QueueHandle {
@@ -15,6 +16,7 @@ pub struct QueueHandle {
     view: ArcSwap<QueueView>,
     parked: AtomicU32,
     behind: Behind,
+    deleted: AtomicU64,
 }
 
 impl QueueHandle {
@@ -26,6 +28,7 @@ impl QueueHandle {
             view: ArcSwap::new(view),
             parked: AtomicU32::new(0),
             behind: Behind::default(),
+            deleted: AtomicU64::new(0),
         }
     }
 
@@ -50,6 +53,17 @@ impl QueueHandle {
     #[must_use]
     pub fn behind(&self) -> &Behind {
         &self.behind
+    }
+
+    /// Notes that the queue's records in front of `end` were deleted with their topic.
+    pub fn delete_before(&self, end: PhysicalOffset) {
+        self.deleted.store(end.0, Ordering::Release);
+    }
+
+    /// The end of what was deleted in this life of the broker.
+    #[must_use]
+    pub fn deleted_before(&self) -> PhysicalOffset {
+        PhysicalOffset(self.deleted.load(Ordering::Acquire))
     }
 
     /// Notes that a pull waits for the queue's next message; the caller looks at the queue once more afterwards.

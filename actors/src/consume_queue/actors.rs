@@ -2,18 +2,19 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::Recipient;
+use actix::Addr;
 use cuemq_storage::commit_log::{QueueName, QueueUnits};
 use cuemq_storage::consume_queue::ConsumeQueue as Queue;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
+use tokio::sync::oneshot;
 
-use super::AddUnits;
+use super::{AddUnits, Clear, ConsumeQueue};
 
 /// A queue as recovery found it, with its files if it has opened them.
 pub type FoundQueue = (QueueName, Arc<QueueHandle>, Option<Queue>);
 /// Starts the actor of a queue, with its files if they are open.
-pub type QueueStart = Box<dyn FnMut(QueueName, Arc<QueueHandle>, Option<Queue>) -> Recipient<AddUnits> + Send>;
+pub type QueueStart = Box<dyn FnMut(QueueName, Arc<QueueHandle>, Option<Queue>) -> Addr<ConsumeQueue> + Send>;
 /// Makes the handle of a queue that is new.
 pub type NewHandle = Box<dyn FnMut(u32, &QueueName) -> Arc<QueueHandle> + Send>;
 
@@ -23,7 +24,7 @@ struct Entry {
     handle: Arc<QueueHandle>,
     /// Its files as recovery left them, until its actor is first started.
     files: Option<Queue>,
-    actor: Option<Recipient<AddUnits>>,
+    actor: Option<Addr<ConsumeQueue>>,
     /// The end of the last tick that its actor was sent.
     sent: PhysicalOffset,
 }
@@ -37,6 +38,17 @@ impl Entry {
             files,
             actor,
             sent,
+        }
+    }
+
+    /// Its actor, which is started when it does not run.
+    fn actor(&mut self, start: &mut QueueStart) -> &Addr<ConsumeQueue> {
+        match &mut self.actor {
+            Some(actor) => actor,
+            stopped => {
+                let (name, handle, files) = (self.name.clone(), Arc::clone(&self.handle), self.files.take());
+                stopped.insert(start(name, handle, files))
+            }
         }
     }
 }
@@ -104,18 +116,23 @@ impl QueueActors {
         let Some(entry) = self.entries.get_mut(units.slot as usize) else {
             return;
         };
-        let actor = match &entry.actor {
-            Some(actor) => actor,
-            None => {
-                let (name, handle, files) = (entry.name.clone(), Arc::clone(&entry.handle), entry.files.take());
-                entry.actor.insert((self.start)(name, handle, files))
-            }
-        };
         entry.sent = upto;
         if let Some(first) = units.units.first() {
             entry.handle.behind().handed(first.physical_offset, upto);
         }
-        actor.do_send(AddUnits { units, upto });
+        entry.actor(&mut self.start).do_send(AddUnits { units, upto });
+    }
+
+    /// Has a queue emptied, of whose records nothing from `upto` on was handed to it; gives who is told when it is. Dropped
+    /// without a word, it may not be.
+    #[expect(clippy::disallowed_methods, reason = "one for each queue of a topic that is deleted")]
+    pub fn clear(&mut self, slot: u32, upto: PhysicalOffset) -> Option<oneshot::Receiver<()>> {
+        let entry = self.entries.get_mut(slot as usize)?;
+        entry.sent = entry.sent.max(upto);
+        entry.handle.delete_before(upto);
+        let (done, cleared) = oneshot::channel();
+        entry.actor(&mut self.start).do_send(Clear { upto, done });
+        Some(cleared)
     }
 
     /// Lets an idle actor go, unless it was sent something that it had not seen when it said so.

@@ -187,7 +187,7 @@ fn start(nursery: Nursery, neighbours: Arc<QueueNeighbours>) -> QueueStart {
         let build = super::build(name, handle, files, neighbours);
         let spec = ChildSpec::new(NAME, Thread::Io(0)).on_demand();
         let mut nursery = nursery.lock().unwrap_or_else(PoisonError::into_inner);
-        nursery.start(spec, build).recipient()
+        nursery.start(spec, build)
     })
 }
 

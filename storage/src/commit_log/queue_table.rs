@@ -69,6 +69,15 @@ impl QueueTable {
         self.by_name.get(topic)?.get(&queue_id).copied()
     }
 
+    /// The slots of a topic's queues.
+    #[must_use]
+    pub fn slots_of(&self, topic: &str) -> Vec<u32> {
+        let queues = self.by_name.get(topic);
+        let mut slots: Vec<u32> = queues.into_iter().flat_map(Map::values).copied().collect();
+        slots.sort_unstable();
+        slots
+    }
+
     /// The name of the queue in a slot.
     #[must_use]
     pub fn name(&self, slot: u32) -> Option<&QueueName> {
@@ -81,8 +90,8 @@ impl QueueTable {
         self.slots.get(slot as usize).map(|slot| slot.next)
     }
 
-    /// Sets the queue offset that the next record of a queue gets.
-    pub(crate) fn set_next(&mut self, slot: u32, next: QueueOffset) {
+    /// Sets the queue offset that the next record of a queue gets; only where none of it is on its way to the queue.
+    pub fn set_next(&mut self, slot: u32, next: QueueOffset) {
         if let Some(slot) = self.slots.get_mut(slot as usize) {
             slot.next = next;
         }

@@ -194,6 +194,34 @@ impl ConsumeQueue {
         units: &[Unit],
         stored: Option<&StoreTimes>,
     ) -> std::result::Result<Appended, AppendError> {
+        self.begin_anew(first)?;
+        let fillers = vec![Unit::FILLER; usize::try_from(first.0 - self.end).unwrap_or_default()];
+        for run in fillers.chunks(FILLER_STEP) {
+            self.write_run(run)?;
+        }
+        self.append(first, units, stored)
+    }
+
+    /// Forgets all units, and removes the files and their directory: the topic was deleted. The next unit has the queue
+    /// offset 0.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn clear(&mut self) -> Result<()> {
+        self.view.publish_max(0);
+        self.begin_anew(QueueOffset(0))?;
+        let queue = self.view.directory.as_path();
+        // Those of its other queues may still be there, and an empty directory says nothing.
+        for directory in [Some(queue), queue.parent()].into_iter().flatten() {
+            if let Err(error) = self.view.disk.remove_directory(directory) {
+                tracing::debug!(directory = %directory.display(), %error, "a directory stays");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files; the next unit goes where the file of `first` begins.
+    fn begin_anew(&mut self, first: QueueOffset) -> Result<()> {
         self.tail = None;
         self.view.recency.clear();
         let mut old = self.view.retain_files(0..0);
@@ -204,11 +232,7 @@ impl ConsumeQueue {
         self.unsynced.restart(self.end, self.end_physical);
         self.reopen_extension()?;
         self.view.publish_min(first.0);
-        let fillers = vec![Unit::FILLER; usize::try_from(first.0 - self.end).unwrap_or_default()];
-        for run in fillers.chunks(FILLER_STEP) {
-            self.write_run(run)?;
-        }
-        self.append(first, units, stored)
+        Ok(())
     }
 
     /// Lets go of the open file and of the readers' mappings, as an idle queue should.

@@ -46,6 +46,7 @@ use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, LogFiles, LogParts, QueueTable};
 use crate::consume_queue::{self, ConsumeQueue};
 use crate::delay_level::DelayLevels;
+use crate::deletions::Deletions;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::index::{self, Index};
@@ -197,6 +198,7 @@ pub fn open(
     } else {
         cut::settle(disk.as_ref(), &found, start.from, end.position, interrupt)?
     };
+    Deletions::cut(disk.as_ref(), &layout.root, end.position)?;
     // What was fed just now counts as confirmed from here on, so it has to be on disk.
     for queue in &mut refeed.queues {
         interrupt.check()?;
@@ -338,6 +340,7 @@ fn walk(
     }
     let queue_file_bytes = queues.file_bytes.unwrap_or(layout.queue_file_bytes);
     let mut refeed = Refeed::new(disk, layout, queue_file_bytes, opening, index);
+    refeed.deletions = Deletions::read(disk.as_ref(), &layout.root)?;
     refeed.from_the_first = start.from.0 == found.minimum();
     for queue in queues.queues {
         interrupt.check()?;

@@ -13,6 +13,7 @@ use crate::commit_log::derive::keys_of;
 use crate::commit_log::{QueueName, QueueTable};
 use crate::consume_queue::{AppendError, ConsumeQueue, Cut, Opening, QueuePlace, StoreTimes, Unit};
 use crate::delay_level::DelayLevels;
+use crate::deletions::Deletions;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::hash::{Map, Set};
@@ -29,6 +30,8 @@ pub(super) struct Refeed {
     queue_file_bytes: u64,
     pub(super) extension_file_bytes: Option<u64>,
     levels: DelayLevels,
+    /// The topics that were deleted, to be set before the first queue is opened.
+    pub(super) deletions: Deletions,
     opening: Opening,
     /// Whether the walk began at the log's first record, so that a gap in a queue is not mended by an earlier start.
     pub(super) from_the_first: bool,
@@ -75,6 +78,7 @@ impl Refeed {
             queue_file_bytes,
             extension_file_bytes: layout.extension_file_bytes,
             levels: layout.levels.clone(),
+            deletions: Deletions::default(),
             opening,
             from_the_first: false,
             table: QueueTable::default(),
@@ -91,7 +95,8 @@ impl Refeed {
         }
     }
 
-    /// Opens a queue that is found on disk, or that a record asks for; gives its slot.
+    /// Opens a queue that is found on disk, or that a record asks for; gives its slot. One that was left of a deleted topic
+    /// goes now.
     pub(super) fn open(&mut self, topic: &str, queue_id: u32) -> Result<u32> {
         if let Some(slot) = self.table.find(topic, queue_id) {
             return Ok(slot);
@@ -104,6 +109,10 @@ impl Refeed {
         let (mut queue, cut) = ConsumeQueue::open(&self.disk, place, self.queue_file_bytes, self.opening)?;
         if let Some(file_bytes) = self.extension_file_bytes {
             queue.open_extension(file_bytes, self.opening)?;
+        }
+        let end_of_deleted = self.deletions.end_of(topic).unwrap_or_default();
+        if queue.end_physical() != PhysicalOffset(0) && queue.end_physical() <= end_of_deleted {
+            queue.clear()?;
         }
         self.note_cut(&cut);
         let slot = self.table.insert(topic, queue_id, queue.end());
@@ -120,6 +129,7 @@ impl Refeed {
         let position = PhysicalOffset(record.physical_offset());
         self.stored.note(position, record.store_timestamp_ms());
         match destination_of(record) {
+            Destination::Queue { topic, .. } if self.deletions.cover(topic, position) => {}
             Destination::Queue { topic, queue_id, at } => {
                 let slot = self.open(topic, queue_id)?;
                 let unit = unit_of(record, &self.levels);

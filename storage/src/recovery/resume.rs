@@ -14,6 +14,7 @@ use super::{StoreLayout, cut, find};
 use crate::commit_log::derive::keys_of;
 use crate::commit_log::{Dispatch, LogFiles, LogParts, LogView, QueueName, QueueTable, QueueUnits};
 use crate::consume_queue::{StoreTimes, Unit};
+use crate::deletions::Deletions;
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
 use crate::hash::Map;
@@ -38,6 +39,7 @@ pub fn resume(
         table: QueueTable::default(),
         again: Dispatch::default(),
         groups: Map::default(),
+        deletions: Deletions::read(disk.as_ref(), &layout.root)?,
         stored: layout.extension_file_bytes.map(|_| StoreTimes::default()),
     };
     for (name, next) in queues {
@@ -82,16 +84,20 @@ struct Gathered {
     table: QueueTable,
     again: Dispatch,
     groups: Map<u32, (QueueOffset, Vec<Unit>)>,
+    deletions: Deletions,
     /// When the records were stored, where queues have an extension.
     stored: Option<StoreTimes>,
 }
 
 impl Gathered {
     fn take(&mut self, record: &cuemq_net::message::record::Record<'_>, layout: &StoreLayout) {
+        let position = PhysicalOffset(record.physical_offset());
         if let Some(stored) = &mut self.stored {
-            stored.note(PhysicalOffset(record.physical_offset()), record.store_timestamp_ms());
+            stored.note(position, record.store_timestamp_ms());
         }
-        if let Destination::Queue { topic, queue_id, at } = destination_of(record) {
+        if let Destination::Queue { topic, queue_id, at } = destination_of(record)
+            && !self.deletions.cover(topic, position)
+        {
             let slot = self.table.insert(topic, queue_id, QueueOffset(0));
             let group = self.groups.entry(slot).or_insert_with(|| (at, Vec::new()));
             group.1.push(unit_of(record, &layout.levels));

@@ -13,7 +13,7 @@ use cuemq_storage::recovery;
 
 use super::{Ground, Shared};
 use crate::allocator::Allocator;
-use crate::commit_log::{CommitLog, Neighbours};
+use crate::commit_log::{CommitLog, DeletionNote, Neighbours};
 use crate::consume_queue::{self, FoundQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
 use crate::flusher::Flusher;
 use crate::index::{Index, IndexFeed, IndexParts};
@@ -127,9 +127,7 @@ impl Ground {
                 let neighbours = Arc::clone(&queue_neighbours);
                 let spec = ChildSpec::new(format!("consume queue {}/{}", name.topic, name.queue_id), Thread::Log);
                 let spec = spec.under("commit log").on_demand();
-                ground
-                    .start(spec, consume_queue::build(name, handle, files, neighbours))
-                    .recipient()
+                ground.start(spec, consume_queue::build(name, handle, files, neighbours))
             },
         );
         let index = broker
@@ -148,6 +146,10 @@ impl Ground {
                 self.new_handle(shared),
             ),
             index,
+            deletions: DeletionNote {
+                disk: Arc::clone(&self.seams.disk),
+                root: shared.layout.root.clone(),
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod crash_test;
 mod damage_test;
+mod deletion_test;
 mod groups_test;
 mod interrupt_test;
 mod lost_keys_test;
