@@ -81,6 +81,25 @@ pub struct FindEarliest {
 #[rtype(result = "Result<Option<PhysicalOffset>, StoreError>")]
 pub struct FindFirst(pub Arc<QueueHandle>);
 
+/// Say when these messages were stored, in milliseconds since 1970 (codes 202, 208, 303, 317). From connections, one of each
+/// at a time.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Option<i64>>, StoreError>")]
+pub struct FindStoreTimes(pub Vec<(Arc<QueueHandle>, QueueOffset)>);
+
+/// Read so many units of a queue from one on, as far as one of its files goes (code 321). From connections, one of each at a
+/// time.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<Unit>, StoreError>")]
+pub struct ReadUnits {
+    /// The queue.
+    pub queue: Arc<QueueHandle>,
+    /// The first.
+    pub first: QueueOffset,
+    /// How many at most.
+    pub count: usize,
+}
+
 /// Read the records at these positions (codes 12, 33), one behind the other, as far as one answer holds them; those that are
 /// not there are left out. From connections, one of each at a time.
 #[derive(Message)]
@@ -143,6 +162,26 @@ impl Handler<FindFirst> for ColdReads {
 
     fn handle(&mut self, FindFirst(queue): FindFirst, _: &mut Self::Context) -> Self::Result {
         Ok(unit(&queue, QueueOffset(0))?.map(|unit| unit.physical_offset))
+    }
+}
+
+impl Handler<FindStoreTimes> for ColdReads {
+    type Result = Result<Vec<Option<i64>>, StoreError>;
+
+    fn handle(&mut self, FindStoreTimes(messages): FindStoreTimes, _: &mut Self::Context) -> Self::Result {
+        let stored = |(queue, queue_offset): (Arc<QueueHandle>, QueueOffset)| {
+            let unit = unit(&queue, queue_offset)?;
+            unit.map_or(Ok(None), |unit| self.log.store_time(unit.physical_offset))
+        };
+        messages.into_iter().map(stored).collect()
+    }
+}
+
+impl Handler<ReadUnits> for ColdReads {
+    type Result = Result<Vec<Unit>, StoreError>;
+
+    fn handle(&mut self, read: ReadUnits, _: &mut Self::Context) -> Self::Result {
+        read.queue.view().copy(read.first, read.count)
     }
 }
 

@@ -186,6 +186,13 @@ impl<C: Config> ConfigTable<C> {
         self.rows.remove(name)
     }
 
+    /// Stages a change of nothing but the version.
+    pub fn touch(&mut self, now_ms: u64) {
+        if let Some(name) = self.rows.keys().next().cloned() {
+            self.stage(&name, now_ms);
+        }
+    }
+
     /// Whether changes wait to be published.
     #[must_use]
     pub fn is_staged(&self) -> bool {

@@ -15,6 +15,7 @@
 //! |- topics                      files          restart 3 in 60 s  running
 //! |- groups                      files          restart 3 in 60 s  running
 //! |- offsets                     files          restart 3 in 60 s  running
+//! |- settings                    files          restart 3 in 60 s  running
 //! |- retention                   upkeep         restart 3 in 60 s  running
 //! |- flusher                     flusher        fail-stop          running
 //! |- allocator                   upkeep         fail-stop          running
@@ -54,6 +55,8 @@
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
 //! | `Confirmed` | `ConsumeQueue`, `Index` | `CommitLog` | one for each of their syncs |
 //! | `Poison` | `ConsumeQueue`, `Index`, `Retention`, `BrokerSystem` | `CommitLog` | once each |
+//! | `ForgetTopics` | connections | `CommitLog` | one of a connection at a time |
+//! | `Clear` | `CommitLog` | `ConsumeQueue` | one for each queue of a topic that is deleted |
 //! | `QueueIdle` | `ConsumeQueue` | `CommitLog` | once for each idle time |
 //! | `SyncQueue` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
 //! | `Arrived` | `ConsumeQueue` | `Hold` | one for each tick while somebody waits |
@@ -65,23 +68,29 @@
 //! | `LookUp` | connections | `ColdReads` | a connection's requests under way |
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
 //! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
-//! | `ReadRecords` | connections | `ColdReads` | one of a connection at a time |
+//! | `ReadRecords`, `ReadUnits`, `FindStoreTimes` | connections | `ColdReads` | one of a connection at a time |
 //! | `Query` | connections | `Index` | one of a connection at a time |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection, and for each request that was under way |
+//! | `ExportProducers` | connections | `Rebalance` | one of a connection at a time |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
 //! | `NotifyMembers` | `Rebalance` | `Egress` | one for each changed group and turn |
 //! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
 //! | `Notify` | `Rebalance` | itself | one under way |
 //! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one of all pulls' commits for each I/O thread |
+//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `ForgetOffsets`, `ExportOffsets` | connections | `Offsets` | one of a connection at a time |
 //! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
 //! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
 //! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; 1,024 groups of pulls for each I/O thread |
 //! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
 //! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
-//! | `ExportTopics` | `Registrar` | `Topics` | registrations under way |
+//! | `UpdateTopic`, `DeleteTopic` | connections | `Topics` | one of a connection at a time |
+//! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | connections | `Groups` | one of a connection at a time |
+//! | `ExportTopics` | `Registrar`, connections | `Topics` | registrations under way; one of a connection at a time |
 //! | `MarkOrderTopics` | `Registrar` | `Topics` | one for each registration |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
+//! | `RenewTopics` | `Settings` | `Topics` | one for each change of the broker's permission |
+//! | `ChangeSettings`, `TellSettings` | connections | `Settings` | one of a connection at a time |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | one of a connection at a time |
 //! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection, and for each request that was under way |
@@ -94,9 +103,8 @@
 //!
 //! | message | to |
 //! |---|---|
-//! | `UpdateTopic`, `DeleteTopic`, `CreateOwnTopic` | `Topics` |
-//! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | `Groups` |
-//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets` | `Offsets` |
+//! | `CreateOwnTopic` | `Topics` |
+//! | `CopyOffsets` | `Offsets` |
 //!
 //! [`testing`] has a message of its own: the `Settle` of a probe.
 
@@ -128,6 +136,7 @@ pub mod registrar;
 pub mod retention;
 pub mod router;
 pub mod send_gate;
+pub mod settings;
 pub mod supervise;
 pub mod table_file;
 pub mod testing;

@@ -20,7 +20,6 @@ use tokio::sync::{Mutex, Notify};
 use crate::io::identity::Identity;
 use crate::net::Net;
 use crate::supervise::Context;
-use crate::topic::Permission;
 use crate::topic::actor::{ExportTopics, MarkOrderTopics, TopicsChanged};
 
 /// How long one name server may take (`registerBrokerTimeoutMills`).
@@ -133,7 +132,7 @@ impl RegistrarParts {
     /// Registers with these topics. A broker that may not be read or written limits the permission of each, so that clients
     /// hear from the name servers what it refuses.
     async fn register(&self, links: &Links, mut topics: TopicConfigTable) -> usize {
-        let own = Permission(self.identity.permission);
+        let own = self.identity.permission();
         if !own.is_readable() || !own.is_writeable() {
             topics
                 .topic_config_table

@@ -2,15 +2,22 @@
 //! it waits behind a send.
 
 mod broker_requests;
+mod broker_settings;
+mod consumption;
+mod groups;
 mod long_answers;
+mod members;
 mod pending;
 mod queries;
+mod queue_figures;
+mod refusals;
 mod runtime_info;
+mod topics;
 mod wanted;
 
 use actix::{Addr, Recipient};
 use bytes::Bytes;
-use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::code::ResponseCode;
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -19,7 +26,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cold_reads::ColdReads;
-use crate::group::actor::FindOrCreateGroup;
+use crate::commit_log::ForgetTopics;
+use crate::config::live::Switch;
+use crate::group::actor::{FindOrCreateGroup, Groups};
 use crate::hold::actor::Forget;
 use crate::index::Query;
 use crate::io::connection::send_command;
@@ -29,11 +38,12 @@ use crate::io::send_answer;
 use crate::io::send_context::SendReply;
 use crate::io::state::IoState;
 use crate::namesrv::{NameServerRequest, PeerClosed};
-use crate::offset::actor::{CommitOffsets, FindOffset};
+use crate::offset::actor::{CommitOffsets, FindOffset, Offsets};
 use crate::peer::PeerKey;
-use crate::rebalance::actor::{Heartbeat, PeerClosed as MemberClosed, Unregister};
+use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed as MemberClosed, Unregister};
+use crate::settings::{ChangeSettings, TellSettings};
 use crate::table_file::ChangeError;
-use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend};
+use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, Topics};
 
 use self::pending::{PendingCommits, PendingGroups};
 pub use self::wanted::TopicWanted;
@@ -47,7 +57,7 @@ pub struct BrokerActors {
     /// Owns the groups.
     pub groups: Recipient<FindOrCreateGroup>,
     /// Whether the first use makes a group.
-    pub auto_create_group: bool,
+    pub auto_create_group: Switch,
     /// Owns the consumer offsets.
     pub commit: Recipient<CommitOffsets>,
     /// Tells them.
@@ -64,6 +74,26 @@ pub struct BrokerActors {
     pub cold: Addr<ColdReads>,
     /// Finds messages by key, unless the index is switched off.
     pub index: Option<Recipient<Query>>,
+    /// Do what administrators ask for.
+    pub owners: Owners,
+}
+
+/// The owners of the broker's tables, for the requests of administrators.
+pub struct Owners {
+    /// Owns the topics.
+    pub topics: Addr<Topics>,
+    /// Owns the groups.
+    pub groups: Addr<Groups>,
+    /// Owns the consumer offsets.
+    pub offsets: Addr<Offsets>,
+    /// Knows the producers.
+    pub producers: Recipient<ExportProducers>,
+    /// Empties the queues of deleted topics.
+    pub forget_topics: Recipient<ForgetTopics>,
+    /// Changes settings.
+    pub change_settings: Recipient<ChangeSettings>,
+    /// Tells them.
+    pub tell_settings: Recipient<TellSettings>,
 }
 
 /// A request as it lies in the read buffer.
@@ -97,8 +127,7 @@ impl Router {
         name_server: Option<(Recipient<NameServerRequest>, Recipient<PeerClosed>)>,
     ) -> Self {
         let commits = broker.as_ref().map(|broker| PendingCommits::new(broker.commit.clone()));
-        let groups = broker.as_ref().filter(|broker| broker.auto_create_group);
-        let groups = groups.map(|broker| PendingGroups::new(broker.groups.clone()));
+        let groups = broker.as_ref().map(|broker| PendingGroups::new(broker.groups.clone()));
         Self {
             broker,
             commits,
@@ -215,7 +244,10 @@ impl Router {
     /// Has a group made on its first use; whether it will be. The pull that uses it goes on with the settings that it will
     /// have.
     pub fn make_group(&self, group: &str) -> bool {
-        let Some(groups) = &self.groups else { return false };
+        let is_made = self.broker().is_some_and(|broker| broker.auto_create_group.is_on());
+        let Some(groups) = self.groups.as_ref().filter(|_| is_made) else {
+            return false;
+        };
         groups.make(group);
         true
     }
@@ -270,13 +302,5 @@ impl Router {
                 "the topics' owner is starting anew, send again: {error}"
             ))),
         }
-    }
-
-    /// The answer to a code that is not served.
-    fn not_supported(request: &Command) -> Command {
-        let name = RequestCode(request.code).name();
-        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-        Command::response_to(request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
-            .with_remark(format!(" request type {} not supported{name}", request.code))
     }
 }

@@ -1,7 +1,8 @@
 //! The config files that Java brokers of three releases wrote load into the tables and are rewritten without losing a
 //! member, in the form that Java reads.
 
-use cuemq_actors::group::{AutoCreate, GroupTable, GroupView};
+use cuemq_actors::config::live::Switch;
+use cuemq_actors::group::{GroupTable, GroupView};
 use cuemq_actors::offset::OffsetTable;
 use cuemq_actors::topic::{SystemTopics, TopicTable, TopicView};
 use cuemq_net::body::{Body, ConsumerOffsetTable, SubscriptionGroupTable, TopicConfigTable};
@@ -76,7 +77,7 @@ fn groups_of_java_brokers_keep_every_member() {
     for (release, written) in RELEASES {
         let text = written.groups;
         let file = SubscriptionGroupTable::decode(text).unwrap();
-        let table = GroupTable::load(Some(file), AutoCreate::SystemOnly, GroupView::new(), 1);
+        let table = GroupTable::load(Some(file), Switch::new(false), GroupView::new(), 1);
         assert_kept(&parse(text).unwrap(), &rewritten(&table.export()), release);
         assert_eq!(table.view().get("GID_store_push").unwrap().config.retry_max_times, 16);
     }

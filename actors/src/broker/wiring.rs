@@ -19,6 +19,7 @@ use crate::offset::actor::Offsets;
 use crate::queue_flusher::QueueFlusher;
 use crate::rebalance::actor::Rebalance;
 use crate::registrar::Registrar;
+use crate::settings::Settings;
 use crate::topic::actor::Topics;
 
 /// The broker's children.
@@ -27,6 +28,7 @@ pub(super) struct BrokerChildren {
     pub(super) topics: Addr<Topics>,
     pub(super) groups: Addr<Groups>,
     pub(super) offsets: Addr<Offsets>,
+    pub(super) settings: Addr<Settings>,
     pub(super) rebalance: Addr<Rebalance>,
     pub(super) registrar: Addr<Registrar>,
     pub(super) flusher: Addr<Flusher>,

@@ -25,6 +25,11 @@ pub enum Place {
     Environment(&'static str),
     /// By a flag.
     Flag(&'static str),
+    /// By a tool, while the broker runs.
+    Request {
+        /// The line of the request's body, from 1.
+        line: usize,
+    },
 }
 
 impl Place {
@@ -45,6 +50,7 @@ impl fmt::Display for Place {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) => write!(f, "{name} in the environment"),
             Self::Flag(name) => f.write_str(name),
+            Self::Request { line } => write!(f, "line {line} of the request"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! [`Settings`]: from flags, environment, file and defaults, in this order of rank, to a [`BrokerConfig`], and where
-//! each value comes from.
+//! [`Settings`]: from what was changed while the broker ran, flags, environment, file and defaults, in this order of rank,
+//! to a [`BrokerConfig`], and where each value comes from.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,7 +16,7 @@ use super::given::{Given, Note};
 use super::local_address::local_address;
 use super::setting::{self, Draft, SETTINGS};
 use super::value::Value;
-use super::{BrokerConfig, toml};
+use super::{BrokerConfig, live, toml};
 
 /// The longest settings file in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -98,6 +98,9 @@ impl Settings {
             settings.take_file(path, &text, is_rocketmqs)?;
         }
         settings.take_flags(flags)?;
+        if !name_server_only {
+            settings.take_live(outside.disk)?;
+        }
         settings.settle_announce(is_rocketmqs, outside.local_address)?;
         settings.settle_index();
         settings.draft.config.validate()?;
@@ -207,6 +210,14 @@ impl Settings {
             self.draft.config.data.clone_from(data);
         }
         Ok(())
+    }
+
+    /// What was changed while the broker ran; there is no flag for any of that.
+    fn take_live(&mut self, disk: &dyn Disk) -> Result<(), ConfigError> {
+        let data = self.draft.config.data.clone();
+        let text = live::read_file(disk, &data)?;
+        let changed = Contents::read(&text, Place::line_of(live::path_below(&data)), false)?;
+        changed.given.iter().try_for_each(|given| self.take(given))
     }
 
     fn take(&mut self, given: &Given) -> Result<(), ConfigError> {

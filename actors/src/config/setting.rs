@@ -25,6 +25,17 @@ pub(super) struct Draft {
     pub(super) index_entries: u32,
 }
 
+impl Draft {
+    /// The settings of a broker that runs.
+    pub(super) fn of(config: BrokerConfig) -> Self {
+        Self {
+            announce: Some(config.announce),
+            config,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Draft {
     fn default() -> Self {
         Self {

@@ -9,7 +9,8 @@ use actix::{Actor, AsyncContext, Handler, Message, MessageResult, ResponseFuture
 use cuemq_net::body::{SubscriptionGroupConfig, SubscriptionGroupTable};
 use cuemq_storage::clock::Clock;
 
-use super::{AutoCreate, GroupTable, GroupView, Refusal, SubscriptionGroup};
+use super::{GroupTable, GroupView, Refusal, SubscriptionGroup};
+use crate::config::live::Switch;
 use crate::supervise::{Cause, Context};
 use crate::table_file::{ChangeError, NotSaved, TableFile, Unsaved};
 
@@ -63,12 +64,7 @@ impl Groups {
     ///
     /// # Errors
     /// When the file cannot be read, or is no table of groups.
-    pub fn open(
-        file: TableFile,
-        auto_create: AutoCreate,
-        view: GroupView,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Cause> {
+    pub fn open(file: TableFile, auto_create: Switch, view: GroupView, clock: Arc<dyn Clock>) -> Result<Self, Cause> {
         let table = GroupTable::load(file.read()?, auto_create, view, clock.now_ms());
         Ok(Self {
             table,
@@ -167,12 +163,13 @@ mod tests {
     }
 
     impl Scene {
-        fn new(auto_create: AutoCreate) -> Self {
+        fn new(auto_create: bool) -> Self {
+            let auto_create = Switch::new(auto_create);
             let (mut stage, disk, view) = (Stage::new(), Arc::new(MemoryDisk::new(1)), GroupView::new());
             let file = TableFile::new(disk.clone(), PathBuf::from("/store/config/subscriptionGroup.json"));
             let (shown, path) = (view.clone(), file.clone());
             let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1_000));
-            let open = move || Groups::open(path.clone(), auto_create, shown.clone(), clock.clone());
+            let open = move || Groups::open(path.clone(), auto_create.clone(), shown.clone(), clock.clone());
             let groups = stage.start("groups", move |_| open());
             Self {
                 _stage: stage,
@@ -186,7 +183,7 @@ mod tests {
 
     #[actix::test]
     async fn a_group_is_saved_and_shown_before_it_is_answered() {
-        let scene = Scene::new(AutoCreate::Yes);
+        let scene = Scene::new(true);
         let group = scene
             .groups
             .send(FindOrCreateGroup { group: "g".into() })
@@ -216,7 +213,7 @@ mod tests {
 
     #[actix::test]
     async fn a_group_that_cannot_be_saved_or_may_not_be_made_is_not_made() {
-        let scene = Scene::new(AutoCreate::SystemOnly);
+        let scene = Scene::new(false);
         let refused = scene
             .groups
             .send(FindOrCreateGroup { group: "g".into() })

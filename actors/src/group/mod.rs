@@ -6,7 +6,7 @@
 pub mod actor;
 mod table;
 
-pub use table::{AutoCreate, GroupTable, Refusal, is_group_name};
+pub use table::{GroupTable, Refusal, is_group_name};
 
 use cuemq_net::body::SubscriptionGroupConfig;
 

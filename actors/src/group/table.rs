@@ -9,6 +9,7 @@ use cuemq_net::body::{DataVersion, ExtraMembers, SubscriptionGroupConfig, Subscr
 use cuemq_net::code::ResponseCode;
 
 use super::{GroupView, SubscriptionGroup};
+use crate::config::live::Switch;
 use crate::config_table::ConfigTable;
 
 /// The groups of Java's own tools, and those that may not consume but by their own ways.
@@ -28,15 +29,6 @@ const MAX_NAME_LENGTH: usize = 255;
 
 /// With so many groups none is made by its first use any more: anybody can use any name.
 const GROUPS_MAX: usize = 65_536;
-
-/// Whether the first use of a group creates it (`autoCreateSubscriptionGroup`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AutoCreate {
-    /// It does.
-    Yes,
-    /// Only for the system's own groups.
-    SystemOnly,
-}
 
 /// Why the group table refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,14 +64,15 @@ pub struct GroupTable {
     table: ConfigTable<SubscriptionGroupConfig>,
     /// Members of the file that belong to other releases.
     extra: ExtraMembers,
-    auto_create: AutoCreate,
+    /// Whether the first use of a group creates it (`autoCreateSubscriptionGroup`); the system's own are made anyway.
+    auto_create: Switch,
 }
 
 impl GroupTable {
     /// Takes over `subscriptionGroup.json` (`None` where there is none), adds the pre-created groups it lacks, and shows
     /// all in `view`.
     #[must_use]
-    pub fn load(file: Option<SubscriptionGroupTable>, auto_create: AutoCreate, view: GroupView, now_ms: u64) -> Self {
+    pub fn load(file: Option<SubscriptionGroupTable>, auto_create: Switch, view: GroupView, now_ms: u64) -> Self {
         let mut file = file.unwrap_or_else(|| {
             let timestamp = i64::try_from(now_ms).unwrap_or(i64::MAX);
             SubscriptionGroupTable {
@@ -113,7 +106,7 @@ impl GroupTable {
         if let Some(group) = self.table.get(name) {
             return Ok(Arc::clone(group));
         }
-        if self.auto_create == AutoCreate::SystemOnly && !name.starts_with(SYSTEM_PREFIX) {
+        if !self.auto_create.is_on() && !name.starts_with(SYSTEM_PREFIX) {
             return Err(Refusal::NotExist { group: name.to_owned() });
         }
         check_name(name)?;
@@ -224,8 +217,8 @@ mod tests {
 
     use super::*;
 
-    fn table(auto_create: AutoCreate) -> GroupTable {
-        GroupTable::load(None, auto_create, GroupView::new(), 1_000)
+    fn table(auto_create: bool) -> GroupTable {
+        GroupTable::load(None, Switch::new(auto_create), GroupView::new(), 1_000)
     }
 
     fn with_extra(retry_max_times: i32, extra: &[(&str, &str)]) -> SubscriptionGroupConfig {
@@ -242,14 +235,14 @@ mod tests {
 
     #[test]
     fn the_groups_of_the_tools_are_there_from_the_start() {
-        let view = table(AutoCreate::SystemOnly).view();
+        let view = table(false).view();
         assert_eq!(view.all().len(), PRESET_GROUPS.len());
         assert_eq!(view.get("CID_ONSAPI_PULL").unwrap().config, defaults("CID_ONSAPI_PULL"));
     }
 
     #[test]
     fn the_first_use_creates_a_group_where_the_settings_allow_it() {
-        let mut open = table(AutoCreate::Yes);
+        let mut open = table(true);
         let group = open.find_or_create("GID_new", 1_001).unwrap();
         assert_eq!(group.config, defaults("GID_new"));
         assert_eq!(open.version().counter, 1);
@@ -257,7 +250,7 @@ mod tests {
         assert_eq!(open.version().counter, 1);
         assert_eq!(open.find_or_create("a b", 1_003).unwrap_err(), Refusal::BadName);
 
-        let mut closed = table(AutoCreate::SystemOnly);
+        let mut closed = table(false);
         let refusal = closed.find_or_create("GID_new", 1_001).unwrap_err();
         assert_eq!(refusal.to_string(), "subscription group not exist, GID_new");
         assert_eq!(refusal.code(), ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST);
@@ -266,7 +259,7 @@ mod tests {
 
     #[test]
     fn use_makes_no_more_than_65536_groups_and_those_that_are_there_are_still_found() {
-        let mut table = table(AutoCreate::Yes);
+        let mut table = table(true);
         let refusal = (0..=GROUPS_MAX)
             .find_map(|number| table.find_or_create(&format!("g{number}"), 1_001).err())
             .unwrap();
@@ -277,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_update_lays_the_request_over_the_row_that_was_there() {
-        let mut table = table(AutoCreate::Yes);
+        let mut table = table(true);
         table
             .update(with_extra(16, &[("attributes", "a"), ("new", "1")]), 1_001)
             .unwrap();

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::config::BrokerConfig;
+use crate::config::live::LiveSettings;
+use crate::topic::Permission;
 
 /// What answers are made of beside what was asked.
 #[derive(Clone, Debug)]
@@ -17,23 +19,19 @@ pub struct Identity {
     pub broker_id: u64,
     /// The region of message traces.
     pub region: String,
-    /// Whether clients are asked for message traces.
-    pub trace_on: bool,
-    /// The broker's permission bits.
-    pub permission: u32,
-    /// The longest record in bytes.
-    pub max_message_size: u32,
     /// The longest record, or batch, that fits a commit log file.
     pub record_bytes_max: u64,
-    /// Whether pulls wait as long as they ask for.
-    pub long_polling: bool,
-    /// Whether consumers that are far behind are told to pull from another broker.
-    pub slave_read: bool,
-    /// How long they wait otherwise, in milliseconds.
-    pub short_polling_ms: u64,
+    /// What can be changed while the broker runs.
+    pub live: LiveSettings,
 }
 
 impl Identity {
+    /// What may be done with the broker now.
+    #[must_use]
+    pub fn permission(&self) -> Permission {
+        Permission(u32::try_from(self.live.permission.get()).unwrap_or(0))
+    }
+
     /// The identity of a broker that listens on `port` and whose commit log files are `segment_bytes` long.
     #[must_use]
     pub fn new(config: &BrokerConfig, port: u16, segment_bytes: u64) -> Self {
@@ -43,13 +41,8 @@ impl Identity {
             cluster_name: config.cluster_name.clone(),
             broker_id: config.broker_id,
             region: config.region.clone(),
-            trace_on: config.trace_on,
-            permission: config.permission,
-            max_message_size: config.max_message_size,
             record_bytes_max: segment_bytes.saturating_sub(cuemq_storage::commit_log::BLANK_BYTES),
-            long_polling: config.long_polling,
-            slave_read: config.slave_read,
-            short_polling_ms: u64::try_from(config.short_polling.as_millis()).unwrap_or(u64::MAX),
+            live: LiveSettings::new(config),
         }
     }
 }

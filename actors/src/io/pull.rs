@@ -20,7 +20,7 @@ use crate::cold_reads::LookUp;
 use crate::hold::actor::{HoldLimits, Park};
 use crate::hold::{ParkedPull, Suggestion};
 use crate::rebalance::TagFilter;
-use crate::topic::{Permission, Topic};
+use crate::topic::Topic;
 
 /// Bits of a pull's sysFlag (`PullSysFlag`).
 const COMMIT: i32 = 1;
@@ -67,7 +67,7 @@ fn checked(
 ) -> Result<ParkedPull, Refusal> {
     let header = PullHeader::read(view).or_else(|error| refuse(ResponseCode::SYSTEM_ERROR, error.to_string()))?;
     let ip = io.identity.store_host.ip();
-    if !Permission(io.identity.permission).is_readable() {
+    if !io.identity.permission().is_readable() {
         return refuse(
             ResponseCode::NO_PERMISSION,
             format!("the broker[{ip}] pulling message is forbidden"),
@@ -98,7 +98,7 @@ fn checked(
         queue_offset: header.queue_offset.cast_unsigned(),
         max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
         filter,
-        suggestion: io.identity.slave_read.then(|| Box::new(group.suggestion)),
+        suggestion: io.identity.live.slave_read.is_on().then(|| Box::new(group.suggestion)),
         deadline_ms: deadline(io, &header),
     })
 }
@@ -109,10 +109,10 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
         return 0;
     }
     let asked = u64::try_from(header.suspend_timeout_millis).unwrap_or(0);
-    let wait = if io.identity.long_polling {
+    let wait = if io.identity.live.long_polling.is_on() {
         asked
     } else {
-        io.identity.short_polling_ms
+        io.identity.live.short_polling_ms.get()
     };
     io.clock.monotonic_ms().saturating_add(wait)
 }

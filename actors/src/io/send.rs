@@ -22,7 +22,7 @@ use super::send_context::{SendBatch, SendContext, SendReply};
 use super::state::{BrokerSide, IoState};
 use crate::peer::PeerKey;
 use crate::router::TopicWanted;
-use crate::topic::{Permission, Topic};
+use crate::topic::Topic;
 
 /// RocketMQ's text for everything that is too long; the numbers in it are historical.
 const ILLEGAL: &str = "the message is illegal, maybe msg body or properties length not matched. msg body length limit \
@@ -125,7 +125,7 @@ pub fn take(
     }
     let Some(topic) = broker.topics.get(header.topic) else {
         // It would wait for its topic in vain.
-        if request.body.len() > io.identity.max_message_size as usize {
+        if request.body.len() as u64 > io.identity.live.max_message_bytes.get() {
             return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
         }
         return Err(Refusal::NeedsTopic(TopicWanted::on_send(&header)));
@@ -167,7 +167,7 @@ fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {
 
 /// A broker without write permission refuses order topics only; of the others, clients hear through the name server.
 fn check_permission(io: &IoState, topic: &Topic) -> Result<(), Refusal> {
-    if !Permission(io.identity.permission).is_writeable() && topic.config.order {
+    if !io.identity.permission().is_writeable() && topic.config.order {
         let ip = io.identity.store_host.ip();
         return refuse(
             ResponseCode::NO_PERMISSION,
@@ -299,7 +299,7 @@ impl Encoder<'_, '_> {
             let remark = format!("batch request does not support retry group {}", self.header.topic);
             return refuse(ResponseCode::MESSAGE_ILLEGAL, remark);
         }
-        if self.request.body.len() > self.io.identity.max_message_size as usize {
+        if self.request.body.len() as u64 > self.io.identity.live.max_message_bytes.get() {
             return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
         }
         let (bytes, records, keys) = (batch.bytes.len(), batch.records.len(), batch.keys.len());
@@ -342,7 +342,13 @@ impl Encoder<'_, '_> {
         if records == 0 {
             return refuse(ResponseCode::MESSAGE_ILLEGAL, "the batch is empty");
         }
-        let limit = u64::from(self.io.identity.max_message_size).min(self.io.identity.record_bytes_max);
+        let limit = self
+            .io
+            .identity
+            .live
+            .max_message_bytes
+            .get()
+            .min(self.io.identity.record_bytes_max);
         if length > limit {
             return refuse(
                 ResponseCode::SYSTEM_ERROR,
@@ -377,7 +383,7 @@ impl Encoder<'_, '_> {
             reconsume_times: self.header.reconsume_times.unwrap_or(0),
             prepared_transaction_offset: 0,
         };
-        let limit = u64::from(identity.max_message_size).min(identity.record_bytes_max);
+        let limit = identity.live.max_message_bytes.get().min(identity.record_bytes_max);
         match record::encoded_length(&fields) {
             Ok(length) if length as u64 <= limit => {}
             _ => return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL),

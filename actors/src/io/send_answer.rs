@@ -73,7 +73,7 @@ fn write_stored(
 /// The fields that every answer to a send has, good or bad; Java clients read them without looking whether they are there.
 fn traces(identity: &Identity, fields: &mut cuemq_net::header::FieldWriter<'_>) {
     fields.text("MSG_REGION", &identity.region);
-    fields.boolean("TRACE_ON", identity.trace_on);
+    fields.boolean("TRACE_ON", identity.live.trace_on.is_on());
 }
 
 /// Writes the answer of a send that was not stored, or not surely.

@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
 use crate::router::Router;
-use crate::topic::TopicView;
+use crate::topic::{SystemTopics, TopicView};
 
 /// Bytes that one connection reads in one go.
 pub const READ_BYTES: usize = 256 * 1024;
@@ -40,6 +40,8 @@ const SPARE_BATCHES: usize = 64;
 pub struct BrokerSide {
     /// The topics.
     pub topics: TopicView,
+    /// Which topics belong to the system.
+    pub system_topics: SystemTopics,
     /// The consumer groups' settings.
     pub groups: GroupView,
     /// Who is online, and what it subscribes to.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
-use cuemq_net::body::HeartbeatData;
+use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient, ResponseFuture, WrapFuture};
+use cuemq_net::body::{HeartbeatData, ProducerTable};
 use cuemq_storage::clock::Clock;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, ready};
@@ -54,6 +54,11 @@ pub struct Unregister {
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "()")]
 pub struct PeerClosed(pub PeerKey);
+
+/// Give all producers (code 328). From connections, one of each at a time.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "ProducerTable")]
+pub struct ExportProducers;
 
 /// Give back what your connections keep. To each I/O thread, once in a life of `Rebalance`.
 #[derive(Message, Clone, Copy, Debug)]
@@ -327,6 +332,21 @@ impl Handler<PeerClosed> for Rebalance {
     fn handle(&mut self, PeerClosed(peer): PeerClosed, ctx: &mut Self::Context) {
         let changed = self.membership.peer_closed(peer);
         self.tell(changed, ctx);
+    }
+}
+
+impl Handler<ExportProducers> for Rebalance {
+    type Result = MessageResult<ExportProducers>;
+
+    fn handle(&mut self, _: ExportProducers, _: &mut Self::Context) -> Self::Result {
+        let (now_ms, monotonic_ms) = (self.clock.now_ms(), self.clock.monotonic_ms());
+        let mut table = ProducerTable::default();
+        self.membership.each_producer(|group, client, heard_ms| {
+            let heard_at_ms = now_ms.saturating_sub(monotonic_ms.saturating_sub(heard_ms));
+            let of_group = table.data.entry(group.to_owned()).or_default();
+            of_group.push(client.to_producer_info(i64::try_from(heard_at_ms).unwrap_or(i64::MAX)));
+        });
+        MessageResult(table)
     }
 }
 

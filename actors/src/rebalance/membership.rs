@@ -251,6 +251,16 @@ impl Membership {
         self.to_tell(changed, |_| true)
     }
 
+    /// Calls `each` for every producer: with its group, its client and when it was last heard of, in milliseconds of the
+    /// monotonic clock.
+    pub fn each_producer(&self, mut each: impl FnMut(&str, &Client, u64)) {
+        for record in self.peers.values() {
+            for (group, heard_ms) in &record.producers {
+                each(group, &record.client, *heard_ms);
+            }
+        }
+    }
+
     /// Drops what connections have not spoken of for [`SILENT_MS`]. Answers the connections that are silent altogether:
     /// they are to be closed. Nobody is told.
     pub fn expire(&mut self, now_ms: u64) -> Vec<PeerKey> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cuemq_net::body::{Connection, ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel};
+use cuemq_net::body::{Connection, ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, ProducerInfo};
 use cuemq_net::language::Language;
 
 use super::Subscription;
@@ -30,6 +30,18 @@ impl Client {
             client_addr: self.address.to_string(),
             client_id: self.client_id.to_string(),
             language: self.language.name().to_owned(),
+            version: self.version,
+        }
+    }
+
+    /// As an administrator sees it among all producers; its last heartbeat came at that time, in milliseconds since 1970.
+    #[must_use]
+    pub fn to_producer_info(&self, last_update_timestamp: i64) -> ProducerInfo {
+        ProducerInfo {
+            client_id: self.client_id.to_string(),
+            language: self.language.name().to_owned(),
+            last_update_timestamp,
+            remote_ip: format!("/{}", self.address),
             version: self.version,
         }
     }

@@ -14,7 +14,7 @@ use cuemq_storage::StoreError;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 
-use super::{BrokerActors, Router, runtime_info};
+use super::{BrokerActors, Router, refusals, runtime_info};
 use crate::cold_reads::{FindByTime, FindEarliest, FindFirst};
 use crate::io::egress::Door;
 use crate::io::peer_table::Peer;
@@ -30,7 +30,8 @@ pub(super) type Refusal = (ResponseCode, String);
 
 /// What a request needs.
 pub(super) struct Asked<'a> {
-    side: &'a BrokerSide,
+    pub(super) io: &'a Rc<IoState>,
+    pub(super) side: &'a BrokerSide,
     pub(super) actors: &'a BrokerActors,
     router: &'a Router,
     peer: &'a Rc<Peer>,
@@ -48,9 +49,10 @@ pub(super) async fn answer(
     number: u64,
 ) -> Option<Command> {
     let (Some(side), Some(actors)) = (&io.broker, io.router.broker()) else {
-        return Some(Router::not_supported(request));
+        return Some(refusals::refuse(request));
     };
     let asked = Asked {
+        io,
         side,
         actors,
         router: &io.router,
@@ -58,30 +60,71 @@ pub(super) async fn answer(
         request,
         number,
     };
-    let answered = match RequestCode(request.code) {
-        RequestCode::HEART_BEAT => asked.heartbeat().await,
-        RequestCode::UNREGISTER_CLIENT => asked.unregister().await,
-        RequestCode::GET_CONSUMER_LIST_BY_GROUP => asked.consumer_list(),
-        RequestCode::UPDATE_CONSUMER_OFFSET => asked.commit().await,
-        RequestCode::QUERY_CONSUMER_OFFSET => asked.query_offset().await,
-        RequestCode::GET_MAX_OFFSET => asked.max_offset(),
-        RequestCode::GET_MIN_OFFSET => asked.min_offset(),
-        RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => asked.search_offset().await,
-        RequestCode::GET_EARLIEST_MSG_STORETIME => asked.earliest_store_time().await,
-        RequestCode::QUERY_MESSAGE => asked.query_message().await,
-        RequestCode::VIEW_MESSAGE_BY_ID => asked.view_message().await,
-        RequestCode::GET_BROKER_RUNTIME_INFO => asked.runtime_info(io).await,
-        RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if door == Door::Fast => Err((
-            ResponseCode::SYSTEM_ERROR,
-            "pulls are served on the broker's own port, not on the fast one".to_owned(),
-        )),
-        _ => Ok(Router::not_supported(request)),
-    };
+    let answered = asked.route(door).await;
     Some(answered.unwrap_or_else(|(code, remark)| Command::response_to(request, code).with_remark(remark)))
 }
 
+impl Asked<'_> {
+    async fn route(&self, door: Door) -> Result<Command, Refusal> {
+        match RequestCode(self.request.code) {
+            RequestCode::HEART_BEAT => self.heartbeat().await,
+            RequestCode::UNREGISTER_CLIENT => self.unregister().await,
+            RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.consumer_list(),
+            RequestCode::UPDATE_CONSUMER_OFFSET => self.commit().await,
+            RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset().await,
+            RequestCode::GET_MAX_OFFSET => self.max_offset(),
+            RequestCode::GET_MIN_OFFSET => self.min_offset(),
+            RequestCode::SEARCH_OFFSET_BY_TIMESTAMP => self.search_offset().await,
+            RequestCode::GET_EARLIEST_MSG_STORETIME => self.earliest_store_time().await,
+            RequestCode::QUERY_MESSAGE => self.query_message().await,
+            RequestCode::VIEW_MESSAGE_BY_ID => self.view_message().await,
+            RequestCode::GET_BROKER_RUNTIME_INFO => self.runtime_info().await,
+            RequestCode::UPDATE_BROKER_CONFIG => self.change_settings().await,
+            RequestCode::GET_BROKER_CONFIG => self.tell_settings().await,
+            RequestCode::UPDATE_AND_CREATE_TOPIC => self.update_topic().await,
+            RequestCode::UPDATE_AND_CREATE_TOPIC_LIST => self.update_topics().await,
+            RequestCode::DELETE_TOPIC_IN_BROKER => self.delete_topic().await,
+            RequestCode::GET_ALL_TOPIC_CONFIG => self.all_topics().await,
+            RequestCode::GET_TOPIC_CONFIG => self.topic_config(),
+            RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => Ok(self.system_topics()),
+            RequestCode::CLEAN_UNUSED_TOPIC => self.clean_unused_topics().await,
+            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => self.update_group().await,
+            RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST => self.update_groups().await,
+            RequestCode::DELETE_SUBSCRIPTIONGROUP => self.delete_group().await,
+            RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => self.all_groups().await,
+            RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG => self.group_config(),
+            RequestCode::GET_CONSUMER_CONNECTION_LIST => self.consumer_connections(),
+            RequestCode::GET_PRODUCER_CONNECTION_LIST => self.producer_connections(),
+            RequestCode::GET_ALL_PRODUCER_INFO => self.all_producers().await,
+            RequestCode::QUERY_TOPIC_CONSUME_BY_WHO => self.groups_of_topic().await,
+            RequestCode::QUERY_TOPICS_BY_CONSUMER => self.topics_of_group().await,
+            RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER => self.subscription_of_group(),
+            RequestCode::GET_ALL_CONSUMER_OFFSET => self.all_offsets().await,
+            RequestCode::GET_TOPIC_STATS_INFO => self.topic_stats().await,
+            RequestCode::QUERY_CONSUME_QUEUE => self.consume_queue_entries().await,
+            RequestCode::GET_CONSUME_STATS => self.consume_stats().await,
+            RequestCode::GET_BROKER_CONSUME_STATS => self.broker_consume_stats().await,
+            RequestCode::QUERY_CONSUME_TIME_SPAN => self.consume_time_span().await,
+            RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE if door == Door::Fast => Err(refused(
+                "pulls are served on the broker's own port, not on the fast one",
+            )),
+            _ => Ok(refusals::refuse(self.request)),
+        }
+    }
+}
+
+/// A refusal with the code that Java answers when a processor throws.
+pub(super) fn refused(remark: impl Into<String>) -> Refusal {
+    (ResponseCode::SYSTEM_ERROR, remark.into())
+}
+
+/// Reads a body.
+pub(super) fn decoded<T: Body>(body: &[u8]) -> Result<T, Refusal> {
+    T::decode(body).map_err(|error| refused(format!("the body cannot be read: {error}")))
+}
+
 pub(super) fn read<T>(read: Result<T, cuemq_net::error::FieldError>) -> Result<T, Refusal> {
-    read.map_err(|error| (ResponseCode::SYSTEM_ERROR, error.to_string()))
+    read.map_err(|error| refused(error.to_string()))
 }
 
 pub(super) fn again(error: actix::MailboxError) -> Refusal {
@@ -228,7 +271,7 @@ impl Asked<'_> {
         Ok(first.map_err(unread)?.is_some_and(is_far_back))
     }
 
-    fn queue(&self, topic: &str, queue_id: i32) -> Option<Arc<QueueHandle>> {
+    pub(super) fn queue(&self, topic: &str, queue_id: i32) -> Option<Arc<QueueHandle>> {
         self.side.queues.find(topic, u32::try_from(queue_id).ok()?)
     }
 
@@ -264,10 +307,12 @@ impl Asked<'_> {
         Ok(self.success().with_field("timestamp", earliest.unwrap_or(-1)))
     }
 
-    async fn runtime_info(&self, io: &IoState) -> Result<Command, Refusal> {
+    async fn runtime_info(&self) -> Result<Command, Refusal> {
         // What is said about the broker does not depend on one bad sector, whose read has its line in the log.
         let earliest = self.earliest(None).await.ok().flatten();
-        Ok(self.success().with_body(runtime_info::body(io, self.side, earliest)))
+        Ok(self
+            .success()
+            .with_body(runtime_info::body(self.io, self.side, earliest)))
     }
 
     /// When the oldest message of a queue, or of the log, was stored.

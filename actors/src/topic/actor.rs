@@ -80,6 +80,12 @@ pub struct DeleteTopic {
     pub topic: String,
 }
 
+/// Give the topics a new version as they are, so that the name servers take them anew: what may be done with the broker has
+/// changed. From `Settings`, once for each such change.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "Result<(), TopicError>")]
+pub struct RenewTopics;
+
 /// Mark these topics, and no others, as order topics; answers whether that changed any. From `Registrar`, one for each
 /// registration.
 #[derive(Message, Clone, Debug)]
@@ -220,6 +226,15 @@ impl Handler<DeleteTopic> for Topics {
     fn handle(&mut self, delete: DeleteTopic, ctx: &mut Self::Context) -> Self::Result {
         let outcome = self.table.delete(&delete.topic, self.clock.now_ms());
         self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<RenewTopics> for Topics {
+    type Result = ResponseFuture<Result<(), TopicError>>;
+
+    fn handle(&mut self, _: RenewTopics, ctx: &mut Self::Context) -> Self::Result {
+        self.table.touch(self.clock.now_ms());
+        self.when_saved(Ok(()), ctx)
     }
 }
 

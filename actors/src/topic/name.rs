@@ -12,7 +12,7 @@ pub(super) const TOPICS_MAX: usize = 65_536;
 const SYSTEM_PREFIX: &str = "rmq_sys_";
 
 /// The names that belong to the system in every broker; the cluster's and the broker's own come in by the settings.
-const SYSTEM_TOPICS: [&str; 10] = [
+pub(super) const SYSTEM_TOPICS: [&str; 10] = [
     "TBW102",
     "AUTO_CREATE_TOPIC_KEY",
     "SCHEDULE_TOPIC_XXXX",

@@ -1,9 +1,13 @@
 //! The topics that are there from the start, before and beside those of `topics.json`. Java's `TopicConfigManager`
 //! makes them in its constructor.
 
+use std::collections::BTreeSet;
+
 use cuemq_net::body::TopicConfig;
 
+use super::name::SYSTEM_TOPICS;
 use super::{Permission, is_system_name, with_queues};
+use crate::config::live::Switch;
 
 /// The default topics in whose likeness a send creates a topic: every release but one says the first, 4.3.0 the second.
 pub(super) const DEFAULT_TOPICS: [&str; 2] = ["TBW102", "AUTO_CREATE_TOPIC_KEY"];
@@ -20,7 +24,7 @@ pub struct SystemTopics {
     /// `brokerName`; likewise.
     pub broker_name: String,
     /// `autoCreateTopicEnable`: whether a send may create a topic.
-    pub auto_create: bool,
+    pub auto_create: Switch,
     /// `defaultTopicQueueNums`: the queues of the default topics, and so the most that a send's topic gets.
     pub default_queue_nums: u32,
     /// `clusterTopicEnable`: whether the cluster's topic can be sent to and pulled from.
@@ -38,7 +42,7 @@ impl Default for SystemTopics {
         Self {
             cluster_name: "DefaultCluster".to_owned(),
             broker_name: "DefaultBroker".to_owned(),
-            auto_create: true,
+            auto_create: Switch::new(true),
             default_queue_nums: 8,
             cluster_topic: true,
             broker_topic: true,
@@ -71,13 +75,21 @@ impl SystemTopics {
             ("SCHEDULE_TOPIC_XXXX".to_owned(), with_queues(self.delay_levels)),
             (self.reply_topic(), with_queues(1)),
         ];
-        if self.auto_create {
+        if self.auto_create.is_on() {
             topics.extend(DEFAULT_TOPICS.map(|name| (name.to_owned(), inherit(self.default_queue_nums, true))));
         }
         if let Some(name) = &self.trace_topic {
             topics.push((name.clone(), with_queues(1)));
         }
         topics
+    }
+
+    /// The names that belong to the system, of which some have no topic.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let own = [self.cluster_name.clone(), self.broker_name.clone(), self.reply_topic()];
+        let fixed = SYSTEM_TOPICS.iter().map(|name| (*name).to_owned());
+        fixed.chain(own).chain(self.trace_topic.clone()).collect()
     }
 
     /// The topic that answers to requests go through.

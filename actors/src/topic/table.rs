@@ -166,6 +166,11 @@ impl TopicTable {
         Ok(self.table.remove(name, now_ms))
     }
 
+    /// Stages a new version of the topics as they are.
+    pub fn touch(&mut self, now_ms: u64) {
+        self.table.touch(now_ms);
+    }
+
     /// Stages which topics are order topics: those that the name server's order configuration names, and no others.
     /// Answers whether anything changed.
     pub fn mark_order(&mut self, order_topics: &BTreeSet<String>, now_ms: u64) -> bool {
@@ -246,7 +251,7 @@ impl TopicTable {
 
     fn likeness(&self, wanted: OnSend<'_>) -> Option<TopicConfig> {
         let default = self.table.get(wanted.default_topic)?;
-        let closed = !self.system.auto_create && DEFAULT_TOPICS.contains(&wanted.default_topic);
+        let closed = !self.system.auto_create.is_on() && DEFAULT_TOPICS.contains(&wanted.default_topic);
         if closed || !default.permission().is_inherited() {
             return None;
         }
@@ -301,6 +306,7 @@ fn check_queues(topic: &str, config: &TopicConfig) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::live::Switch;
 
     fn table(system: SystemTopics) -> TopicTable {
         TopicTable::load(None, system, TopicView::new(), 1_000).unwrap()
@@ -450,7 +456,7 @@ mod tests {
         }
         let file = open.export();
         let closed = SystemTopics {
-            auto_create: false,
+            auto_create: Switch::new(false),
             ..SystemTopics::default()
         };
         let mut from_file = TopicTable::load(Some(file), closed.clone(), TopicView::new(), 1_000).unwrap();
@@ -462,7 +468,7 @@ mod tests {
     #[test]
     fn a_retry_topic_is_created_even_where_topics_are_not() {
         let mut table = table(SystemTopics {
-            auto_create: false,
+            auto_create: Switch::new(false),
             ..SystemTopics::default()
         });
         let sent = OnSend {

@@ -1,4 +1,5 @@
-//! The connections of a group (codes 203 and 204). Java's `ConsumerConnection`, `ProducerConnection`, `Connection`.
+//! The connections of groups (codes 203, 204 and 328). Java's `ConsumerConnection`, `ProducerConnection`, `Connection`,
+//! `ProducerTableInfo`, `ProducerInfo`.
 
 use super::{Body, ConsumeFromWhere, ConsumeType, MessageModel, SubscriptionData};
 use serde::{Deserialize, Serialize};
@@ -44,5 +45,31 @@ pub struct ProducerConnection {
     pub connections: Vec<Connection>,
 }
 
+/// The connections of all producer groups (code 328).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProducerTable {
+    /// By group.
+    pub data: BTreeMap<String, Vec<ProducerInfo>>,
+}
+
+/// One producer's connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProducerInfo {
+    /// Its id.
+    pub client_id: String,
+    /// The name of its language, such as `JAVA`.
+    pub language: String,
+    /// When its last heartbeat came, in milliseconds since 1970.
+    pub last_update_timestamp: i64,
+    /// Its address, as Java prints it: a slash in front of `ip:port`.
+    #[serde(rename = "remoteIP")]
+    pub remote_ip: String,
+    /// Its version number.
+    pub version: i32,
+}
+
+impl Body for ProducerTable {}
 impl Body for ConsumerConnection {}
 impl Body for ProducerConnection {}

@@ -1,7 +1,7 @@
 //! A consumer group's configuration and the table of them: the answer to code 201 and `subscriptionGroup.json`.
-//! Java's `SubscriptionGroupConfig` and `SubscriptionGroupWrapper`.
+//! Java's `SubscriptionGroupConfig` and `SubscriptionGroupWrapper`. Besides, what a group subscribes to.
 
-use super::{Body, DataVersion, ExtraMembers};
+use super::{Body, DataVersion, ExtraMembers, SubscriptionData};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -62,5 +62,18 @@ pub struct SubscriptionGroupTable {
     pub extra: ExtraMembers,
 }
 
+/// What a group subscribes to on one topic (code 345). Java's `QuerySubscriptionResponseBody`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GroupSubscription {
+    /// The group.
+    pub group: String,
+    /// The subscription, where a member that is online has one.
+    pub subscription_data: Option<SubscriptionData>,
+    /// The topic.
+    pub topic: String,
+}
+
+impl Body for GroupSubscription {}
 impl Body for SubscriptionGroupConfig {}
 impl Body for SubscriptionGroupTable {}

@@ -1,6 +1,6 @@
-//! Bodies that are one list or one map of strings.
+//! Bodies that are one list, or one map of strings.
 
-use super::Body;
+use super::{Body, SubscriptionGroupConfig, TopicConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,24 @@ pub struct KvTable {
     pub table: BTreeMap<String, String>,
 }
 
+/// Topics to be made or changed together (code 18). Java's `CreateTopicListRequestBody`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TopicConfigs {
+    /// What they are to be, their names included.
+    pub topic_config_list: Vec<TopicConfig>,
+}
+
+/// Groups to be made or changed together (code 225). Java's `SubscriptionGroupList`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SubscriptionGroupConfigs {
+    /// What they are to be, their names included.
+    pub group_config_list: Vec<SubscriptionGroupConfig>,
+}
+
+impl Body for TopicConfigs {}
+impl Body for SubscriptionGroupConfigs {}
 impl Body for ConsumerList {}
 impl Body for TopicList {}
 impl Body for GroupList {}

@@ -4,6 +4,7 @@
 //! from the struct, missing or null ones take Java's default. They print with their members in alphabetical order.
 
 mod connection;
+mod consume_queue;
 mod group;
 mod heartbeat;
 mod list;
@@ -16,13 +17,14 @@ mod stats;
 mod topic;
 mod version;
 
-pub use connection::{Connection, ConsumerConnection, ProducerConnection};
-pub use group::{SubscriptionGroupConfig, SubscriptionGroupTable};
+pub use connection::{Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable};
+pub use consume_queue::{ConsumeQueueEntry, ConsumeQueuePart};
+pub use group::{GroupSubscription, SubscriptionGroupConfig, SubscriptionGroupTable};
 pub use heartbeat::{
     CheckClient, ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, ProducerData,
     SubscriptionData,
 };
-pub use list::{ConsumerList, GroupList, KvTable, TopicList};
+pub use list::{ConsumerList, GroupList, KvTable, SubscriptionGroupConfigs, TopicConfigs, TopicList};
 pub use lock::{LockBatch, LockedQueues};
 pub use offset::{
     ConsumerOffsetTable, ConsumerStatus, CorrectionOffsets, DelayOffsetTable, QueueOffset, ResetOffset, ResetOffsetList,

@@ -44,6 +44,25 @@ fn a_code_that_is_not_served_yet_is_answered_with_3_and_its_name() {
 }
 
 #[test]
+fn every_code_of_the_table_is_served_or_refused_with_a_reason() {
+    let broker = TestBroker::start();
+    let is_served = |answer: &Command| answer.code != ResponseCode::REQUEST_CODE_NOT_SUPPORTED.0;
+    let is_in_order = |code: &&RequestCode| {
+        let by_broker = Connection::to(broker.broker()).ask(Command::request(**code));
+        let by_name_server = Connection::to(broker.name_server()).ask(Command::request(**code));
+        let name = format!("({}): ", code.name().unwrap());
+        let reason = by_broker.remark.as_deref().and_then(|remark| remark.split_once(&name));
+        match reason {
+            Some((_, reason)) if reason.starts_with("name servers") => is_served(&by_name_server),
+            Some((_, reason)) => !reason.is_empty(),
+            None => is_served(&by_broker),
+        }
+    };
+    let lost: Vec<_> = RequestCode::ALL.iter().filter(|code| !is_in_order(code)).collect();
+    assert_eq!(lost, [&RequestCode(0); 0], "neither served nor refused with a reason");
+}
+
+#[test]
 fn a_missing_field_is_named() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());

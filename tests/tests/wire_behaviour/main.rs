@@ -2,7 +2,8 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `extensions`, `queries`, `groups`, `connections`.
+//! `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`, `group_settings`, `figures`,
+//! `settings`.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -15,11 +16,15 @@
 
 mod connections;
 mod extensions;
+mod figures;
+mod group_settings;
 mod groups;
 mod old_messages;
 mod pulls;
 mod queries;
 mod sends;
+mod settings;
+mod topics;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

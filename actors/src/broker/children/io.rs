@@ -13,7 +13,7 @@ use crate::io::egress::Egress;
 use crate::io::look_up::Limits;
 use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::placement::Thread;
-use crate::router::{BrokerActors, Router};
+use crate::router::{BrokerActors, Owners, Router};
 use crate::supervise::ChildSpec;
 
 impl Ground {
@@ -83,6 +83,7 @@ impl Ground {
     fn broker_side(&self, children: &BrokerChildren, shared: &Shared, thread: u16) -> BrokerSide {
         BrokerSide {
             topics: self.topics.clone(),
+            system_topics: self.system_topics(),
             groups: self.groups.clone(),
             membership: self.membership.clone(),
             log: Arc::clone(&shared.view),
@@ -102,7 +103,7 @@ impl Ground {
             create_on_send: children.topics.clone().recipient(),
             create_dead_letters: children.topics.clone().recipient(),
             groups: children.groups.clone().recipient(),
-            auto_create_group: self.config.auto_create_group,
+            auto_create_group: self.identity.live.auto_create_group.clone(),
             commit: children.offsets.clone().recipient(),
             offsets: children.offsets.clone().recipient(),
             heartbeat: children.rebalance.clone().recipient(),
@@ -111,6 +112,15 @@ impl Ground {
             cold: children.cold_reads.clone(),
             index: children.index.as_ref().map(|index| index.clone().recipient()),
             forget: hold(children, thread).clone().recipient(),
+            owners: Owners {
+                topics: children.topics.clone(),
+                groups: children.groups.clone(),
+                offsets: children.offsets.clone(),
+                producers: children.rebalance.clone().recipient(),
+                forget_topics: children.log.clone().recipient(),
+                change_settings: children.settings.clone().recipient(),
+                tell_settings: children.settings.clone().recipient(),
+            },
         }
     }
 }

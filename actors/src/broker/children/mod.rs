@@ -113,7 +113,7 @@ impl Ground {
 
     fn start_broker(&self, store: OpenStore, shared: &Shared) -> BrokerChildren {
         let (topics, groups) = (self.start_topics(), self.start_groups());
-        let offsets = self.start_offsets(shared);
+        let (offsets, settings) = (self.start_offsets(shared), self.start_settings());
         self.start_retention(shared);
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
         let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads(shared));
@@ -129,6 +129,7 @@ impl Ground {
             topics,
             groups,
             offsets,
+            settings,
             rebalance,
             registrar,
             flusher,

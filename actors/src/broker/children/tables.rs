@@ -5,11 +5,12 @@ use std::sync::Arc;
 use actix::Addr;
 
 use super::{Ground, Shared};
-use crate::group::AutoCreate;
+use crate::config::BrokerConfig;
 use crate::group::actor::Groups;
 use crate::offset::actor::Offsets;
 use crate::placement::Thread;
 use crate::retention::{Retention, RetentionParts};
+use crate::settings::{Settings, SettingsParts};
 use crate::supervise::ChildSpec;
 use crate::topic::SystemTopics;
 use crate::topic::actor::Topics;
@@ -18,18 +19,11 @@ impl Ground {
     pub(super) fn start_topics(&self) -> Addr<Topics> {
         let ground = self.clone();
         self.start(ChildSpec::new("topics", Thread::Files), move |_| {
-            let system = SystemTopics {
-                cluster_name: ground.config.cluster_name.clone(),
-                broker_name: ground.config.broker_name.clone(),
-                auto_create: ground.config.auto_create_topic,
-                default_queue_nums: ground.config.default_topic_queue_nums,
-                ..SystemTopics::default()
-            };
             let registrar = ground.wiring.broker().registrar.clone().recipient();
             let clock = Arc::clone(&ground.seams.clock);
             Topics::open(
                 ground.file("topics.json"),
-                system,
+                ground.system_topics(),
                 ground.topics.clone(),
                 clock,
                 Some(registrar),
@@ -37,14 +31,20 @@ impl Ground {
         })
     }
 
+    pub(super) fn system_topics(&self) -> SystemTopics {
+        SystemTopics {
+            cluster_name: self.config.cluster_name.clone(),
+            broker_name: self.config.broker_name.clone(),
+            auto_create: self.identity.live.auto_create_topic.clone(),
+            default_queue_nums: self.config.default_topic_queue_nums,
+            ..SystemTopics::default()
+        }
+    }
+
     pub(super) fn start_groups(&self) -> Addr<Groups> {
         let ground = self.clone();
         self.start(ChildSpec::new("groups", Thread::Files), move |_| {
-            let auto = if ground.config.auto_create_group {
-                AutoCreate::Yes
-            } else {
-                AutoCreate::SystemOnly
-            };
+            let auto = ground.identity.live.auto_create_group.clone();
             let clock = Arc::clone(&ground.seams.clock);
             Groups::open(
                 ground.file("subscriptionGroup.json"),
@@ -67,6 +67,22 @@ impl Ground {
                 ground.config.offsets_interval,
                 queue_end,
             )
+        })
+    }
+
+    pub(super) fn start_settings(&self) -> Addr<Settings> {
+        let ground = self.clone();
+        self.start(ChildSpec::new("settings", Thread::Files), move |_| {
+            Settings::open(SettingsParts {
+                config: BrokerConfig {
+                    port: ground.identity.store_host.port(),
+                    ..ground.config.as_ref().clone()
+                },
+                live: ground.identity.live.clone(),
+                disk: Arc::clone(&ground.seams.disk),
+                clock: Arc::clone(&ground.seams.clock),
+                topics: ground.wiring.broker().topics.clone().recipient(),
+            })
         })
     }
 

@@ -34,7 +34,7 @@ async fn sends_that_wait_for_their_topic_are_counted_and_the_rest_is_refused() {
 async fn a_body_that_no_topic_could_take_makes_no_topic() {
     let scene = Scene::open(Plan::default()).await;
     let mut client = scene.client().await;
-    let most = scene.io.identity.max_message_size as usize;
+    let most = scene.io.identity.live.max_message_bytes.get() as usize;
     client.send([send_to("Fresh", most + 1)]).await;
     assert_eq!(client.answer().await, (1, ResponseCode::MESSAGE_ILLEGAL));
     assert!(scene.topics_made.borrow().is_empty());

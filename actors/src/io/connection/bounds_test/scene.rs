@@ -11,6 +11,7 @@ use actix::dev::channel::channel;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
+use cuemq_net::body::ProducerTable;
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
@@ -24,8 +25,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::cold_reads::ColdReads;
-use crate::commit_log::{AppendBatch, SendGate};
+use crate::commit_log::{AppendBatch, ForgetTopics, SendGate};
 use crate::config::BrokerConfig;
+use crate::config::live::Switch;
 use crate::group::GroupView;
 use crate::group::actor::FindOrCreateGroup;
 use crate::hold::actor::Park;
@@ -38,9 +40,10 @@ use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::listener::ConnectionLimit;
 use crate::net::{Accepted, Stream};
 use crate::offset::actor::{CommitOffsets, FindOffset};
-use crate::rebalance::actor::{Heartbeat, PeerClosed, Unregister};
+use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed, Unregister};
 use crate::rebalance::{MembershipView, TooMuch};
-use crate::router::{BrokerActors, Router};
+use crate::router::{BrokerActors, Owners, Router};
+use crate::settings::{ChangeSettings, TellSettings};
 use crate::table_file::NotSaved;
 use crate::testing::{PATIENCE, Probe, Stage};
 use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, TopicError};
@@ -213,7 +216,7 @@ impl Scene {
             create_on_send,
             create_dead_letters: gated(1, |_: CreateDeadLetterTopic| Err(NotSaved::Unknown.into())).0,
             groups: Probe::answering(|_: &FindOrCreateGroup| Err(NotSaved::Unknown.into())).recipient(),
-            auto_create_group: true,
+            auto_create_group: Switch::new(true),
             commit: Probe::answering(|_: &CommitOffsets| Ok(())).recipient(),
             offsets: Probe::answering(|_: &FindOffset| None).recipient(),
             heartbeat,
@@ -222,10 +225,12 @@ impl Scene {
             forget: Probe::new().recipient(),
             cold: stage.start("cold reads", |_| Ok(no_reads())),
             index: None,
+            owners: owners(),
         };
         let records = Arc::new(LogView::new(Vec::new()));
         let side = BrokerSide {
             topics: view,
+            system_topics: SystemTopics::default(),
             groups: GroupView::new(),
             membership: MembershipView::new(),
             gate: Arc::new(SendGate::new(Arc::clone(&records), 0)),
@@ -312,11 +317,27 @@ impl Scene {
 }
 
 fn without_log(side: BrokerSide) -> BrokerSide {
-    let (ended, _) = channel::<Gated<AppendBatch>>(1);
     BrokerSide {
-        append: Addr::new(ended).recipient(),
+        append: ended::<Gated<AppendBatch>>().recipient(),
         ..side
     }
+}
+
+/// Nobody asks for what administrators do.
+fn owners() -> Owners {
+    Owners {
+        topics: ended(),
+        groups: ended(),
+        offsets: ended(),
+        producers: Probe::answering(|_: &ExportProducers| ProducerTable::default()).recipient(),
+        forget_topics: Probe::answering(|_: &ForgetTopics| Ok(())).recipient(),
+        change_settings: Probe::answering(|_: &ChangeSettings| Ok(())).recipient(),
+        tell_settings: Probe::answering(|_: &TellSettings| Default::default()).recipient(),
+    }
+}
+
+fn ended<A: Actor>() -> Addr<A> {
+    Addr::new(channel(1).0)
 }
 
 /// Nothing lies on a disk here.

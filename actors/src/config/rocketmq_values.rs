@@ -1,0 +1,87 @@
+//! The settings in force by RocketMQ's names and in its spelling, as code 26 tells them.
+
+use cuemq_storage::log_state::FlushMode;
+
+use super::BrokerConfig;
+
+/// A setting's value in RocketMQ's spelling.
+type Show = fn(&BrokerConfig) -> String;
+
+/// What RocketMQ has a name for and this broker a value.
+#[rustfmt::skip]
+const VALUES: &[(&str, Show)] = &[
+    ("autoCreateSubscriptionGroup", |c| c.auto_create_group.to_string()),
+    ("autoCreateTopicEnable", |c| c.auto_create_topic.to_string()),
+    ("brokerClusterName", |c| c.cluster_name.clone()),
+    ("brokerIP1", |c| c.announce.to_string()),
+    ("brokerId", |c| c.broker_id.to_string()),
+    ("brokerName", |c| c.broker_name.clone()),
+    ("brokerPermission", |c| c.permission.to_string()),
+    ("brokerRole", |_| "ASYNC_MASTER".to_owned()),
+    ("checkCRCOnRecover", |c| c.check_crc.to_string()),
+    ("defaultTopicQueueNums", |c| c.default_topic_queue_nums.to_string()),
+    ("enableConsumeQueueExt", |c| c.queue_extension.to_string()),
+    ("flushConsumerOffsetInterval", |c| c.offsets_interval.as_millis().to_string()),
+    ("flushDiskType", |c| flush(c.flush).to_owned()),
+    ("flushIntervalCommitLog", |c| c.flush_interval.as_millis().to_string()),
+    ("listenPort", |c| c.port.to_string()),
+    ("longPollingEnable", |c| c.long_polling.to_string()),
+    ("mappedFileSizeCommitLog", |c| c.segment_bytes.unwrap_or(cuemq_storage::recovery::DEFAULT_SEGMENT_BYTES).to_string()),
+    ("mappedFileSizeConsumeQueue", |c| c.queue_file_bytes.to_string()),
+    ("mappedFileSizeConsumeQueueExt", |c| c.extension_file_bytes.to_string()),
+    ("maxMessageSize", |c| c.max_message_size.to_string()),
+    ("messageIndexEnable", |c| c.index.is_some().to_string()),
+    ("namesrvAddr", |c| c.name_servers.join(";")),
+    ("notifyConsumerIdsChangedEnable", |c| c.notify_ids_changed.to_string()),
+    ("regionId", |c| c.region.clone()),
+    ("registerNameServerPeriod", |c| c.register_interval.as_millis().to_string()),
+    ("serverChannelMaxIdleTimeSeconds", |c| c.idle_limit.as_secs().to_string()),
+    ("shortPollingTimeMills", |c| c.short_polling.as_millis().to_string()),
+    ("slaveReadEnable", |c| c.slave_read.to_string()),
+    ("startAcceptSendRequestTimeStamp", |c| c.accept_sends_from_ms.to_string()),
+    ("storePathCommitLog", |c| c.layout().commit_log.display().to_string()),
+    ("storePathRootDir", |c| c.data.display().to_string()),
+    ("traceOn", |c| c.trace_on.to_string()),
+];
+
+/// All of them, one `key=value` on each line.
+pub(super) fn text(config: &BrokerConfig) -> String {
+    VALUES
+        .iter()
+        .map(|(key, show)| format!("{key}={}\n", show(config)))
+        .collect()
+}
+
+fn flush(mode: FlushMode) -> &'static str {
+    match mode {
+        FlushMode::Sync => "SYNC_FLUSH",
+        FlushMode::Async => "ASYNC_FLUSH",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::broker_conf::Contents;
+    use super::super::error::Place;
+    use super::super::setting::Draft;
+    use super::*;
+
+    #[test]
+    fn what_is_told_reads_back_as_the_settings_in_force() {
+        let config = BrokerConfig {
+            name_servers: vec!["10.0.0.1:9876".to_owned(), "10.0.0.2:9876".to_owned()],
+            port: 10_911,
+            segment_bytes: Some(1 << 20),
+            trace_on: false,
+            flush: FlushMode::Async,
+            ..BrokerConfig::default()
+        };
+        let told = text(&config);
+        let contents = Contents::read(&told, |line| Place::Request { line }, false).unwrap();
+        let mut draft = Draft::default();
+        contents.given.iter().for_each(|given| given.apply(&mut draft).unwrap());
+        draft.config.announce = draft.announce.unwrap();
+        assert_eq!(text(&draft.config), told);
+        assert!(told.contains("flushDiskType=ASYNC_FLUSH\n") && told.contains("traceOn=false\n"));
+    }
+}
