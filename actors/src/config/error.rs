@@ -66,6 +66,17 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
+    /// The settings that were changed while the broker ran cannot be read.
+    #[error(
+        "the changed settings in {} cannot be read ({source}): let this user read the file, or move it away to start without \
+         them", path.display()
+    )]
+    ChangesUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file's form is broken.
     #[error("{place}: {reason}")]
     Syntax {

@@ -236,8 +236,9 @@ pub fn read_file(disk: &dyn Disk, data: &Path) -> Result<String, ConfigError> {
     let path = path_below(data);
     match disk.read_whole(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(ConfigError::Unreadable { path, source }),
+        // What is wrong with a data directory that is none, the store says better.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(String::new()),
+        Err(source) => Err(ConfigError::ChangesUnreadable { path, source }),
     }
 }
 
