@@ -209,6 +209,15 @@ codes! {
     }
 }
 
+impl RequestCode {
+    /// The remark of an answer that refuses this code: Java's words (`DefaultRequestProcessor`), and the code's name for
+    /// people where it has one.
+    pub fn refusal(self) -> String {
+        let name = self.name().map(|name| format!(" ({name})")).unwrap_or_default();
+        format!(" request type {} not supported{name}", self.0)
+    }
+}
+
 codes! {
     /// How a request went. 209 to 213 bear the names of 4.9, which CueMQ announces itself as; 5.x re-uses the numbers.
     ResponseCode {

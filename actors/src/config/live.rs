@@ -1,7 +1,7 @@
 //! The settings that change while the broker runs (codes 25 and 26): which they are, as all threads read them, and the file
 //! that keeps what was changed.
 //!
-//! `<data>/config/live.properties` holds the changed ones by RocketMQ's names; the next start takes them over those of the
+//! `<data>/cuemq/live.properties` holds the changed ones by RocketMQ's names; the next start takes them over those of the
 //! settings file. What is not in [`LIVE_KEYS`] is read at the start alone.
 
 use std::collections::BTreeMap;
@@ -225,7 +225,7 @@ impl Change {
 /// The file of changes below a data directory.
 #[must_use]
 pub fn path_below(data: &Path) -> PathBuf {
-    data.join("config").join("live.properties")
+    data.join("cuemq").join("live.properties")
 }
 
 /// The text of the file of changes; empty where there is none.

@@ -24,16 +24,9 @@ impl Refusal {
         }
     }
 
-    /// A code that this server does not know: Java's remark, with the code's name for people.
+    /// A code that this server does not know.
     pub(super) fn unsupported(code: i32) -> Self {
-        let name = RequestCode(code)
-            .name()
-            .map(|name| format!(" ({name})"))
-            .unwrap_or_default();
-        Refusal::new(
-            ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
-            format!(" request type {code} not supported{name}"),
-        )
+        Refusal::new(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, RequestCode(code).refusal())
     }
 
     pub(super) fn no_route(topic: &str) -> Self {

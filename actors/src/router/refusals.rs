@@ -8,10 +8,9 @@ use RequestCode as Code;
 /// The answer to a code that is not served.
 pub(super) fn refuse(request: &Command) -> Command {
     let code = Code(request.code);
-    let name = code.name().map(|name| format!(" ({name})")).unwrap_or_default();
     let reason = reason(code).map(|reason| format!(": {reason}")).unwrap_or_default();
     Command::response_to(request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
-        .with_remark(format!(" request type {} not supported{name}{reason}", request.code))
+        .with_remark(format!("{}{reason}", code.refusal()))
 }
 
 /// Why a code of the table is not served on the broker's ports; `None` for one that is, and for what is in no table.

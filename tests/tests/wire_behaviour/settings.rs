@@ -113,5 +113,5 @@ fn what_cannot_be_changed_is_refused_with_the_next_step_and_nothing_is_changed()
         assert!(remark.contains(next_step), "{text}: {remark}");
     }
     assert_eq!(told(&mut client), before);
-    assert!(!broker.data().join("config/live.properties").exists());
+    assert!(!broker.data().join("cuemq/live.properties").exists());
 }
