@@ -234,6 +234,7 @@ mod tests {
             max_messages: 32,
             filter: Arc::new(TagFilter::parse("*").unwrap()),
             suggestion: None,
+            flow: None,
             deadline_ms: 0,
         };
         LookUp::new(peer, Box::new(pull), egress.recipient())

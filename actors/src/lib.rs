@@ -141,3 +141,4 @@ pub mod supervise;
 pub mod table_file;
 pub mod testing;
 pub mod topic;
+pub mod traffic;

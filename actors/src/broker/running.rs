@@ -29,6 +29,7 @@ use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
 use crate::supervise::{Health, Nursery};
 use crate::topic::TopicView;
+use crate::traffic::Traffic;
 
 /// How long the start waits for name servers to hear that the broker is there.
 const GREETING: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub struct Running {
     pub broker: Option<SocketAddr>,
     /// Its counters.
     pub metrics: Arc<Metrics>,
+    /// What passes through its topics and to its groups.
+    pub traffic: Traffic,
     system: Addr<BrokerSystem>,
     standing: watch::Receiver<Standing>,
     nursery: SharedNursery,
@@ -78,6 +81,7 @@ pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Re
     let list = Nursery::new("broker", placement, clock, seams.faults.clone(), reports);
     *nursery.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
     let rising = Rising {
+        traffic: Traffic::new(seams.placement.io_threads()),
         seams,
         nursery: Arc::clone(&nursery),
         metrics: Arc::default(),
@@ -99,6 +103,7 @@ struct Rising {
     seams: Seams,
     nursery: SharedNursery,
     metrics: Arc<Metrics>,
+    traffic: Traffic,
     system: Addr<BrokerSystem>,
     standing: watch::Receiver<Standing>,
 }
@@ -166,6 +171,7 @@ impl Rising {
             name_server: name_server.as_ref().map(|door| door.address),
             broker: broker.as_ref().map(|door| door.address),
             metrics: self.metrics,
+            traffic: self.traffic,
             system: self.system,
             standing: self.standing,
             nursery: self.nursery,
@@ -191,6 +197,7 @@ impl Rising {
             seams: self.seams.clone(),
             identity,
             metrics: Arc::clone(&self.metrics),
+            traffic: self.traffic.clone(),
             budgets,
             nursery: Arc::clone(&self.nursery),
             wiring: Pending::default(),

@@ -320,6 +320,7 @@ mod tests {
                 max_messages: 32,
                 filter: Arc::new(TagFilter::All),
                 suggestion: None,
+                flow: None,
                 deadline_ms,
             });
             self.hold.send(Park { peer: PEER, pull }).await.unwrap();

@@ -13,6 +13,7 @@ use cuemq_net::frame::HeaderCodec;
 pub use parked_pulls::{ParkedPulls, Parking, Woken};
 
 use crate::rebalance::TagFilter;
+use crate::traffic::Flow;
 
 /// A queue of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +43,8 @@ pub struct ParkedPull {
     pub filter: Arc<TagFilter>,
     /// Which broker its answer suggests; `None` for the master at all times.
     pub suggestion: Option<Box<Suggestion>>,
+    /// Counts what its group gets; `None` where too many are counted already.
+    pub flow: Option<Arc<Flow>>,
     /// When it is answered in any case, by the monotonic clock in milliseconds; 0 for one that does not wait.
     pub deadline_ms: u64,
 }

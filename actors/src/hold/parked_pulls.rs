@@ -43,7 +43,7 @@ struct Entry {
 }
 
 const _: () = assert!(
-    size_of::<Option<Entry>>() + size_of::<ParkedPull>() <= 112,
+    size_of::<Option<Entry>>() + size_of::<ParkedPull>() <= 120,
     "a parked pull takes little"
 );
 
@@ -312,6 +312,7 @@ mod tests {
             max_messages: 32,
             filter: Arc::new(TagFilter::All),
             suggestion: None,
+            flow: None,
             deadline_ms,
         })
     }

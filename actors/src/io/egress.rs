@@ -139,6 +139,9 @@ impl Handler<Completed> for Egress {
         for mut answer in completed.answers {
             answer.batch.context.settle();
             self.io.budgets.log.release(answer.batch.context.bytes);
+            if answer.outcome == Outcome::Stored {
+                answer.batch.context.brings.count(&self.io.traffic);
+            }
             if let Some(peer) = self.peer(answer.batch.context.peer) {
                 peer.sends_answered(answer.batch.context.bytes);
                 let identity = &self.io.identity;

@@ -99,6 +99,9 @@ fn checked(
         max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
         filter,
         suggestion: io.identity.live.slave_read.is_on().then(|| Box::new(group.suggestion)),
+        flow: io.traffic.to_group(&topic.name, header.consumer_group, |topic, group| {
+            broker.topics.contains(topic) && broker.groups.contains(group)
+        }),
         deadline_ms: deadline(io, &header),
     })
 }
@@ -312,7 +315,13 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     };
     let head = ResponseHead::new(code(&found, pull), pull.opaque);
     let remark = found.status.name();
-    io.metrics.messages_out.add(u64::from(found.messages));
+    let messages = u64::from(found.messages);
+    if messages > 0 {
+        io.metrics.messages_out.add(messages);
+        if let Some(flow) = &pull.flow {
+            flow.add(messages, found.bytes as u64);
+        }
+    }
     let mut outbox = peer.outbox.borrow_mut();
     let written =
         outbox.append(|out| response::write(out, pull.codec, head, Some(remark), |to| fields.write(to), found.bytes));

@@ -290,7 +290,7 @@ impl Encoder<'_, '_> {
             truncate(batch, bytes, records, keys);
             return Err(refusal);
         }
-        self.reply(batch, records);
+        self.reply(batch, records, bytes);
         Ok(())
     }
 
@@ -310,7 +310,7 @@ impl Encoder<'_, '_> {
             truncate(batch, bytes, records, keys);
             return Err(refusal);
         }
-        self.reply(batch, records);
+        self.reply(batch, records, bytes);
         Ok(())
     }
 
@@ -414,7 +414,12 @@ impl Encoder<'_, '_> {
         Ok(())
     }
 
-    fn reply(&self, batch: &mut SendBatch, first: usize) {
+    /// Notes who waits for the records from `first` on, which begin at byte `start`, and what they bring.
+    fn reply(&self, batch: &mut SendBatch, first: usize, start: usize) {
+        let brought = (batch.records.len() - first, batch.bytes.len() - start);
+        let is_known = |topic: &str| self.broker.topics.contains(topic);
+        let brings = &mut batch.context.brings;
+        brings.note(&self.io.traffic, &self.topic.name, brought, is_known);
         batch.context.replies.push(SendReply {
             opaque: self.request.view.opaque,
             codec: self.request.codec,

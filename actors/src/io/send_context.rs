@@ -7,6 +7,7 @@ use cuemq_storage::log_state::Outcome;
 
 use super::egress::Lost;
 use crate::peer::PeerKey;
+use crate::traffic::Bringing;
 
 /// One send request that waits for its answer.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct SendContext {
     pub replies: Vec<SendReply>,
     /// What the batch takes of the budgets, in bytes: nothing before it is handed to the log.
     pub bytes: usize,
+    /// What it brings to its topics.
+    pub brings: Bringing,
     /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
     lost: Option<Recipient<Lost>>,
 }
@@ -49,6 +52,7 @@ impl SendContext {
             peer,
             replies: Vec::new(),
             bytes: 0,
+            brings: Bringing::default(),
             lost: Some(lost),
         }
     }
@@ -56,6 +60,7 @@ impl SendContext {
     /// Begins anew with the memory of a batch that was answered.
     pub fn reopen(&mut self, peer: PeerKey, lost: Recipient<Lost>) {
         self.replies.clear();
+        self.brings.clear();
         (self.peer, self.bytes, self.lost) = (peer, 0, Some(lost));
     }
 

@@ -30,6 +30,7 @@ use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
 use crate::router::Router;
 use crate::topic::{SystemTopics, TopicView};
+use crate::traffic::ThreadTraffic;
 
 /// Bytes that one connection reads in one go.
 pub const READ_BYTES: usize = 256 * 1024;
@@ -82,6 +83,8 @@ pub struct IoState {
     pub router: Router,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What passes on this thread.
+    pub traffic: Arc<ThreadTraffic>,
     /// Hears of batches that were dropped without an outcome.
     pub lost: Recipient<Lost>,
     /// Takes what was looked up on the disk.
@@ -120,6 +123,8 @@ pub struct IoParts {
     pub router: Router,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What passes on this thread.
+    pub traffic: Arc<ThreadTraffic>,
     /// Hears of batches that were dropped.
     pub lost: Recipient<Lost>,
     /// Takes what was looked up on the disk.
@@ -142,6 +147,7 @@ impl IoState {
             broker: parts.broker,
             router: parts.router,
             metrics: parts.metrics,
+            traffic: parts.traffic,
             lost: parts.lost,
             looked_up: parts.looked_up,
             idle_limit: parts.idle_limit,

@@ -70,6 +70,7 @@ impl Ground {
                     broker: broker.map(|(children, shared)| ground.broker_side(children, shared, thread)),
                     router,
                     metrics: Arc::clone(&ground.metrics),
+                    traffic: ground.traffic.of_thread(thread),
                     lost: ctx.address().recipient(),
                     looked_up: ctx.address().recipient(),
                     idle_limit: ground.config.idle_limit,

@@ -32,6 +32,7 @@ use crate::rebalance::MembershipView;
 use crate::supervise::{Cause, ChildSpec, Context};
 use crate::table_file::TableFile;
 use crate::topic::TopicView;
+use crate::traffic::Traffic;
 
 /// Messages that an actor's mailbox holds for each of its senders.
 const CAPACITY: usize = 1024;
@@ -43,6 +44,7 @@ pub(super) struct Ground {
     pub(super) seams: Seams,
     pub(super) identity: Arc<Identity>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) traffic: Traffic,
     pub(super) budgets: Budgets,
     pub(super) nursery: SharedNursery,
     pub(super) wiring: Pending,

@@ -361,6 +361,7 @@ fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side:
             broker: Some(side),
             router: Router::new(Some(actors), None),
             metrics: Arc::default(),
+            traffic: Arc::default(),
             lost: ctx.address().recipient(),
             looked_up: ctx.address().recipient(),
             idle_limit: IDLE,

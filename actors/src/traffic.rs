@@ -1,0 +1,375 @@
+//! What has passed: messages and bytes by topic (in) and by topic and consumer group (out), since the process started.
+//!
+//! Each I/O thread counts in tables of its own and nobody else adds to them: a batch of sends adds once for each of its
+//! topics when it is stored, a pull once when it is answered. Readers (`/metrics`, statistics) take the sums of all threads
+//! from any other thread and stop nobody. What is counted is what RocketMQ counts: the stored length of the records
+//! (`BrokerStatsManager.incTopicPutNums`, `incGroupGetNums` in Java).
+//!
+//! A name stays in its table until the table is full of names that are gone; a topic that is deleted and made again
+//! goes on where it was. The tables of topics and of groups are bounded, their product is bounded here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cuemq_storage::hash::Hasher;
+use smallvec::SmallVec;
+
+use crate::metrics::Counter;
+
+/// From how many names on a table looks for those that are gone.
+const PRUNE_FROM: usize = 1024;
+/// The most pairs of topic and group that one thread counts apart; further ones count in the broker's sums alone.
+const PAIRS_MAX: usize = 65_536;
+/// The upper ends of the classes of message sizes, in bytes; the last class has none (`rocketmq_message_size` of release 5).
+pub const SIZES: [u64; 6] = [1 << 10, 4 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+
+/// What has passed by one name.
+#[derive(Debug, Default)]
+pub struct Flow {
+    messages: Counter,
+    bytes: Counter,
+}
+
+impl Flow {
+    /// Counts messages and the bytes of their records.
+    pub fn add(&self, messages: u64, bytes: u64) {
+        self.messages.add(messages);
+        self.bytes.add(bytes);
+    }
+}
+
+/// Two are the same when they are one.
+impl PartialEq for Flow {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Flow {}
+
+/// How much has passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
+}
+
+impl Passed {
+    fn note(&mut self, flow: &Flow) {
+        self.messages += flow.messages.get();
+        self.bytes += flow.bytes.get();
+    }
+}
+
+/// A topic and a consumer group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The group.
+    pub group: Arc<str>,
+}
+
+impl Hash for Pair {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Names(&self.topic, &self.group).hash(state);
+    }
+}
+
+/// A pair that is looked up.
+#[derive(Clone, Copy)]
+struct Names<'a>(&'a str, &'a str);
+
+impl Hash for Names<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.1.hash(state);
+    }
+}
+
+impl papaya::Equivalent<Pair> for Names<'_> {
+    fn equivalent(&self, pair: &Pair) -> bool {
+        *self.0 == *pair.topic && *self.1 == *pair.group
+    }
+}
+
+/// A table of flows with one writer.
+struct Flows<K> {
+    flows: papaya::HashMap<K, Arc<Flow>, Hasher>,
+    /// At how many names those are looked for that are gone.
+    prune_at: AtomicUsize,
+}
+
+impl<K: Hash + Eq> Flows<K> {
+    fn new() -> Self {
+        Self {
+            flows: papaya::HashMap::with_hasher(Hasher::default()),
+            prune_at: AtomicUsize::new(PRUNE_FROM),
+        }
+    }
+
+    /// Begins a flow. Now and then those are dropped whose names are not known any more; each name pays for one look.
+    #[cold]
+    fn begin(&self, key: K, most: usize, is_known: impl Fn(&K) -> bool) -> Option<Arc<Flow>> {
+        let flows = self.flows.pin();
+        if flows.len() >= self.prune_at.load(Ordering::Relaxed) {
+            flows.retain(|key, _| is_known(key));
+            self.prune_at
+                .store((2 * flows.len()).max(PRUNE_FROM), Ordering::Relaxed);
+        }
+        if flows.len() >= most {
+            return None;
+        }
+        let flow = Arc::new(Flow::default());
+        flows.insert(key, Arc::clone(&flow));
+        Some(flow)
+    }
+}
+
+/// What passes on one I/O thread, which alone adds to it.
+pub struct ThreadTraffic {
+    topics: Flows<Arc<str>>,
+    pairs: Flows<Pair>,
+    /// Requests to send by the size of their messages, one class more than [`SIZES`].
+    sizes: [Counter; SIZES.len() + 1],
+}
+
+impl fmt::Debug for ThreadTraffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadTraffic").finish_non_exhaustive()
+    }
+}
+
+impl Default for ThreadTraffic {
+    fn default() -> Self {
+        Self {
+            topics: Flows::new(),
+            pairs: Flows::new(),
+            sizes: Default::default(),
+        }
+    }
+}
+
+impl ThreadTraffic {
+    /// What comes into a topic. `is_known` tells which topics there are.
+    #[must_use]
+    pub fn into_topic(&self, topic: &Arc<str>, is_known: impl Fn(&str) -> bool) -> Option<Arc<Flow>> {
+        let found = self.topics.flows.pin().get(&**topic).cloned();
+        found.or_else(|| {
+            self.topics
+                .begin(Arc::clone(topic), usize::MAX, |topic| is_known(topic))
+        })
+    }
+
+    /// What goes out of a topic to a group; `None` where too many pairs are counted already. `is_known` tells whether
+    /// there are such a topic and such a group.
+    #[must_use]
+    pub fn to_group(&self, topic: &Arc<str>, group: &str, is_known: impl Fn(&str, &str) -> bool) -> Option<Arc<Flow>> {
+        let found = self.pairs.flows.pin().get(&Names(topic, group)).cloned();
+        let pair = || Pair {
+            topic: Arc::clone(topic),
+            group: Arc::from(group),
+        };
+        found.or_else(|| {
+            self.pairs
+                .begin(pair(), PAIRS_MAX, |pair| is_known(&pair.topic, &pair.group))
+        })
+    }
+}
+
+/// What one batch of sends brings, counted when it is stored.
+#[derive(Debug, Default)]
+pub struct Bringing {
+    /// By topic, in runs: a connection mostly sends to one.
+    runs: SmallVec<[Run; 1]>,
+    sizes: [u32; SIZES.len() + 1],
+}
+
+#[derive(Debug)]
+struct Run {
+    topic: Arc<str>,
+    flow: Arc<Flow>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Bringing {
+    /// Takes in a request: as many messages, and the bytes of their records.
+    pub fn note(
+        &mut self,
+        thread: &ThreadTraffic,
+        topic: &Arc<str>,
+        (messages, bytes): (usize, usize),
+        is_known: impl Fn(&str) -> bool,
+    ) {
+        let (messages, bytes) = (messages as u64, bytes as u64);
+        if let Some(class) = self.sizes.get_mut(class_of(bytes / messages.max(1))) {
+            *class += 1;
+        }
+        match self.runs.last_mut() {
+            Some(run) if Arc::ptr_eq(&run.topic, topic) => {
+                run.messages += messages;
+                run.bytes += bytes;
+            }
+            _ => {
+                if let Some(flow) = thread.into_topic(topic, is_known) {
+                    let topic = Arc::clone(topic);
+                    self.runs.push(Run {
+                        topic,
+                        flow,
+                        messages,
+                        bytes,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Counts it: it is stored.
+    pub fn count(&self, thread: &ThreadTraffic) {
+        for run in &self.runs {
+            run.flow.add(run.messages, run.bytes);
+        }
+        for (number, class) in self.sizes.iter().zip(&thread.sizes) {
+            if *number > 0 {
+                class.add(u64::from(*number));
+            }
+        }
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.runs.clear();
+        self.sizes = Default::default();
+    }
+}
+
+/// The class of a size.
+fn class_of(bytes: u64) -> usize {
+    SIZES.iter().position(|most| bytes <= *most).unwrap_or(SIZES.len())
+}
+
+/// What has passed on all I/O threads.
+#[derive(Clone, Debug)]
+pub struct Traffic(Arc<[Arc<ThreadTraffic>]>);
+
+impl Traffic {
+    /// Nothing yet, on so many threads.
+    #[must_use]
+    pub fn new(threads: u16) -> Self {
+        Self((0..threads).map(|_| Arc::default()).collect())
+    }
+
+    /// The tables of one thread.
+    ///
+    /// # Panics
+    /// When there is no such thread.
+    #[must_use]
+    pub fn of_thread(&self, thread: u16) -> Arc<ThreadTraffic> {
+        match self.0.get(usize::from(thread)) {
+            Some(tables) => Arc::clone(tables),
+            None => panic!("there is no I/O thread {thread}"),
+        }
+    }
+
+    /// What has come into each topic.
+    #[must_use]
+    pub fn by_topic(&self) -> BTreeMap<Arc<str>, Passed> {
+        sums(self.0.iter().map(|thread| &thread.topics))
+    }
+
+    /// What has gone out of each topic to each group.
+    #[must_use]
+    pub fn by_pair(&self) -> BTreeMap<Pair, Passed> {
+        sums(self.0.iter().map(|thread| &thread.pairs))
+    }
+
+    /// How many requests to send there were of each class of sizes, those below and between [`SIZES`] and those above.
+    #[must_use]
+    pub fn by_size(&self) -> [u64; SIZES.len() + 1] {
+        let mut sums = [0; SIZES.len() + 1];
+        for thread in &*self.0 {
+            for (sum, class) in sums.iter_mut().zip(&thread.sizes) {
+                *sum += class.get();
+            }
+        }
+        sums
+    }
+}
+
+fn sums<'a, K: Ord + Hash + Clone + 'a>(tables: impl Iterator<Item = &'a Flows<K>>) -> BTreeMap<K, Passed> {
+    let mut sums: BTreeMap<K, Passed> = BTreeMap::new();
+    for table in tables {
+        for (key, flow) in &table.flows.pin() {
+            sums.entry(key.clone()).or_default().note(flow);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bring(thread: &ThreadTraffic, sends: &[(&Arc<str>, usize, usize)]) {
+        let mut bringing = Bringing::default();
+        for (topic, messages, bytes) in sends {
+            bringing.note(thread, topic, (*messages, *bytes), |_| true);
+        }
+        bringing.count(thread);
+    }
+
+    #[test]
+    fn what_threads_count_is_summed_by_topic() {
+        let traffic = Traffic::new(2);
+        let (a, b): (Arc<str>, Arc<str>) = (Arc::from("A"), Arc::from("B"));
+        bring(
+            &traffic.of_thread(0),
+            &[(&a, 1, 100), (&a, 2, 200), (&b, 1, 5000), (&a, 1, 1)],
+        );
+        bring(&traffic.of_thread(1), &[(&a, 10, 1000)]);
+        let passed = |messages, bytes| Passed { messages, bytes };
+        let expected = BTreeMap::from([(a, passed(14, 1301)), (b, passed(1, 5000))]);
+        assert_eq!(traffic.by_topic(), expected);
+        assert_eq!(traffic.by_size(), [4, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_size_belongs_to_the_class_whose_end_it_does_not_pass() {
+        let classes = [0, 1024, 1025, 4 << 20, (4 << 20) + 1].map(class_of);
+        assert_eq!(classes, [0, 0, 1, 5, 6]);
+    }
+
+    #[test]
+    fn pulls_of_a_group_are_found_again_by_both_names() {
+        let traffic = Traffic::new(1);
+        let (thread, topic) = (traffic.of_thread(0), Arc::from("T"));
+        for (group, messages) in [("g", 1), ("h", 2), ("g", 3)] {
+            thread.to_group(&topic, group, |_, _| true).unwrap().add(messages, 10);
+        }
+        let told: Vec<_> = traffic
+            .by_pair()
+            .into_iter()
+            .map(|(pair, passed)| (pair.group.to_string(), passed.messages))
+            .collect();
+        assert_eq!(told, [("g".to_owned(), 4), ("h".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn names_that_are_gone_make_room_and_pairs_have_an_end() {
+        let (traffic, topic) = (Traffic::new(1), Arc::from("T"));
+        let thread = traffic.of_thread(0);
+        for number in 0..10 * PRUNE_FROM {
+            let name = Arc::from(format!("T{number}"));
+            let _ = thread.into_topic(&name, |_| false);
+        }
+        assert!(traffic.by_topic().len() <= PRUNE_FROM);
+        let begun = (0..=PAIRS_MAX).filter_map(|group| thread.to_group(&topic, &group.to_string(), |_, _| true));
+        assert_eq!(begun.count(), PAIRS_MAX);
+    }
+}
