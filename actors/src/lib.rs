@@ -16,6 +16,7 @@
 //! |- groups                      files          restart 3 in 60 s  running
 //! |- offsets                     files          restart 3 in 60 s  running
 //! |- settings                    files          restart 3 in 60 s  running
+//! |- statistics                  upkeep         restart 3 in 60 s  running
 //! |- retention                   upkeep         restart 3 in 60 s  running
 //! |- flusher                     flusher        fail-stop          running
 //! |- allocator                   upkeep         fail-stop          running
@@ -91,6 +92,7 @@
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
 //! | `RenewTopics` | `Settings` | `Topics` | one for each change of the broker's permission |
 //! | `ChangeSettings`, `TellSettings` | connections | `Settings` | one of a connection at a time |
+//! | `FindFigure`, `TellStore` | connections | `Statistics` | one of a connection at a time |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | one of a connection at a time |
 //! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection, and for each request that was under way |
@@ -137,6 +139,7 @@ pub mod retention;
 pub mod router;
 pub mod send_gate;
 pub mod settings;
+pub mod statistics;
 pub mod supervise;
 pub mod table_file;
 pub mod testing;

@@ -1,8 +1,9 @@
 //! Times as they are told to people: `yyyy-MM-dd HH:mm:ss,SSS` in the machine's time zone, as Java's
 //! `UtilAll.timeMillisToHumanString2` writes them.
 
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 /// A time in milliseconds since 1970, in the machine's time zone. What lies behind the year 9999 is told as its end.
 #[must_use]
@@ -10,12 +11,21 @@ pub fn told(ms: u64) -> String {
     told_in(ms, TimeZone::system())
 }
 
-fn told_in(ms: u64, zone: TimeZone) -> String {
+/// The day of a time in milliseconds since 1970, in the machine's time zone.
+#[must_use]
+pub fn date(ms: u64) -> Date {
+    at(ms, TimeZone::system()).date()
+}
+
+fn at(ms: u64, zone: TimeZone) -> Zoned {
     let time = i64::try_from(ms)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let time = time.unwrap_or(Timestamp::MAX).to_zoned(zone);
-    time.strftime("%Y-%m-%d %H:%M:%S,%3f").to_string()
+    time.unwrap_or(Timestamp::MAX).to_zoned(zone)
+}
+
+fn told_in(ms: u64, zone: TimeZone) -> String {
+    at(ms, zone).strftime("%Y-%m-%d %H:%M:%S,%3f").to_string()
 }
 
 #[cfg(test)]

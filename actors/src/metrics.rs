@@ -23,10 +23,6 @@ impl Counter {
 /// The broker's counters.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Messages handed to the commit log.
-    pub messages_in: Counter,
-    /// Messages in pull answers.
-    pub messages_out: Counter,
     /// Pulls that had to wait for a message.
     pub pulls_parked: Counter,
     /// Connections that were accepted.

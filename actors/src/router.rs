@@ -12,6 +12,7 @@ mod queries;
 mod queue_figures;
 mod refusals;
 mod runtime_info;
+mod statistics;
 mod topics;
 mod wanted;
 
@@ -42,6 +43,7 @@ use crate::offset::actor::{CommitOffsets, FindOffset, Offsets};
 use crate::peer::PeerKey;
 use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed as MemberClosed, Unregister};
 use crate::settings::{ChangeSettings, TellSettings};
+use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::ChangeError;
 use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, Topics};
 
@@ -94,6 +96,10 @@ pub struct Owners {
     pub change_settings: Recipient<ChangeSettings>,
     /// Tells them.
     pub tell_settings: Recipient<TellSettings>,
+    /// Tells what topics and groups had in the last minute, hour and day.
+    pub find_figure: Recipient<FindFigure>,
+    /// Tells the rates and totals of all.
+    pub tell_store: Recipient<TellStore>,
 }
 
 /// A request as it lies in the read buffer.

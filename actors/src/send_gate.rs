@@ -115,6 +115,12 @@ impl SendGate {
         self.full.swap(full, Ordering::Relaxed) != full
     }
 
+    /// How many bytes of the disk are free; nothing is known before the first look at it.
+    #[must_use]
+    pub fn available_bytes(&self) -> u64 {
+        self.available.load(Ordering::Relaxed)
+    }
+
     /// Notes how much of the disk is used, from 0 to 1.
     pub fn note_used(&self, ratio: f64) {
         self.used.store(ratio.to_bits(), Ordering::Relaxed);

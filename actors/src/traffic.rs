@@ -31,13 +31,15 @@ pub const SIZES: [u64; 6] = [1 << 10, 4 << 10, 512 << 10, 1 << 20, 2 << 20, 4 <<
 pub struct Flow {
     messages: Counter,
     bytes: Counter,
+    times: Counter,
 }
 
 impl Flow {
-    /// Counts messages and the bytes of their records.
-    pub fn add(&self, messages: u64, bytes: u64) {
-        self.messages.add(messages);
-        self.bytes.add(bytes);
+    /// Counts messages, the bytes of their records, and the requests that brought or got them.
+    pub fn add(&self, passed: Passed) {
+        self.messages.add(passed.messages);
+        self.bytes.add(passed.bytes);
+        self.times.add(passed.times);
     }
 }
 
@@ -57,13 +59,33 @@ pub struct Passed {
     pub messages: u64,
     /// Bytes of their records.
     pub bytes: u64,
+    /// Requests that brought or got them.
+    pub times: u64,
 }
 
 impl Passed {
+    fn join(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+        self.times += more.times;
+    }
+
     fn note(&mut self, flow: &Flow) {
         self.messages += flow.messages.get();
         self.bytes += flow.bytes.get();
+        self.times += flow.times.get();
     }
+}
+
+/// What has passed in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What came and was stored.
+    pub stored: Passed,
+    /// What was pulled.
+    pub delivered: Passed,
+    /// Pulls that found nothing.
+    pub missed: u64,
 }
 
 /// A topic and a consumer group.
@@ -135,6 +157,9 @@ impl<K: Hash + Eq> Flows<K> {
 pub struct ThreadTraffic {
     topics: Flows<Arc<str>>,
     pairs: Flows<Pair>,
+    stored: Flow,
+    delivered: Flow,
+    missed: Counter,
     /// Requests to send by the size of their messages, one class more than [`SIZES`].
     sizes: [Counter; SIZES.len() + 1],
 }
@@ -150,6 +175,9 @@ impl Default for ThreadTraffic {
         Self {
             topics: Flows::new(),
             pairs: Flows::new(),
+            stored: Flow::default(),
+            delivered: Flow::default(),
+            missed: Counter::default(),
             sizes: Default::default(),
         }
     }
@@ -180,6 +208,21 @@ impl ThreadTraffic {
                 .begin(pair(), PAIRS_MAX, |pair| is_known(&pair.topic, &pair.group))
         })
     }
+
+    /// Counts what one pull got: as many messages, and the bytes of their records.
+    pub fn delivered(&self, flow: Option<&Flow>, messages: u64, bytes: u64) {
+        let times = 1;
+        let passed = Passed { messages, bytes, times };
+        if let Some(flow) = flow {
+            flow.add(passed);
+        }
+        self.delivered.add(passed);
+    }
+
+    /// Counts a pull that found nothing.
+    pub fn missed(&self) {
+        self.missed.add(1);
+    }
 }
 
 /// What one batch of sends brings, counted when it is stored.
@@ -187,6 +230,7 @@ impl ThreadTraffic {
 pub struct Bringing {
     /// By topic, in runs: a connection mostly sends to one.
     runs: SmallVec<[Run; 1]>,
+    all: Passed,
     sizes: [u32; SIZES.len() + 1],
 }
 
@@ -194,8 +238,7 @@ pub struct Bringing {
 struct Run {
     topic: Arc<str>,
     flow: Arc<Flow>,
-    messages: u64,
-    bytes: u64,
+    passed: Passed,
 }
 
 impl Bringing {
@@ -211,20 +254,18 @@ impl Bringing {
         if let Some(class) = self.sizes.get_mut(class_of(bytes / messages.max(1))) {
             *class += 1;
         }
+        let passed = Passed {
+            messages,
+            bytes,
+            times: 1,
+        };
+        self.all.join(passed);
         match self.runs.last_mut() {
-            Some(run) if Arc::ptr_eq(&run.topic, topic) => {
-                run.messages += messages;
-                run.bytes += bytes;
-            }
+            Some(run) if Arc::ptr_eq(&run.topic, topic) => run.passed.join(passed),
             _ => {
                 if let Some(flow) = thread.into_topic(topic, is_known) {
                     let topic = Arc::clone(topic);
-                    self.runs.push(Run {
-                        topic,
-                        flow,
-                        messages,
-                        bytes,
-                    });
+                    self.runs.push(Run { topic, flow, passed });
                 }
             }
         }
@@ -233,8 +274,9 @@ impl Bringing {
     /// Counts it: it is stored.
     pub fn count(&self, thread: &ThreadTraffic) {
         for run in &self.runs {
-            run.flow.add(run.messages, run.bytes);
+            run.flow.add(run.passed);
         }
+        thread.stored.add(self.all);
         for (number, class) in self.sizes.iter().zip(&thread.sizes) {
             if *number > 0 {
                 class.add(u64::from(*number));
@@ -245,6 +287,7 @@ impl Bringing {
     /// Begins anew.
     pub fn clear(&mut self) {
         self.runs.clear();
+        self.all = Passed::default();
         self.sizes = Default::default();
     }
 }
@@ -287,6 +330,35 @@ impl Traffic {
     #[must_use]
     pub fn by_pair(&self) -> BTreeMap<Pair, Passed> {
         sums(self.0.iter().map(|thread| &thread.pairs))
+    }
+
+    /// Whether anything has come into a topic.
+    #[must_use]
+    pub fn counts_topic(&self, topic: &str) -> bool {
+        self.0
+            .iter()
+            .any(|thread| thread.topics.flows.pin().contains_key(topic))
+    }
+
+    /// Whether a group has asked for anything of a topic.
+    #[must_use]
+    pub fn counts_pair(&self, topic: &str, group: &str) -> bool {
+        let names = Names(topic, group);
+        self.0
+            .iter()
+            .any(|thread| thread.pairs.flows.pin().contains_key(&names))
+    }
+
+    /// What has passed in all.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for thread in &*self.0 {
+            totals.stored.note(&thread.stored);
+            totals.delivered.note(&thread.delivered);
+            totals.missed += thread.missed.get();
+        }
+        totals
     }
 
     /// How many requests to send there were of each class of sizes, those below and between [`SIZES`] and those above.
@@ -333,9 +405,10 @@ mod tests {
             &[(&a, 1, 100), (&a, 2, 200), (&b, 1, 5000), (&a, 1, 1)],
         );
         bring(&traffic.of_thread(1), &[(&a, 10, 1000)]);
-        let passed = |messages, bytes| Passed { messages, bytes };
-        let expected = BTreeMap::from([(a, passed(14, 1301)), (b, passed(1, 5000))]);
+        let passed = |messages, bytes, times| Passed { messages, bytes, times };
+        let expected = BTreeMap::from([(a, passed(14, 1301, 4)), (b, passed(1, 5000, 1))]);
         assert_eq!(traffic.by_topic(), expected);
+        assert_eq!(traffic.totals().stored, passed(15, 6301, 5));
         assert_eq!(traffic.by_size(), [4, 0, 1, 0, 0, 0, 0]);
     }
 
@@ -350,7 +423,8 @@ mod tests {
         let traffic = Traffic::new(1);
         let (thread, topic) = (traffic.of_thread(0), Arc::from("T"));
         for (group, messages) in [("g", 1), ("h", 2), ("g", 3)] {
-            thread.to_group(&topic, group, |_, _| true).unwrap().add(messages, 10);
+            let flow = thread.to_group(&topic, group, |_, _| true);
+            thread.delivered(flow.as_deref(), messages, 10);
         }
         let told: Vec<_> = traffic
             .by_pair()

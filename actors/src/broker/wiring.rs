@@ -20,6 +20,7 @@ use crate::queue_flusher::QueueFlusher;
 use crate::rebalance::actor::Rebalance;
 use crate::registrar::Registrar;
 use crate::settings::Settings;
+use crate::statistics::actor::Statistics;
 use crate::topic::actor::Topics;
 
 /// The broker's children.
@@ -29,6 +30,7 @@ pub(super) struct BrokerChildren {
     pub(super) groups: Addr<Groups>,
     pub(super) offsets: Addr<Offsets>,
     pub(super) settings: Addr<Settings>,
+    pub(super) statistics: Addr<Statistics>,
     pub(super) rebalance: Addr<Rebalance>,
     pub(super) registrar: Addr<Registrar>,
     pub(super) flusher: Addr<Flusher>,

@@ -389,7 +389,6 @@ impl Connection {
             }
             let bytes = batch.bytes.len();
             batch.context.bytes = bytes;
-            self.io.metrics.messages_in.add(batch.records.len() as u64);
             self.io.budgets.log.take(bytes);
             self.peer.in_flight.set(self.peer.in_flight.get() + bytes);
             self.append(AppendBatch { batch, acknowledge });

@@ -276,6 +276,7 @@ pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<Pa
 )]
 fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     io.metrics.pulls_parked.add(1);
+    io.traffic.missed();
     peer.pulls.set(peer.pulls.get() + 1);
     broker.hold.do_send(Park { peer: peer.key, pull });
 }
@@ -317,10 +318,9 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     let remark = found.status.name();
     let messages = u64::from(found.messages);
     if messages > 0 {
-        io.metrics.messages_out.add(messages);
-        if let Some(flow) = &pull.flow {
-            flow.add(messages, found.bytes as u64);
-        }
+        io.traffic.delivered(pull.flow.as_deref(), messages, found.bytes as u64);
+    } else {
+        io.traffic.missed();
     }
     let mut outbox = peer.outbox.borrow_mut();
     let written =

@@ -24,6 +24,7 @@ use crate::offset::StartingPoint;
 use crate::offset::actor::{CommitOffsets, FindOffset};
 use crate::rebalance::Client;
 use crate::rebalance::actor::{Heartbeat, Unregister};
+use crate::statistics::actor::TellStore;
 
 /// An answer with a code other than success.
 pub(super) type Refusal = (ResponseCode, String);
@@ -100,6 +101,7 @@ impl Asked<'_> {
             RequestCode::QUERY_TOPICS_BY_CONSUMER => self.topics_of_group().await,
             RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER => self.subscription_of_group(),
             RequestCode::GET_ALL_CONSUMER_OFFSET => self.all_offsets().await,
+            RequestCode::VIEW_BROKER_STATS_DATA => self.figure().await,
             RequestCode::GET_TOPIC_STATS_INFO => self.topic_stats().await,
             RequestCode::QUERY_CONSUME_QUEUE => self.consume_queue_entries().await,
             RequestCode::GET_CONSUME_STATS => self.consume_stats().await,
@@ -310,9 +312,9 @@ impl Asked<'_> {
     async fn runtime_info(&self) -> Result<Command, Refusal> {
         // What is said about the broker does not depend on one bad sector, whose read has its line in the log.
         let earliest = self.earliest(None).await.ok().flatten();
-        Ok(self
-            .success()
-            .with_body(runtime_info::body(self.io, self.side, earliest)))
+        let figures = self.actors.owners.tell_store.send(TellStore).await.map_err(again)?;
+        let body = runtime_info::body(self.io, self.side, earliest, &figures);
+        Ok(self.success().with_body(body))
     }
 
     /// When the oldest message of a queue, or of the log, was stored.

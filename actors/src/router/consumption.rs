@@ -156,7 +156,7 @@ impl Asked<'_> {
             (queue.name, of_queue)
         };
         Ok(ConsumeStats {
-            consume_tps: 0.0,
+            consume_tps: self.consume_tps(&topic.name, group).await?,
             offset_table: queues.into_iter().zip(stored).map(stats).collect(),
         })
     }

@@ -24,6 +24,7 @@ mod pulls;
 mod queries;
 mod sends;
 mod settings;
+mod statistics;
 mod topics;
 
 use std::io::{ErrorKind, Read, Write};

@@ -121,6 +121,8 @@ impl Ground {
                 forget_topics: children.log.clone().recipient(),
                 change_settings: children.settings.clone().recipient(),
                 tell_settings: children.settings.clone().recipient(),
+                find_figure: children.statistics.clone().recipient(),
+                tell_store: children.statistics.clone().recipient(),
             },
         }
     }

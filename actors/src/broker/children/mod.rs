@@ -116,6 +116,7 @@ impl Ground {
     fn start_broker(&self, store: OpenStore, shared: &Shared) -> BrokerChildren {
         let (topics, groups) = (self.start_topics(), self.start_groups());
         let (offsets, settings) = (self.start_offsets(shared), self.start_settings());
+        let statistics = self.start_statistics();
         self.start_retention(shared);
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
         let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads(shared));
@@ -132,6 +133,7 @@ impl Ground {
             groups,
             offsets,
             settings,
+            statistics,
             rebalance,
             registrar,
             flusher,

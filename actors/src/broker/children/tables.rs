@@ -11,6 +11,7 @@ use crate::offset::actor::Offsets;
 use crate::placement::Thread;
 use crate::retention::{Retention, RetentionParts};
 use crate::settings::{Settings, SettingsParts};
+use crate::statistics::actor::Statistics;
 use crate::supervise::ChildSpec;
 use crate::topic::SystemTopics;
 use crate::topic::actor::Topics;
@@ -83,6 +84,14 @@ impl Ground {
                 clock: Arc::clone(&ground.seams.clock),
                 topics: ground.wiring.broker().topics.clone().recipient(),
             })
+        })
+    }
+
+    pub(super) fn start_statistics(&self) -> Addr<Statistics> {
+        let ground = self.clone();
+        self.start(ChildSpec::new("statistics", Thread::Upkeep), move |_| {
+            let (traffic, clock) = (ground.traffic.clone(), Arc::clone(&ground.seams.clock));
+            Ok(Statistics::new(traffic, clock, ground.identity.cluster_name.clone()))
         })
     }
 

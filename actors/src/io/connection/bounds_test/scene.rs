@@ -44,6 +44,8 @@ use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed, Unregister
 use crate::rebalance::{MembershipView, TooMuch};
 use crate::router::{BrokerActors, Owners, Router};
 use crate::settings::{ChangeSettings, TellSettings};
+use crate::statistics::StoreFigures;
+use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::NotSaved;
 use crate::testing::{PATIENCE, Probe, Stage};
 use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, TopicError};
@@ -333,6 +335,8 @@ fn owners() -> Owners {
         forget_topics: Probe::answering(|_: &ForgetTopics| Ok(())).recipient(),
         change_settings: Probe::answering(|_: &ChangeSettings| Ok(())).recipient(),
         tell_settings: Probe::answering(|_: &TellSettings| Default::default()).recipient(),
+        find_figure: Probe::answering(|_: &FindFigure| None).recipient(),
+        tell_store: Probe::answering(|_: &TellStore| StoreFigures::default()).recipient(),
     }
 }
 
