@@ -32,7 +32,7 @@
 //! |- egress 1                    io-1           restart 3 in 60 s  running
 //! ```
 //!
-//! Consume queues are started on their first message, under the commit log. Children are stopped in the reverse of this
+//! Consume queues are started on their first message, under the commit log, and `tls files` where TLS has files. Children are stopped in the reverse of this
 //! order. A connection is a task of its I/O thread and stands in no tree.
 //!
 //! # The messages
@@ -143,5 +143,6 @@ pub mod statistics;
 pub mod supervise;
 pub mod table_file;
 pub mod testing;
+pub mod tls;
 pub mod topic;
 pub mod traffic;

@@ -33,6 +33,10 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Frames that made no sense; each ended its connection.
     pub frames_refused: Counter,
+    /// TLS handshakes that came to their end.
+    pub tls_handshakes: Counter,
+    /// Connections that were closed because of TLS: it failed, or was not to be, or was missing.
+    pub tls_refused: Counter,
     /// Flushes of the commit log.
     pub flushes: Counter,
     /// Time spent in them, in microseconds.

@@ -20,6 +20,8 @@ use tokio::sync::{Mutex, Notify};
 use crate::io::identity::Identity;
 use crate::net::Net;
 use crate::supervise::Context;
+use crate::tls;
+use crate::tls::server::TlsClient;
 use crate::topic::actor::{ExportTopics, MarkOrderTopics, TopicsChanged};
 
 /// How long one name server may take (`registerBrokerTimeoutMills`).
@@ -55,6 +57,8 @@ pub struct RegistrarParts {
     pub topics: Recipient<ExportTopics>,
     /// Hears which topics are order topics.
     pub order_topics: Recipient<MarkOrderTopics>,
+    /// TLS, where the connections are to have it.
+    pub tls: Option<Arc<TlsClient>>,
     /// How often to register.
     pub interval: Duration,
 }
@@ -224,7 +228,11 @@ impl RegistrarParts {
         let connecting = async {
             let addresses = self.net.resolve(server).await?;
             let address = addresses.first().copied().ok_or(std::io::ErrorKind::NotFound)?;
-            self.net.connect(address).await
+            let stream = self.net.connect(address).await?;
+            match &self.tls {
+                Some(tls) => tls::stream::connect(stream, host_of(server), address, tls.config()).await,
+                None => Ok(stream),
+            }
         };
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(|error| error.to_string())?,
@@ -242,6 +250,12 @@ impl RegistrarParts {
         }));
         Ok(kept.insert(caller).clone())
     }
+}
+
+/// The host of `host:port`, an IPv6 address without its brackets.
+fn host_of(server: &str) -> &str {
+    let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl Actor for Registrar {
@@ -352,6 +366,7 @@ mod tests {
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10_911, 1 << 20)),
             topics,
             order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),
+            tls: None,
             interval,
         };
         stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())))
@@ -409,6 +424,7 @@ mod tests {
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10911, 1 << 20)),
             topics: topics.recipient(),
             order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),
+            tls: None,
             interval: Duration::from_secs(3600),
         };
         let registrar = stage.start("registrar", move |_| Ok(Registrar::new(parts.clone())));

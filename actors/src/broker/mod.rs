@@ -23,6 +23,7 @@ use crate::listener::BindError;
 use crate::net::Net;
 use crate::placement::Placement;
 use crate::supervise::{Faults, NotStarted, UncleanStop};
+use crate::tls::TlsError;
 
 pub use running::{Running, start};
 pub use system::{BrokerSystem, Draw, HealthOf, Standing, Summary};
@@ -61,6 +62,9 @@ pub enum SystemError {
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS cannot be had with the files that are given.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

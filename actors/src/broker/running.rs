@@ -28,6 +28,7 @@ use crate::offset::actor::{Offsets, SaveOffsets};
 use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
 use crate::supervise::{Health, Nursery};
+use crate::tls::server::Tls;
 use crate::topic::TopicView;
 use crate::traffic::Traffic;
 
@@ -110,6 +111,7 @@ struct Rising {
 
 impl Rising {
     async fn bring_up(self, mut config: BrokerConfig, services: Services) -> Result<Running, SystemError> {
+        let tls = Tls::open(&config, self.seams.disk.as_ref(), &self.seams.clock)?;
         // Not a watch channel: that wakes those who wait in a random order, and a simulation must repeat itself.
         let opened = Arc::new(SetOnce::new());
         let opening = Opening {
@@ -131,7 +133,7 @@ impl Rising {
         let lock = store.as_mut().and_then(|store| store.lock.take());
         let port = doors.broker.as_ref().map_or(0, |door| door.address.port());
         let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
-        let ground = self.ground(config, port, segment_bytes);
+        let ground = self.ground(config, tls, port, segment_bytes);
         let store = store.map(|store| {
             let shared = Shared::new(&store, ground.config.accept_sends_from_ms);
             (store, shared)
@@ -189,7 +191,7 @@ impl Rising {
         }
     }
 
-    fn ground(&self, config: BrokerConfig, port: u16, segment_bytes: u64) -> Ground {
+    fn ground(&self, config: BrokerConfig, tls: Tls, port: u16, segment_bytes: u64) -> Ground {
         let identity = Arc::new(Identity::new(&config, port, segment_bytes));
         let budgets = Budgets::new(config.in_flight_bytes);
         Ground {
@@ -199,6 +201,7 @@ impl Rising {
             metrics: Arc::clone(&self.metrics),
             traffic: self.traffic.clone(),
             budgets,
+            tls,
             nursery: Arc::clone(&self.nursery),
             wiring: Pending::default(),
             topics: TopicView::new(),

@@ -3,6 +3,7 @@
 //! A known key without effect here gets a line in the log, an unknown one a warning with the nearest known key, a value
 //! that cannot be is an error. Of a key that is there twice the last one counts, as in Java.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
@@ -23,6 +24,8 @@ const QUEUE_UNIT_BYTES: i64 = 20;
 pub(super) struct Contents {
     pub(super) given: Vec<Given>,
     pub(super) notes: Vec<Note>,
+    /// What tls.config.file names.
+    pub(super) tls_file: Option<PathBuf>,
 }
 
 impl Contents {
@@ -34,6 +37,31 @@ impl Contents {
         text: &str,
         place: impl Fn(usize) -> Place,
         name_server_only: bool,
+    ) -> Result<Self, ConfigError> {
+        let mut contents = Self::read_keys(text, place, name_server_only, |_| true)?;
+        if !name_server_only {
+            contents.say_what_is_absent();
+        }
+        Ok(contents)
+    }
+
+    /// Reads the text of a tls.properties, which says nothing about anything else.
+    ///
+    /// # Errors
+    /// As for [`Contents::read`].
+    pub(super) fn read_tls(
+        text: &str,
+        place: impl Fn(usize) -> Place,
+        name_server_only: bool,
+    ) -> Result<Self, ConfigError> {
+        Self::read_keys(text, place, name_server_only, |key| key.starts_with("tls."))
+    }
+
+    fn read_keys(
+        text: &str,
+        place: impl Fn(usize) -> Place,
+        name_server_only: bool,
+        is_read: impl Fn(&str) -> bool,
     ) -> Result<Self, ConfigError> {
         let entries = properties::read(text).map_err(|malformed| ConfigError::Syntax {
             place: place(malformed.line),
@@ -47,7 +75,7 @@ impl Contents {
             } else {
                 keys::of_broker(&entry.key)
             };
-            match effect {
+            match effect.filter(|_| is_read(&entry.key)) {
                 Some(effect) => contents.take(entry, effect, place)?,
                 None if name_server_only && keys::of_broker(&entry.key).is_some() => {
                     contents.info(format!(
@@ -55,11 +83,11 @@ impl Contents {
                         entry.key
                     ));
                 }
+                None if effect.is_some() => {
+                    contents.warn(format!("{place}: {} has no effect in a file about TLS", entry.key));
+                }
                 None => contents.unknown(entry, &place),
             }
-        }
-        if !name_server_only {
-            contents.say_what_is_absent();
         }
         Ok(contents)
     }
@@ -75,6 +103,9 @@ impl Contents {
                     return Err(unsupported(entry, place, reason));
                 }
             }
+            Effect::Settled(reason) => self.info(format!("{place}: {key} has no effect here: {reason}")),
+            Effect::TlsFile if entry.value.is_empty() => {}
+            Effect::TlsFile => self.tls_file = Some(entry.value.clone().into()),
             Effect::Foreign => self.info(format!(
                 "{place}: {key} has no effect here: threads, buffers and files are this broker's own"
             )),
@@ -97,7 +128,9 @@ impl Contents {
         if let Some(earlier) = earlier {
             self.warn(format!(
                 "{place}: {} = {} counts, not what {} says",
-                entry.key, entry.value, earlier.place
+                entry.key,
+                setting.shown(&entry.value),
+                earlier.place
             ));
         }
         let (key, written) = (entry.key.clone(), entry.value.clone());
@@ -115,7 +148,7 @@ impl Contents {
         let (key, text) = (&entry.key, entry.value.as_str());
         match form {
             Form::Text if text.is_empty() => Err(Wrong("a value, or leave the line out".to_owned())),
-            Form::Text => Ok(Value::Text(text.to_owned())),
+            Form::Text | Form::MaybeText => Ok(Value::Text(text.to_owned())),
             Form::Number => number(text).map(Value::Integer),
             Form::Truth => truth(text).map(Value::Truth),
             Form::Millis => Ok(Value::Span(Duration::from_millis(unsigned(text)?))),

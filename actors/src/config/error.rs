@@ -66,6 +66,16 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file that tls.config.file names cannot be read.
+    #[error(
+        "the file {} cannot be read ({source}): let tls.config.file name a readable file, or leave it out", path.display()
+    )]
+    TlsFileUnreadable {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The settings that were changed while the broker ran cannot be read.
     #[error(
         "the changed settings in {} cannot be read ({source}): let this user read the file, or move it away to start without \

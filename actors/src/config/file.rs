@@ -2,6 +2,7 @@
 //! to a [`BrokerConfig`], and where each value comes from.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,12 @@ use super::given::{Given, Note};
 use super::local_address::local_address;
 use super::setting::{self, Draft, SETTINGS};
 use super::value::Value;
-use super::{BrokerConfig, live, toml};
+use super::{BrokerConfig, ClientAuth, TlsMode, live, toml};
 
 /// The longest settings file in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Where Java looks for what is said about TLS.
+const TLS_FILE: &str = "/etc/rocketmq/tls.properties";
 /// The environment variable that names name servers, as in RocketMQ.
 pub const NAMESRV_ADDR: &str = "NAMESRV_ADDR";
 
@@ -94,8 +97,11 @@ impl Settings {
             is_rocketmqs = !path
                 .extension()
                 .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-            let text = read(path, outside.disk)?;
-            settings.take_file(path, &text, is_rocketmqs)?;
+            let text = read(path, outside.disk).map_err(|source| ConfigError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            settings.take_file(path, &text, is_rocketmqs, outside.disk)?;
         }
         settings.take_flags(flags)?;
         if !name_server_only {
@@ -105,6 +111,7 @@ impl Settings {
         settings.settle_index();
         settings.draft.config.validate()?;
         settings.note_record_limit();
+        settings.note_tls();
         Ok(settings)
     }
 
@@ -135,7 +142,7 @@ impl Settings {
         self.draft.config
     }
 
-    fn take_file(&mut self, path: &Path, text: &str, is_rocketmqs: bool) -> Result<(), ConfigError> {
+    fn take_file(&mut self, path: &Path, text: &str, is_rocketmqs: bool, disk: &dyn Disk) -> Result<(), ConfigError> {
         if text.trim().is_empty() {
             let path = path.display();
             self.notes.push(Note::Warning(format!(
@@ -143,17 +150,38 @@ impl Settings {
             )));
         }
         let place = Place::line_of(path);
+        let mut tls_file = None;
         let given = if is_rocketmqs {
             self.draft.config.listen = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
             self.places
                 .insert("listen", Place::Derived("all interfaces, as in RocketMQ"));
             let contents = Contents::read(text, place, self.name_server_only)?;
             self.notes.extend(contents.notes);
+            tls_file = contents.tls_file;
             contents.given
         } else {
             toml::read(text, place)?
         };
-        given.into_iter().try_for_each(|given| self.take(&given))
+        given.into_iter().try_for_each(|given| self.take(&given))?;
+        match is_rocketmqs {
+            true => self.take_tls_file(tls_file, disk),
+            false => Ok(()),
+        }
+    }
+
+    /// What a tls.properties says counts over the file that names it, as in Java. Where none is named, Java's own is read if it
+    /// is there.
+    fn take_tls_file(&mut self, named: Option<PathBuf>, disk: &dyn Disk) -> Result<(), ConfigError> {
+        let is_named = named.is_some();
+        let path = named.unwrap_or_else(|| PathBuf::from(TLS_FILE));
+        let text = match read(&path, disk) {
+            Ok(text) => text,
+            Err(source) if source.kind() == ErrorKind::NotFound && !is_named => return Ok(()),
+            Err(source) => return Err(ConfigError::TlsFileUnreadable { path, source }),
+        };
+        let contents = Contents::read_tls(&text, Place::line_of(&path), self.name_server_only)?;
+        self.notes.extend(contents.notes);
+        contents.given.iter().try_for_each(|given| self.take(given))
     }
 
     fn take_flags(&mut self, flags: &Flags) -> Result<(), ConfigError> {
@@ -268,15 +296,29 @@ impl Settings {
             )));
         }
     }
+
+    /// What looks as if it kept somebody out, and does not.
+    fn note_tls(&mut self) {
+        let tls = &self.draft.config.tls;
+        if tls.mode == TlsMode::Enforcing && tls.pair.cert.is_none() {
+            self.notes.push(Note::Warning(
+                "tls.mode is enforcing with a self-signed certificate, by which no client can tell this server from \
+                 another: give tls.cert and tls.key (`cuemq tls init` makes such files)"
+                    .to_owned(),
+            ));
+        }
+        if tls.trust.is_some() && tls.client_auth == ClientAuth::None {
+            self.notes.push(Note::Info(
+                "tls.trust has no effect, since tls.client_auth is none: clients are not asked for certificates"
+                    .to_owned(),
+            ));
+        }
+    }
 }
 
 /// A settings file's text. What is not UTF-8 is Latin-1, as Java reads it.
-fn read(path: &Path, disk: &dyn Disk) -> Result<String, ConfigError> {
-    let bytes = disk.read_whole(path, FILE_BYTES_MAX);
-    let bytes = bytes.map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+fn read(path: &Path, disk: &dyn Disk) -> io::Result<String> {
+    let bytes = disk.read_whole(path, FILE_BYTES_MAX)?;
     let text =
         String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))

@@ -24,7 +24,7 @@ impl Given {
         (self.setting.set)(draft, &self.value).map_err(|Wrong(allowed)| ConfigError::Value {
             place: self.place.clone(),
             key: self.key.clone(),
-            written: self.written.clone(),
+            written: self.setting.shown(&self.written).to_owned(),
             allowed,
         })
     }

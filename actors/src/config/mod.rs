@@ -16,12 +16,15 @@ mod rocketmq_keys;
 mod rocketmq_values;
 mod setting;
 mod size;
+mod tls;
 mod toml;
 mod validate;
 mod value;
 
 #[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod tls_rules_test;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -32,6 +35,7 @@ use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::StoreLayout;
 
 pub use error::{ConfigError, Place};
+pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};
 pub use validate::Invalid;
 
 /// The part of the machine's memory that the newest messages are taken to fill, in percent.
@@ -123,6 +127,10 @@ pub struct BrokerConfig {
     pub in_flight_bytes: usize,
     /// The machine's memory in bytes; `None` asks the machine.
     pub memory_bytes: Option<u64>,
+    /// TLS on the ports of broker and name server.
+    pub tls: TlsSettings,
+    /// TLS on the connections to name servers.
+    pub tls_client: TlsClientSettings,
 }
 
 impl Default for BrokerConfig {
@@ -169,6 +177,8 @@ impl Default for BrokerConfig {
             connections_max: 20_000,
             in_flight_bytes: 256 << 20,
             memory_bytes: None,
+            tls: TlsSettings::default(),
+            tls_client: TlsClientSettings::default(),
         }
     }
 }

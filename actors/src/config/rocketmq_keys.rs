@@ -8,6 +8,8 @@
 pub(super) enum Form {
     /// As it stands.
     Text,
+    /// As it stands; empty where there is none.
+    MaybeText,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -37,13 +39,17 @@ pub(super) enum Effect {
     Id,
     /// What is asked for with `true` protects or changes data in a way that is not there: better no broker than that.
     Refused(&'static str),
+    /// It is decided here, for this reason.
+    Settled(&'static str),
+    /// tls.config.file: names the file that says more about TLS.
+    TlsFile,
     /// It tunes threads, buffers and files in ways that are not those of this broker.
     Foreign,
     /// What it is about is not there yet.
     NotYet,
 }
 
-use Effect::{Foreign, Id, NotYet, Refused, Role, Sets};
+use Effect::{Foreign, Id, NotYet, Refused, Role, Sets, Settled, TlsFile};
 
 /// The effect of a broker's key.
 pub(super) fn of_broker(key: &str) -> Option<Effect> {
@@ -54,19 +60,21 @@ pub(super) fn of_broker(key: &str) -> Option<Effect> {
             .find(|(keys, _)| keys.contains(&key))
             .map(|(_, effect)| effect)
     };
-    let known = BROKER.iter().find(|(name, _)| *name == key);
+    let known = BROKER.iter().chain(TLS_SERVER).chain(TLS_CLIENT);
+    let known = known.into_iter().find(|(name, _)| *name == key);
     known.map(|(_, effect)| *effect).or_else(listed)
 }
 
 /// The effect of a name server's key.
 pub(super) fn of_name_server(key: &str) -> Option<Effect> {
-    let known = NAME_SERVER.iter().find(|(name, _)| *name == key);
+    let known = NAME_SERVER.iter().chain(TLS_SERVER).find(|(name, _)| *name == key);
     known.map(|(_, effect)| *effect)
 }
 
 /// All keys, of brokers and name servers.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let with_effect = BROKER.iter().chain(NAME_SERVER).map(|(name, _)| *name);
+    let with_effect = BROKER.iter().chain(NAME_SERVER).chain(TLS_SERVER).chain(TLS_CLIENT);
+    let with_effect = with_effect.map(|(name, _)| *name);
     with_effect
         .chain(FOREIGN.iter().copied())
         .chain(NOT_YET.iter().copied())
@@ -167,6 +175,40 @@ const NAME_SERVER: &[(&str, Effect)] = &[
     ("clusterTest", NotYet),
 ];
 
+/// TLS on the ports; Java's system properties, which a tls.properties may hold.
+const TLS_SERVER: &[(&str, Effect)] = &[
+    ("tls.server.mode", Sets("tls.mode", Form::Text)),
+    ("tls.test.mode.enable", Sets("tls.self_signed", Form::Truth)),
+    ("tls.server.certPath", Sets("tls.cert", Form::MaybeText)),
+    ("tls.server.keyPath", Sets("tls.key", Form::MaybeText)),
+    ("tls.server.keyPassword", Sets("tls.key_password", Form::MaybeText)),
+    ("tls.server.need.client.auth", Sets("tls.client_auth", Form::Text)),
+    ("tls.server.trustCertPath", Sets("tls.trust", Form::MaybeText)),
+    (
+        "tls.server.authClient",
+        Settled("a client's certificate is always held against tls.server.trustCertPath"),
+    ),
+    ("tls.config.file", TlsFile),
+    (
+        "tls.ciphers",
+        Settled("TLS 1.2 and 1.3 are spoken with ciphers that are safe"),
+    ),
+    ("tls.protocols", Settled("TLS 1.2 and 1.3 are spoken")),
+];
+
+/// TLS on the connections to name servers.
+const TLS_CLIENT: &[(&str, Effect)] = &[
+    ("tls.enable", Sets("tls_client.enable", Form::Truth)),
+    ("tls.client.certPath", Sets("tls_client.cert", Form::MaybeText)),
+    ("tls.client.keyPath", Sets("tls_client.key", Form::MaybeText)),
+    (
+        "tls.client.keyPassword",
+        Sets("tls_client.key_password", Form::MaybeText),
+    ),
+    ("tls.client.authServer", Sets("tls_client.check", Form::Truth)),
+    ("tls.client.trustCertPath", Sets("tls_client.trust", Form::MaybeText)),
+];
+
 /// Keys about Java's threads, buffers, locks and mappings.
 #[rustfmt::skip]
 const FOREIGN: &[&str] = &[
@@ -239,6 +281,8 @@ mod tests {
     fn each_broker_key_stands_in_one_list() {
         let all: Vec<&str> = BROKER
             .iter()
+            .chain(TLS_SERVER)
+            .chain(TLS_CLIENT)
             .map(|(name, _)| *name)
             .chain(FOREIGN.iter().chain(NOT_YET).copied())
             .collect();
@@ -248,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_key_with_an_effect_names_a_setting() {
-        for (key, effect) in BROKER.iter().chain(NAME_SERVER) {
+        for (key, effect) in BROKER.iter().chain(NAME_SERVER).chain(TLS_SERVER).chain(TLS_CLIENT) {
             if let Sets(name, _) = effect {
                 assert!(setting::named(name).is_some(), "{key} = {name}");
             }

@@ -8,6 +8,7 @@ use cuemq_storage::log_state::FlushMode;
 
 use super::BrokerConfig;
 use super::size::ByteSize;
+use super::tls;
 use super::value::{Read, Value, Wrong};
 
 /// The most that a length or count can be in RocketMQ's files, whose numbers are Java's.
@@ -49,7 +50,7 @@ impl Default for Draft {
 }
 
 /// What a name server without broker has a use for.
-const FOR_NAME_SERVER: [&str; 7] = [
+const FOR_NAME_SERVER: [&str; 14] = [
     "data",
     "listen",
     "name_server.port",
@@ -57,6 +58,13 @@ const FOR_NAME_SERVER: [&str; 7] = [
     "name_server.order_messages",
     "limits.idle",
     "limits.connections",
+    "tls.mode",
+    "tls.self_signed",
+    "tls.cert",
+    "tls.key",
+    "tls.key_password",
+    "tls.client_auth",
+    "tls.trust",
 ];
 
 /// One setting.
@@ -73,6 +81,15 @@ impl Setting {
     /// Whether a name server without broker has a use for it.
     pub(super) fn is_for_name_server(&self) -> bool {
         FOR_NAME_SERVER.contains(&self.name)
+    }
+
+    /// What may be said of a value that was written for it.
+    pub(super) fn shown<'a>(&self, written: &'a str) -> &'a str {
+        if self.name.ends_with("password") {
+            "(hidden)"
+        } else {
+            written
+        }
     }
 }
 
@@ -130,6 +147,19 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("limits.idle", |d, v| put(&mut d.config.idle_limit, v.span()), |d| span(d.config.idle_limit)),
     setting("limits.connections", |d, v| put(&mut d.config.connections_max, v.integer(1..=JAVA_INT)), |d| d.config.connections_max.to_string()),
     setting("limits.in_flight_bytes", |d, v| put(&mut d.config.in_flight_bytes, v.bytes()), |d| bytes(d.config.in_flight_bytes as u64)),
+    setting("tls.mode", |d, v| put(&mut d.config.tls.mode, tls::mode(v)), |d| tls::mode_name(d.config.tls.mode)),
+    setting("tls.self_signed", |d, v| put(&mut d.config.tls.self_signed, v.truth()), |d| d.config.tls.self_signed.to_string()),
+    setting("tls.cert", |d, v| put(&mut d.config.tls.pair.cert, tls::path(v)), |d| tls::path_name(&d.config.tls.pair.cert)),
+    setting("tls.key", |d, v| put(&mut d.config.tls.pair.key, tls::path(v)), |d| tls::path_name(&d.config.tls.pair.key)),
+    setting("tls.key_password", |d, v| put(&mut d.config.tls.pair.key_password, tls::password(v)), |d| tls::password_name(&d.config.tls.pair.key_password)),
+    setting("tls.client_auth", |d, v| put(&mut d.config.tls.client_auth, tls::client_auth(v)), |d| tls::client_auth_name(d.config.tls.client_auth)),
+    setting("tls.trust", |d, v| put(&mut d.config.tls.trust, tls::path(v)), |d| tls::path_name(&d.config.tls.trust)),
+    setting("tls_client.enable", |d, v| put(&mut d.config.tls_client.enable, v.truth().map(Some)), |d| d.config.tls_client.is_enabled(d.config.tls.mode).to_string()),
+    setting("tls_client.cert", |d, v| put(&mut d.config.tls_client.pair.cert, tls::path(v)), |d| tls::path_name(&d.config.tls_client.pair.cert)),
+    setting("tls_client.key", |d, v| put(&mut d.config.tls_client.pair.key, tls::path(v)), |d| tls::path_name(&d.config.tls_client.pair.key)),
+    setting("tls_client.key_password", |d, v| put(&mut d.config.tls_client.pair.key_password, tls::password(v)), |d| tls::password_name(&d.config.tls_client.pair.key_password)),
+    setting("tls_client.check", |d, v| put(&mut d.config.tls_client.check, v.truth().map(Some)), |d| d.config.tls_client.checks().to_string()),
+    setting("tls_client.trust", |d, v| put(&mut d.config.tls_client.trust, tls::path(v)), |d| tls::path_name(&d.config.tls_client.trust)),
 ];
 
 fn put<T>(place: &mut T, read: Read<T>) -> Read<()> {
@@ -220,11 +250,22 @@ mod tests {
 
     #[test]
     fn each_setting_changes_what_it_shows_and_no_other_one() {
-        // The announced address settles only at the end, the others lie below the data.
-        let follows = |name: &str| ["announce", "store.commit_log", "name_server.kv_config"].contains(&name);
+        // The announced address settles only at the end, two lie below the data, and two follow others about TLS.
+        let follows = |name: &str| {
+            let those = [
+                "announce",
+                "store.commit_log",
+                "name_server.kv_config",
+                "tls_client.enable",
+                "tls_client.check",
+            ];
+            those.contains(&name)
+        };
         let values = [
             Value::Text("sync".into()),
             Value::Text("async".into()),
+            Value::Text("enforcing".into()),
+            Value::Text("require".into()),
             Value::Text("10.1.2.3".into()),
             Value::Text("7s".into()),
             Value::Text("h:1".into()),

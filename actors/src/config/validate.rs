@@ -9,6 +9,7 @@ use cuemq_storage::consume_queue::LEAST_EXTENSION_FILE_BYTES;
 
 use super::BrokerConfig;
 use super::size::ByteSize;
+use super::tls::{self, TlsContradiction};
 
 /// The longest record: what a frame leaves beside its header and what a record adds to what was sent.
 pub(super) const RECORD_BYTES_MAX: u32 = MAX_FRAME_BYTES as u32 - (128 << 10);
@@ -95,6 +96,9 @@ pub enum Invalid {
     /// Name servers would forget the broker in between, or be asked all the time.
     #[error("name_server.register_interval (registerNameServerPeriod) = {} is out of range: use 10s to 60s", humantime::format_duration(*.0))]
     RegisterInterval(Duration),
+    /// Settings about TLS that do not hold together.
+    #[error(transparent)]
+    Tls(#[from] TlsContradiction),
 }
 
 impl BrokerConfig {
@@ -106,6 +110,7 @@ impl BrokerConfig {
         self.validate_network()?;
         self.validate_identity()?;
         self.validate_store()?;
+        tls::validate(&self.tls, &self.tls_client)?;
         self.validate_times()
     }
 

@@ -8,6 +8,7 @@
 mod arriving;
 #[cfg(test)]
 mod bounds_test;
+mod greeting;
 mod parked;
 mod request;
 mod window;
@@ -39,6 +40,7 @@ use crate::commit_log::AppendBatch;
 use crate::net::Stream;
 use crate::router::Control;
 use crate::supervise::Guarded;
+use crate::tls::server::Speech;
 
 /// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
@@ -114,6 +116,10 @@ struct Connection {
     window: Window,
     /// The other side has ended its half; what is owed is still written.
     half_closed: bool,
+    /// Known from its first byte on.
+    speech: Option<Speech>,
+    /// What was written may not have left the process.
+    unflushed: bool,
 }
 
 impl Connection {
@@ -127,6 +133,8 @@ impl Connection {
             arriving: Arriving::default(),
             parked: ParkedSends::default(),
             half_closed: false,
+            speech: None,
+            unflushed: false,
         }
     }
 
@@ -139,7 +147,10 @@ impl Connection {
                     cx.waker().wake_by_ref();
                     Poll::Pending
                 }
-                Turn::End(reason) => Poll::Ready(reason),
+                Turn::End(reason) => {
+                    self.say_goodbye(cx);
+                    Poll::Ready(reason)
+                }
             }
         })
         .await
@@ -191,7 +202,7 @@ impl Connection {
     /// Whether nothing is owed any more to a connection that is to end.
     fn is_over(&self) -> bool {
         let owed = self.peer.in_flight.get() > 0 || self.peer.controls.get() > 0 || !self.parked.is_empty();
-        (self.half_closed || self.io.stopping.get()) && !owed && self.peer.outbox.borrow().is_empty()
+        (self.half_closed || self.io.stopping.get()) && !owed && !self.unflushed && self.peer.outbox.borrow().is_empty()
     }
 
     fn take_up_again(&mut self) {
@@ -256,6 +267,7 @@ impl Connection {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     outbox.advance(written);
+                    self.unflushed = self.speech == Some(Speech::Tls);
                     self.peer.answers.taken(&outbox);
                     self.peer.active.set(now);
                     self.peer.stalled.set(None);
@@ -268,7 +280,8 @@ impl Connection {
                 }
             }
         }
-        Ok(())
+        drop(outbox);
+        self.flush(cx)
     }
 
     /// Handles the whole frames at the beginning of `bytes`; gives where the rest begins.

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
 use crate::router::Router;
+use crate::tls::stream::Handshakes;
 use crate::topic::{SystemTopics, TopicView};
 use crate::traffic::ThreadTraffic;
 
@@ -93,6 +94,8 @@ pub struct IoState {
     pub idle_limit: Duration,
     /// The bytes that may be under way in the whole process.
     pub budgets: Budgets,
+    /// What TLS handshakes share.
+    pub handshakes: Handshakes,
     /// Whether connections end as soon as their outboxes are empty.
     pub stopping: Cell<bool>,
     /// The batches that the connection whose turn it is fills; empty between turns.
@@ -133,6 +136,8 @@ pub struct IoParts {
     pub idle_limit: Duration,
     /// The process's budgets.
     pub budgets: Budgets,
+    /// What TLS handshakes share.
+    pub handshakes: Handshakes,
 }
 
 impl IoState {
@@ -152,6 +157,7 @@ impl IoState {
             looked_up: parts.looked_up,
             idle_limit: parts.idle_limit,
             budgets: parts.budgets,
+            handshakes: parts.handshakes,
             stopping: Cell::new(false),
             batches: RefCell::default(),
             held_back: RefCell::default(),

@@ -15,6 +15,7 @@ use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::placement::Thread;
 use crate::router::{BrokerActors, Owners, Router};
 use crate::supervise::ChildSpec;
+use crate::tls::stream::Handshakes;
 
 impl Ground {
     pub(super) fn start_cold_reads(&self, shared: &Shared) -> Addr<ColdReads> {
@@ -75,6 +76,7 @@ impl Ground {
                     looked_up: ctx.address().recipient(),
                     idle_limit: ground.config.idle_limit,
                     budgets: ground.budgets.clone(),
+                    handshakes: Handshakes::new(Arc::clone(&ground.tls.server), Arc::clone(&ground.metrics)),
                 };
                 Ok(Egress::new(IoState::new(parts)))
             },

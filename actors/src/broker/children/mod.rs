@@ -31,6 +31,7 @@ use crate::namesrv::Settings;
 use crate::rebalance::MembershipView;
 use crate::supervise::{Cause, ChildSpec, Context};
 use crate::table_file::TableFile;
+use crate::tls::server::Tls;
 use crate::topic::TopicView;
 use crate::traffic::Traffic;
 
@@ -46,6 +47,7 @@ pub(super) struct Ground {
     pub(super) metrics: Arc<Metrics>,
     pub(super) traffic: Traffic,
     pub(super) budgets: Budgets,
+    pub(super) tls: Tls,
     pub(super) nursery: SharedNursery,
     pub(super) wiring: Pending,
     pub(super) topics: TopicView,
@@ -97,6 +99,7 @@ impl Ground {
 
     /// Starts everything and completes the wiring.
     pub(super) fn start_all(&self, store: Option<(OpenStore, Shared)>, name_server: Option<Settings>) -> Wiring {
+        self.start_tls_watch();
         let name_server = name_server.map(|settings| self.start_name_server(settings));
         let shared = store.as_ref().map(|(_, shared)| shared.clone());
         let broker = store.map(|(store, shared)| self.start_broker(store, &shared));

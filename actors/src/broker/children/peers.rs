@@ -10,6 +10,7 @@ use crate::placement::Thread;
 use crate::rebalance::actor::{ConnectionsOfThread, Neighbours as Members, Rebalance, RebalanceSettings};
 use crate::registrar::{RegisterNow, Registrar, RegistrarParts};
 use crate::supervise::ChildSpec;
+use crate::tls::watch::Watch;
 
 impl Ground {
     pub(super) fn start_name_server(&self, settings: Settings) -> Addr<NameServer> {
@@ -67,6 +68,15 @@ impl Ground {
         })
     }
 
+    /// Watches the files of TLS, where there are any.
+    pub(super) fn start_tls_watch(&self) {
+        let (disk, sides) = (Arc::clone(&self.seams.disk), self.tls.with_files());
+        if !sides.is_empty() {
+            let spec = ChildSpec::new("tls files", Thread::Upkeep);
+            self.start(spec, move |_| Ok(Watch::new(Arc::clone(&disk), &sides)));
+        }
+    }
+
     pub(super) fn start_registrar(&self) -> Addr<Registrar> {
         let ground = self.clone();
         let mut is_first = true;
@@ -80,6 +90,7 @@ impl Ground {
                 identity: Arc::clone(&ground.identity),
                 topics: ground.wiring.broker().topics.clone().recipient(),
                 order_topics: ground.wiring.broker().topics.clone().recipient(),
+                tls: ground.tls.client.clone(),
                 interval: ground.config.register_interval,
             }))
         })

@@ -19,6 +19,7 @@ use super::{Connection, is_send};
 use crate::io::budget::Share;
 use crate::io::send_context::SendReply;
 use crate::io::state::READ_BYTES;
+use crate::tls::server::Speech;
 
 /// A frame of up to this length is read with what follows it; what has come of it is at most this much.
 const SHORT_BYTES: usize = READ_BYTES / 2;
@@ -188,6 +189,13 @@ impl Connection {
             return Poll::Ready(Err(error.to_string()));
         }
         let length = target.filled().len();
+        if self.speech.is_none() && length > 0 {
+            match self.greet(target.filled()) {
+                Ok(Speech::Plain) => {}
+                Ok(Speech::Tls) => return self.read_some(cx, room),
+                Err(reason) => return Poll::Ready(Err(reason)),
+            }
+        }
         if length == 0 {
             self.half_closed = true;
         } else {

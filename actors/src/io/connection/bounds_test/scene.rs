@@ -17,6 +17,7 @@ use cuemq_net::command::Command;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::{Answer, LogView};
+use cuemq_storage::disk::RealDisk;
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::Outcome;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -48,6 +49,8 @@ use crate::statistics::StoreFigures;
 use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::NotSaved;
 use crate::testing::{PATIENCE, Probe, Stage};
+use crate::tls::server::Tls;
+use crate::tls::stream::Handshakes;
 use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, TopicError};
 use crate::topic::{OnSend, SystemTopics, Topic, TopicTable, TopicView, with_queues};
 
@@ -349,6 +352,12 @@ fn no_reads() -> ColdReads {
     ColdReads::new(Arc::new(LogView::new(Vec::new())), Arc::default(), Limits::of_memory(0))
 }
 
+/// Nobody speaks TLS here.
+fn handshakes(clock: &Arc<dyn Clock>) -> Handshakes {
+    let tls = Tls::open(&BrokerConfig::for_test(), &RealDisk, clock).unwrap();
+    Handshakes::new(tls.server, Arc::default())
+}
+
 fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side: BrokerSide) -> Addr<Egress> {
     let clock: Arc<dyn Clock> = stage.clock.clone();
     let mut neighbours = Some((actors, side));
@@ -370,6 +379,7 @@ fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side:
             looked_up: ctx.address().recipient(),
             idle_limit: IDLE,
             budgets: budgets.clone(),
+            handshakes: handshakes(&clock),
         });
         STATE.set(Some(Rc::clone(&io)));
         Ok(Egress::new(io))
