@@ -4,6 +4,7 @@ mod complaint;
 mod logs;
 mod serve;
 mod signals;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use crate::bench;
 
 pub use logs::LogForm;
 pub use serve::ServeArguments;
+pub use tls::{InitArguments, TlsCommand};
 
 /// What a wrong flag, file, port or directory ends with.
 const WRONG: u8 = 2;
@@ -38,6 +40,9 @@ enum Command {
     Broker(ServeArguments),
     /// Drives a broker with a load and measures it; any broker that speaks RocketMQ.
     Bench(bench::Arguments),
+    /// Makes what TLS needs.
+    #[command(subcommand)]
+    Tls(TlsCommand),
 }
 
 /// Does what the command line of this process says; the exit status of the program.
@@ -59,6 +64,7 @@ impl Cli {
             Command::Namesrv(arguments) => serve::run(arguments, serve::Role::NameServer),
             Command::Broker(arguments) => serve::run(arguments, serve::Role::Broker),
             Command::Bench(arguments) => bench::run(arguments),
+            Command::Tls(command) => tls::run(command),
         };
         match served {
             Ok(code) => code,

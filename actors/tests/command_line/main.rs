@@ -1,7 +1,7 @@
 //! The program as people meet it: what it prints, what signals do to it, and what it says when something is wrong.
 //!
 //! Here: a running `cuemq`. The tests are sorted by subject: `roles` (what runs and what it prints), `ends` (signals),
-//! `mistakes` (one sentence, status 2, nothing changed).
+//! `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -17,6 +17,7 @@ mod ends;
 mod footprint;
 mod mistakes;
 mod roles;
+mod tls;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
@@ -210,6 +211,11 @@ fn run(command: Command) -> (String, String, ExitStatus) {
 fn ask(address: SocketAddr, request: &Frame) -> Frame {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    ask_over(&mut stream, request)
+}
+
+/// Asks one thing over a connection.
+fn ask_over(stream: &mut (impl Read + Write), request: &Frame) -> Frame {
     let mut bytes = Vec::new();
     request.encode(&mut bytes).unwrap();
     stream.write_all(&bytes).unwrap();
