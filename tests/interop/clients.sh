@@ -103,3 +103,30 @@ mix() {
     done
     python3 "$here/agents/mixed.py" "$work" "${groups[@]}"
 }
+
+# build_go_with_tls: the Go client with TLS, which came behind release 2.1.2: CUEMQ_GO_CLIENT is a checkout of its sources.
+build_go_with_tls() {
+    local mod=$work/go-tls.mod
+    cp "$here/agents/go/go.mod" "$mod" && cp "$here/agents/go/go.sum" "$work/go-tls.sum"
+    export GOMODCACHE=$cache/go-modules GOCACHE=$cache/go-build GOFLAGS='-mod=mod -modcacherw' GOTOOLCHAIN=local
+    go mod edit -replace "github.com/apache/rocketmq-client-go/v2=$CUEMQ_GO_CLIENT" "$mod" &&
+        go build -C "$here/agents/go" -modfile "$mod" -tags tls -o "$work/agent-go-tls" . >"$work/go.log" 2>&1
+}
+
+# over_tls: clients that have TLS, against servers of their own; the program that is tested must be ours.
+over_tls() {
+    local client agent groups=() namesrv=@namesrv
+    [ -n "$server" ] || { echo 'SKIP tls needs a server of its own: give --server'; return; }
+    for client in 4.3.0 4.9.8 5.3.3; do
+        java_agent "$client"
+        groups+=("$client" "${agent[@]}" --)
+    done
+    if [ -z "${CUEMQ_GO_CLIENT:-}" ]; then
+        echo 'SKIP tls-go release 2.1.2 has no TLS: CUEMQ_GO_CLIENT may name newer sources'
+    elif build_go_with_tls; then
+        groups+=(go "$work/agent-go-tls" @namesrv --)
+    else
+        echo "FAIL tls-go it does not build: $(tail -n 1 "$work/go.log")"
+    fi
+    python3 "$here/agents/tls.py" "$work" "$server" "${groups[@]}"
+}

@@ -57,12 +57,12 @@ func (a *agent) work(command form) {
 }
 
 func (a *agent) startProducer(command form) error {
-	p, err := rocketmq.NewProducer(
+	p, err := rocketmq.NewProducer(append(producerTLS,
 		producer.WithNameServer(a.namesrv),
 		producer.WithGroupName(command["group"]),
 		producer.WithInstanceName(a.name+"-"+command["name"]),
 		producer.WithSendMsgTimeout(10*time.Second),
-	)
+	)...)
 	if err != nil {
 		return err
 	}
@@ -73,12 +73,12 @@ func (a *agent) startProducer(command form) error {
 
 func (a *agent) startConsumer(command form) error {
 	name := command["name"]
-	c, err := rocketmq.NewPushConsumer(
+	c, err := rocketmq.NewPushConsumer(append(consumerTLS,
 		consumer.WithNameServer(a.namesrv),
 		consumer.WithGroupName(command["group"]),
 		consumer.WithInstance(a.name+"-"+name),
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-	)
+	)...)
 	if err != nil {
 		return err
 	}
@@ -174,11 +174,11 @@ func (a *agent) pull(topic string) error {
 	if err != nil {
 		return err
 	}
-	c, err := rocketmq.NewPullConsumer(
+	c, err := rocketmq.NewPullConsumer(append(consumerTLS,
 		consumer.WithNameServer(a.namesrv),
 		consumer.WithGroupName("readers-"+a.name+"-"+strconv.Itoa(a.pulls)),
 		consumer.WithInstance(a.name+"-pull-"+strconv.Itoa(a.pulls)),
-	)
+	)...)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (a *agent) pull(topic string) error {
 }
 
 func (a *agent) queues(topic string) ([]*primitive.MessageQueue, error) {
-	asker, err := admin.NewAdmin(admin.WithResolver(primitive.NewPassthroughResolver(a.namesrv)))
+	asker, err := admin.NewAdmin(append(adminTLS, admin.WithResolver(primitive.NewPassthroughResolver(a.namesrv)))...)
 	if err != nil {
 		return nil, err
 	}
