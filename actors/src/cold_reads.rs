@@ -3,9 +3,11 @@
 //! touching a mapping whose page cannot be read would kill the process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Handler, Message, Recipient};
 use cuemq_storage::StoreError;
+use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::LogView;
 use cuemq_storage::consume_queue::{Unit, offset_by_time};
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
@@ -14,6 +16,7 @@ use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use crate::hold::ParkedPull;
 use crate::io::egress::LookedUp;
 use crate::io::look_up::{Found, Limits, Wanted};
+use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::supervise::Context;
 
@@ -27,14 +30,20 @@ pub struct LookUp {
     /// Gone with the one answer.
     pull: Option<Box<ParkedPull>>,
     egress: Recipient<LookedUp>,
+    /// When it was asked, by the monotonic clock.
+    asked: Duration,
 }
 
 impl LookUp {
     /// A pull of a connection, whose thread is told what was found.
     #[must_use]
-    pub fn new(peer: PeerKey, pull: Box<ParkedPull>, egress: Recipient<LookedUp>) -> Self {
-        let pull = Some(pull);
-        Self { peer, pull, egress }
+    pub fn new(peer: PeerKey, pull: Box<ParkedPull>, egress: Recipient<LookedUp>, asked: Duration) -> Self {
+        Self {
+            peer,
+            pull: Some(pull),
+            egress,
+            asked,
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "one for each request")]
@@ -114,13 +123,44 @@ pub struct ColdReads {
     log: Arc<LogView>,
     queues: Arc<QueueDirectory>,
     limits: Limits,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
 }
 
 impl ColdReads {
     /// A reader of this store, which gives a pull as much as `limits` say.
     #[must_use]
-    pub fn new(log: Arc<LogView>, queues: Arc<QueueDirectory>, limits: Limits) -> Self {
-        Self { log, queues, limits }
+    pub fn new(
+        log: Arc<LogView>,
+        queues: Arc<QueueDirectory>,
+        limits: Limits,
+        (clock, metrics): (Arc<dyn Clock>, Arc<Metrics>),
+    ) -> Self {
+        Self {
+            log,
+            queues,
+            limits,
+            clock,
+            metrics,
+        }
+    }
+
+    /// Says where the time of a look-up went that took too long.
+    fn note_time(&self, pull: &ParkedPull, asked: Duration, began: Duration) {
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(asked);
+        if let Some(left_out) = self.metrics.slow_reads.note(took, now) {
+            tracing::warn!(
+                topic = %pull.topic,
+                queue_id = pull.queue_id,
+                queue_offset = pull.queue_offset,
+                took_ms = took.as_millis(),
+                waited_for_other_reads_ms = began.saturating_sub(asked).as_millis(),
+                read_ms = now.saturating_sub(began).as_millis(),
+                left_out,
+                "a slow look-up of old messages"
+            );
+        }
     }
 }
 
@@ -132,7 +172,12 @@ impl Handler<LookUp> for ColdReads {
     type Result = ();
 
     fn handle(&mut self, mut look_up: LookUp, _: &mut Self::Context) {
-        look_up.answer(|pull| Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, self.limits));
+        let (asked, began) = (look_up.asked, self.clock.monotonic());
+        look_up.answer(|pull| {
+            let found = Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, self.limits);
+            self.note_time(pull, asked, began);
+            found
+        });
     }
 }
 
@@ -237,17 +282,19 @@ mod tests {
             flow: None,
             deadline_ms: 0,
         };
-        LookUp::new(peer, Box::new(pull), egress.recipient())
+        LookUp::new(peer, Box::new(pull), egress.recipient(), Duration::ZERO)
     }
 
     #[actix::test]
     async fn a_pull_is_answered_once() {
         let (mut stage, mut egress) = (Stage::new(), Probe::new());
-        let reads = stage.start("cold reads", |_| {
+        let clock: Arc<dyn Clock> = stage.clock.clone();
+        let reads = stage.start("cold reads", move |_| {
             Ok(ColdReads::new(
                 Arc::new(LogView::new(Vec::new())),
                 Arc::default(),
                 Limits::of_memory(0),
+                (clock.clone(), Arc::default()),
             ))
         });
         reads.send(look_up(&egress)).await.unwrap();

@@ -115,6 +115,8 @@ pub struct CommitLog {
     forgetting: Vec<Forgetting>,
     /// Is told when nothing is owed any more.
     settling: Option<oneshot::Sender<()>>,
+    /// How long the last flush took.
+    last_flush: Duration,
 }
 
 impl CommitLog {
@@ -136,6 +138,7 @@ impl CommitLog {
             effects: Effects::default(),
             forgetting: Vec::new(),
             settling: None,
+            last_flush: Duration::ZERO,
         }
     }
 
@@ -240,9 +243,14 @@ impl CommitLog {
 
     /// Tells the senders, with one message for each I/O thread.
     #[expect(clippy::disallowed_methods, reason = "bounded by the bytes in flight")]
-    fn answer(&self, answers: Vec<Answer<SendContext>>) {
+    fn answer(&self, mut answers: Vec<Answer<SendContext>>) {
         if answers.is_empty() {
             return;
+        }
+        let released = self.clock.monotonic();
+        for answer in &mut answers {
+            let times = &mut answer.batch.context.times;
+            (times.released, times.flush) = (released, self.last_flush);
         }
         if let [only] = self.neighbours.egress.as_slice() {
             only.do_send(Completed { answers });
@@ -282,7 +290,8 @@ impl Actor for CommitLog {
 impl Handler<AppendBatch> for CommitLog {
     type Result = ();
 
-    fn handle(&mut self, append: AppendBatch, ctx: &mut Self::Context) {
+    fn handle(&mut self, mut append: AppendBatch, ctx: &mut Self::Context) {
+        append.batch.context.times.taken = self.clock.monotonic();
         self.log
             .append(append.batch, append.acknowledge, self.clock.now_ms(), &mut self.effects);
         self.tick_soon(ctx);
@@ -303,6 +312,7 @@ impl Handler<Flushed> for CommitLog {
     type Result = ();
 
     fn handle(&mut self, flushed: Flushed, ctx: &mut Self::Context) {
+        self.last_flush = flushed.took;
         match flushed.result {
             Ok(()) => self.log.flushed(flushed.epoch, flushed.upto, &mut self.effects),
             Err(error) => self.log.fail(error, &mut self.effects),

@@ -85,6 +85,12 @@ impl<C: Config> View<C> {
         self.shared.by_name.pin().contains_key(name)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shared.by_name.len()
+    }
+
     /// All rows, sorted by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Named<C>>> {

@@ -2,6 +2,7 @@
 //! each for all that was appended while the one before ran (`GroupCommitService` in Java, without its timer).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Handler, Message, Recipient};
 use cuemq_storage::StoreError;
@@ -30,6 +31,8 @@ pub struct Flushed {
     pub epoch: FlushEpoch,
     /// Up to where the log was to be made durable.
     pub upto: PhysicalOffset,
+    /// How long it took.
+    pub took: Duration,
     /// Whether it is.
     pub result: Result<(), StoreError>,
 }
@@ -63,7 +66,18 @@ impl Handler<Flush> for Flusher {
         let began = self.clock.monotonic();
         let FlushJob { epoch, upto, files } = flush.job;
         let result = files.iter().try_for_each(|file| file.sync());
-        self.metrics.note_flush(self.clock.monotonic().saturating_sub(began));
-        flush.answer.do_send(Flushed { epoch, upto, result });
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(began);
+        self.metrics.note_flush(took);
+        if let Some(left_out) = self.metrics.slow_flushes.note(took, now) {
+            let (took_ms, files) = (took.as_millis(), files.len());
+            tracing::warn!(took_ms, files, %upto, left_out, "a slow flush: the disk took this long to sync the commit log");
+        }
+        flush.answer.do_send(Flushed {
+            epoch,
+            upto,
+            took,
+            result,
+        });
     }
 }

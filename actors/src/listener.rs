@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Recipient, WrapFuture};
+use cuemq_storage::clock::Clock;
 use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::io::egress::{Door, Serve};
@@ -86,6 +87,12 @@ impl ConnectionLimit {
         }
     }
 
+    /// How many may be open.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -103,6 +110,8 @@ impl Drop for Permit {
 /// What a listener works with.
 #[derive(Clone)]
 pub struct ListenerParts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// The network.
     pub net: Arc<dyn Net>,
     /// Which ports.
@@ -190,10 +199,10 @@ async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, t
         };
         let Some(permit) = parts.limit.take() else {
             parts.metrics.connections_refused.add(1);
-            tracing::warn!(
-                open = parts.limit.open(),
-                "too many connections: one was closed at once"
-            );
+            if let Some(left_out) = parts.metrics.refusals_told.due(parts.clock.monotonic()) {
+                let open = parts.limit.open();
+                tracing::warn!(open, left_out, "too many connections: one was closed at once");
+            }
             continue;
         };
         parts.metrics.connections_opened.add(1);

@@ -121,6 +121,14 @@ impl SendGate {
         self.available.load(Ordering::Relaxed)
     }
 
+    /// How many bytes the disk had free when it was looked at last, unless that is still to come, and how many are needed.
+    #[must_use]
+    pub fn space(&self) -> (Option<u64>, u64) {
+        let available = self.available.load(Ordering::Relaxed);
+        let known = (available != u64::MAX).then_some(available);
+        (known, self.needed.load(Ordering::Relaxed))
+    }
+
     /// Notes how much of the disk is used, from 0 to 1.
     pub fn note_used(&self, ratio: f64) {
         self.used.store(ratio.to_bits(), Ordering::Relaxed);

@@ -10,11 +10,12 @@ use tokio::sync::{SetOnce, mpsc};
 use super::system::{SharedNursery, with_nursery};
 use super::{Seams, Services};
 use crate::config::BrokerConfig;
+use crate::http::{HttpParts, HttpServer, Sources};
 use crate::io::egress::Serve;
 use crate::listener::{BindError, ConnectionLimit, Listener, ListenerParts, Ports};
 use crate::metrics::Metrics;
 use crate::placement::Thread;
-use crate::supervise::ChildSpec;
+use crate::supervise::{ChildSpec, Policy};
 
 /// The ports of a service, bound and not yet served.
 pub(super) struct Door {
@@ -26,6 +27,15 @@ pub(super) struct Door {
 pub(super) struct Doors {
     pub(super) name_server: Option<Door>,
     pub(super) broker: Option<Door>,
+}
+
+impl Doors {
+    /// The limits of connections, by service.
+    pub(super) fn limits(&self) -> Vec<(&'static str, Arc<ConnectionLimit>)> {
+        let all = [("name server", &self.name_server), ("broker", &self.broker)];
+        let running = all.into_iter().filter_map(|(name, door)| Some((name, door.as_ref()?)));
+        running.map(|(name, door)| (name, Arc::clone(&door.limit))).collect()
+    }
 }
 
 /// An address to connect to for what listens on `address`.
@@ -66,11 +76,40 @@ impl Opening<'_> {
         Ok(doors)
     }
 
+    /// Binds what operators read, before everything else: it tells that the broker starts, and at the end that it stops.
+    pub(super) async fn bind_http(&self, sources: Arc<Sources>) -> Result<Option<SocketAddr>, BindError> {
+        let Some(address) = self.config.http else {
+            return Ok(None);
+        };
+        let (bound, mut binding) = mpsc::unbounded_channel();
+        let mut parts = Some(HttpParts {
+            net: Arc::clone(&self.seams.net),
+            address,
+            sources,
+            bound,
+        });
+        // Without it the broker goes on as well as with it.
+        let spec = ChildSpec::new("http", Thread::Http).policy(Policy::Never);
+        with_nursery(self.nursery, |nursery| {
+            nursery.start(spec, move |_| {
+                Ok(HttpServer::new(parts.take().ok_or("it is started once")?))
+            })
+        });
+        match binding.recv().await {
+            Some(bound) => bound.map(Some),
+            None => Err(BindError {
+                address,
+                source: std::io::ErrorKind::BrokenPipe.into(),
+            }),
+        }
+    }
+
     async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
         let (bound, mut binding) = mpsc::unbounded_channel();
         let limit = ConnectionLimit::new(self.config.connections_max);
         let address = SocketAddr::new(self.config.listen, port);
         let parts = ListenerParts {
+            clock: Arc::clone(&self.seams.clock),
             net: Arc::clone(&self.seams.net),
             ports,
             address,

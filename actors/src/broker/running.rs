@@ -18,12 +18,14 @@ use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
+use crate::http::{Children, Sources};
 use crate::io::budget::Budgets;
 use crate::io::egress::{CloseAll, Serve};
 use crate::io::identity::Identity;
 use crate::listener::ConnectionLimit;
 use crate::metrics::Metrics;
 use crate::namesrv::Settings;
+use crate::offset::OffsetView;
 use crate::offset::actor::{Offsets, SaveOffsets};
 use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
@@ -49,6 +51,8 @@ pub struct Running {
     pub name_server: Option<SocketAddr>,
     /// Where the broker listens.
     pub broker: Option<SocketAddr>,
+    /// Where `/healthz` and `/metrics` are served.
+    pub http: Option<SocketAddr>,
     /// Its counters.
     pub metrics: Arc<Metrics>,
     /// What passes through its topics and to its groups.
@@ -85,7 +89,7 @@ pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Re
         traffic: Traffic::new(seams.placement.io_threads()),
         seams,
         nursery: Arc::clone(&nursery),
-        metrics: Arc::default(),
+        metrics: Arc::new(Metrics::new(config.slow)),
         system,
         standing,
     };
@@ -121,6 +125,8 @@ impl Rising {
             metrics: &self.metrics,
             opened: Arc::clone(&opened),
         };
+        let sources = Arc::new(self.sources(services));
+        let http = opening.bind_http(Arc::clone(&sources)).await?;
         let doors = opening.bind_all(services).await?;
         if let (Some(door), true) = (&doors.name_server, services.broker) {
             // Reached by the address that is listened on, whatever is announced.
@@ -133,11 +139,14 @@ impl Rising {
         let lock = store.as_mut().and_then(|store| store.lock.take());
         let port = doors.broker.as_ref().map_or(0, |door| door.address.port());
         let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
-        let ground = self.ground(config, tls, port, segment_bytes);
+        let ground = self.ground(config, tls, (port, segment_bytes), &sources);
         let store = store.map(|store| {
             let shared = Shared::new(&store, ground.config.accept_sends_from_ms);
             (store, shared)
         });
+        if let Some((_, shared)) = &store {
+            let _ = sources.broker.set(ground.sources(shared));
+        }
         let closing = store.as_ref().map(|(_, shared)| shared.clone()).zip(lock);
         let settings = doors.name_server.as_ref().map(|door| Settings {
             listen_port: door.address.port(),
@@ -151,13 +160,17 @@ impl Rising {
             all_up.await?;
         }
         let serve: Vec<Recipient<Serve>> = wiring.egress.iter().map(|egress| egress.clone().recipient()).collect();
+        let _ = sources.connections.set(doors.limits());
         // From here on connections are served; those that came before wait in the kernel.
         let _ = opened.set(serve);
         if let Some(broker) = &wiring.broker {
             // A name server that is slow or not there yet is told again soon.
             let _ = tokio::time::timeout(GREETING, broker.registrar.send(RegisterNow)).await;
         }
-        Ok(self.into_running(doors, wiring, closing))
+        Ok(Running {
+            http,
+            ..self.into_running(doors, wiring, closing)
+        })
     }
 
     async fn guard_store(&self, wiring: &Wiring, shared: Option<&Shared>) {
@@ -172,6 +185,7 @@ impl Rising {
         Running {
             name_server: name_server.as_ref().map(|door| door.address),
             broker: broker.as_ref().map(|door| door.address),
+            http: None,
             metrics: self.metrics,
             traffic: self.traffic,
             system: self.system,
@@ -191,7 +205,27 @@ impl Rising {
         }
     }
 
-    fn ground(&self, config: BrokerConfig, tls: Tls, port: u16, segment_bytes: u64) -> Ground {
+    /// What is told of the system, from its beginning on.
+    fn sources(&self, services: Services) -> Sources {
+        let nursery = Arc::clone(&self.nursery);
+        let children: Children = Box::new(move |each| {
+            // A copy: whoever reports how a child does waits for no scrape.
+            let children = with_nursery(&nursery, |nursery| nursery.tree().children().to_vec());
+            children.iter().flatten().for_each(each);
+        });
+        let mut sources = Sources::new(
+            Arc::clone(&self.seams.clock),
+            Arc::clone(&self.metrics),
+            self.traffic.clone(),
+            self.standing.clone(),
+            children,
+        );
+        sources.name_server = services.name_server.then(Arc::default);
+        sources.with_broker = services.broker;
+        sources
+    }
+
+    fn ground(&self, config: BrokerConfig, tls: Tls, (port, segment_bytes): (u16, u64), sources: &Sources) -> Ground {
         let identity = Arc::new(Identity::new(&config, port, segment_bytes));
         let budgets = Budgets::new(config.in_flight_bytes);
         Ground {
@@ -207,6 +241,8 @@ impl Rising {
             topics: TopicView::new(),
             groups: GroupView::new(),
             membership: MembershipView::new(),
+            offsets: OffsetView::default(),
+            route_figures: sources.name_server.clone().unwrap_or_default(),
         }
     }
 }

@@ -1,9 +1,23 @@
-//! Where logs go: standard error, for people or for machines.
+//! Where logs go: standard error, or a file that is begun anew every day or hour, for people or for machines.
+//!
+//! Whoever logs hands its line over and goes on: a thread writes, from a queue with an end. What finds no room there, as
+//! while the disk or whoever reads hangs, is left out and counted (`cuemq_log_lines_lost_total`). The rotation is
+//! `tracing-appender`'s, which rotates by time; a limit by size is `--log-keep` with `hourly`.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use clap::ValueEnum;
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
+
+use crate::metrics::LOST_LINES;
+
+/// Lines that wait to be written at most.
+const LINES_MAX: usize = 16_384;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,18 +28,91 @@ pub enum LogForm {
     Json,
 }
 
+/// When a log file is begun anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogRotation {
+    /// At midnight, UTC.
+    Daily,
+    /// With each hour.
+    Hourly,
+    /// Never.
+    Never,
+}
+
+/// The flags about logs.
+#[derive(Clone, Debug, Args)]
+pub struct LogArguments {
+    /// How logs are written: `text` for people, `json` for machines. RUST_LOG chooses what is written.
+    #[arg(long = "log", value_enum, default_value_t = LogForm::Text, global = true)]
+    form: LogForm,
+    /// Writes logs to FILE.<date> instead of standard error; FILE itself is a link to the newest
+    #[arg(long = "log-file", value_name = "FILE", global = true)]
+    file: Option<PathBuf>,
+    /// When the log file is begun anew
+    #[arg(long = "log-rotate", value_enum, default_value_t = LogRotation::Daily, global = true)]
+    rotation: LogRotation,
+    /// How many log files are kept
+    #[arg(long = "log-keep", value_name = "N", default_value_t = 14, global = true)]
+    keep: u16,
+}
+
+/// Ends the writing thread when it is dropped, behind the last line.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
 /// Starts logging; RUST_LOG is respected, `info` without it.
-pub(super) fn start(form: LogForm) {
+///
+/// # Errors
+/// When the log file cannot be made.
+pub(super) fn start(arguments: &LogArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let is_terminal = arguments.file.is_none() && io::stderr().is_terminal();
+    let writer: Box<dyn Write + Send> = match &arguments.file {
+        Some(_) => Box::new(arguments.open()?),
+        None => Box::new(io::stderr()),
+    };
+    let lines = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES_MAX)
+        .thread_name("cuemq-logs");
+    let (writer, guard) = lines.finish(writer);
+    let lost = writer.error_counter();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // A second start, as in a test that runs the command line twice, keeps the first one.
-    let _ = match form {
-        LogForm::Text => builder
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+    let started = match arguments.form {
+        LogForm::Text => builder.with_target(false).with_ansi(is_terminal).try_init(),
         LogForm::Json => builder.json().try_init(),
     };
+    if started.is_ok() {
+        let _ = LOST_LINES.set(Box::new(move || lost.dropped_lines() as u64));
+        *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+    }
+    Ok(())
+}
+
+/// Brings out what was logged; nothing is logged after it.
+pub(super) fn finish() {
+    drop(WRITER.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+impl LogArguments {
+    fn open(&self) -> anyhow::Result<RollingFileAppender> {
+        let path = self.file.clone().unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.context("--log-file names no file; write a path that ends with the name of a file")?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let rotation = match self.rotation {
+            LogRotation::Daily => Rotation::DAILY,
+            LogRotation::Hourly => Rotation::HOURLY,
+            LogRotation::Never => Rotation::NEVER,
+        };
+        let builder = RollingFileAppender::builder()
+            .filename_prefix(name)
+            .max_log_files(self.keep.max(1).into());
+        let rotates = self.rotation != LogRotation::Never;
+        // A file that never changes has the name itself.
+        let builder = if rotates { builder.latest_symlink(name) } else { builder };
+        let opened = builder.rotation(rotation).build(&directory);
+        opened.with_context(|| format!("the log file {} cannot be made", path.display()))
+    }
 }

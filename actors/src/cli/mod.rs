@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench;
 
-pub use logs::LogForm;
+pub use logs::{LogArguments, LogForm, LogRotation};
 pub use serve::ServeArguments;
 pub use tls::{InitArguments, TlsCommand};
 
@@ -23,9 +23,8 @@ const WRONG: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(name = "cuemq", version, max_term_width = 110)]
 pub struct Cli {
-    /// How logs are written to standard error: `text` for people, `json` for machines. RUST_LOG chooses what is written.
-    #[arg(long = "log", value_enum, default_value_t = LogForm::Text, global = true)]
-    log: LogForm,
+    #[command(flatten)]
+    logs: LogArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -58,14 +57,15 @@ impl Cli {
     /// Does what the command line says; the exit status of the program.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        logs::start(self.log);
-        let served = match self.command {
+        let logs = logs::start(&self.logs);
+        let served = logs.and_then(|()| match self.command {
             Command::Server(arguments) => serve::run(arguments, serve::Role::Both),
             Command::Namesrv(arguments) => serve::run(arguments, serve::Role::NameServer),
             Command::Broker(arguments) => serve::run(arguments, serve::Role::Broker),
             Command::Bench(arguments) => bench::run(arguments),
             Command::Tls(command) => tls::run(command),
-        };
+        });
+        logs::finish();
         match served {
             Ok(code) => code,
             Err(error) => {

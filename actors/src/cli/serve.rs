@@ -56,6 +56,9 @@ pub struct ServeArguments {
     /// The name server's port; 0 picks a free one [default: 9876]
     #[arg(long, value_name = "PORT")]
     namesrv_port: Option<u16>,
+    /// Serves /healthz and /metrics (Prometheus) over HTTP at this address, to everybody who can reach it [default: off]
+    #[arg(long, value_name = "IP:PORT")]
+    http: Option<SocketAddr>,
     /// A settings file: our own (*.toml), or RocketMQ's broker.conf, with which all interfaces are listened on
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -83,7 +86,13 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let system = actix_rt::System::new();
     let signals = system.block_on(Signals::listen())?;
-    let threads = system.block_on(async { Threads::start(Layout::for_cores(cores)) });
+    let layout = Layout::for_cores(cores);
+    let layout = if config.http.is_some() {
+        layout.with_http()
+    } else {
+        layout
+    };
+    let threads = system.block_on(async { Threads::start(layout) });
     let threads = threads.context("the threads cannot be started")?;
     let seams = Seams {
         disk: Arc::new(RealDisk),
@@ -125,6 +134,9 @@ async fn serve(
     };
     // One who wants it to end while it starts waits for no such line.
     if !signals.has_come() {
+        if let Some(http) = running.http {
+            tracing::info!(%http, "/healthz and /metrics are served");
+        }
         say_ready(&running, role, &data, flush, clock.monotonic());
     }
     let failed = tokio::select! {
@@ -187,6 +199,7 @@ impl ServeArguments {
             announce: self.announce,
             port: self.port,
             namesrv_port: self.namesrv_port,
+            http: self.http,
             name_servers: self.name_servers.clone(),
             environment_name_servers: std::env::var(file::NAMESRV_ADDR).ok(),
         }

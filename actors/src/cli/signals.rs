@@ -76,5 +76,6 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
 
 /// Ends the process as somebody wants it who has lost patience.
 pub(super) fn end_at_once() -> ! {
+    super::logs::finish();
     std::process::exit(IMPATIENT)
 }

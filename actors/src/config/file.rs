@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use comfy_table::Table;
@@ -41,6 +41,8 @@ pub struct Flags {
     pub port: Option<u16>,
     /// `--namesrv-port`.
     pub namesrv_port: Option<u16>,
+    /// `--http`.
+    pub http: Option<SocketAddr>,
     /// `-n`.
     pub name_servers: Option<String>,
     /// What [`NAMESRV_ADDR`] says in the environment.
@@ -209,6 +211,11 @@ impl Settings {
             ("data", Place::Flag("--data"), data),
             ("listen", Place::Flag("--listen"), flags.listen.map(address)),
             ("announce", Place::Flag("--announce"), flags.announce.map(address)),
+            (
+                "http",
+                Place::Flag("--http"),
+                flags.http.map(|at| Value::Text(at.to_string())),
+            ),
             ("port", Place::Flag("--port"), flags.port.map(port)),
             (
                 "name_server.port",

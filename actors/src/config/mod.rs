@@ -26,7 +26,7 @@ mod rules_test;
 #[cfg(test)]
 mod tls_rules_test;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ use cuemq_storage::recovery::StoreLayout;
 pub use error::{ConfigError, Place};
 pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};
 pub use validate::Invalid;
+
+use crate::slow::SlowLimits;
 
 /// The part of the machine's memory that the newest messages are taken to fill, in percent.
 const IN_MEMORY_PERCENT: u64 = 40;
@@ -60,6 +62,8 @@ pub struct BrokerConfig {
     pub kv_config: Option<PathBuf>,
     /// Whether the name server's routes tell the order of brokers (`orderMessageEnable`).
     pub order_messages: bool,
+    /// Where `/healthz` and `/metrics` are served; nowhere when `None`.
+    pub http: Option<SocketAddr>,
     /// Name servers to register with, as `host:port` (`namesrvAddr`).
     pub name_servers: Vec<String>,
     /// The cluster (`brokerClusterName`).
@@ -125,6 +129,8 @@ pub struct BrokerConfig {
     pub connections_max: usize,
     /// Bytes of messages that may be under way before their answers, over all connections.
     pub in_flight_bytes: usize,
+    /// What is logged as slow.
+    pub slow: SlowLimits,
     /// The machine's memory in bytes; `None` asks the machine.
     pub memory_bytes: Option<u64>,
     /// TLS on the ports of broker and name server.
@@ -144,6 +150,7 @@ impl Default for BrokerConfig {
             name_server_port: 9876,
             kv_config: None,
             order_messages: false,
+            http: None,
             name_servers: Vec::new(),
             cluster_name: "DefaultCluster".to_owned(),
             broker_name: "broker-a".to_owned(),
@@ -176,6 +183,7 @@ impl Default for BrokerConfig {
             idle_limit: Duration::from_secs(120),
             connections_max: 20_000,
             in_flight_bytes: 256 << 20,
+            slow: SlowLimits::default(),
             memory_bytes: None,
             tls: TlsSettings::default(),
             tls_client: TlsClientSettings::default(),

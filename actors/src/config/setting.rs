@@ -50,9 +50,10 @@ impl Default for Draft {
 }
 
 /// What a name server without broker has a use for.
-const FOR_NAME_SERVER: [&str; 14] = [
+const FOR_NAME_SERVER: [&str; 15] = [
     "data",
     "listen",
+    "http",
     "name_server.port",
     "name_server.kv_config",
     "name_server.order_messages",
@@ -109,6 +110,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("listen", |d, v| put(&mut d.config.listen, v.address()), |d| d.config.listen.to_string()),
     setting("announce", |d, v| put(&mut d.announce, v.address().map(Some)), |d| d.config.announce.to_string()),
     setting("port", |d, v| put(&mut d.config.port, port(v)), |d| d.config.port.to_string()),
+    setting("http", |d, v| put(&mut d.config.http, v.socket_address()), |d| d.config.http.map_or_else(|| "off".to_owned(), |at| at.to_string())),
     setting("flush", |d, v| put(&mut d.config.flush, flush(v)), |d| flush_name(d.config.flush).to_owned()),
     setting("flush_interval", |d, v| put(&mut d.config.flush_interval, v.span()), |d| span(d.config.flush_interval)),
     setting("name_server.port", |d, v| put(&mut d.config.name_server_port, port(v)), |d| d.config.name_server_port.to_string()),
@@ -143,6 +145,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("store.check_crc", |d, v| put(&mut d.config.check_crc, v.truth()), |d| d.config.check_crc.to_string()),
     setting("store.free_bytes", |d, v| put(&mut d.config.free_bytes, v.bytes()), |d| bytes(d.config.free_bytes)),
     setting("store.checkpoint_interval", |d, v| put(&mut d.config.checkpoint_interval, v.span()), |d| span(d.config.checkpoint_interval)),
+    setting("log.slow_send", |d, v| put(&mut d.config.slow.send, v.span()), |d| span(d.config.slow.send)),
+    setting("log.slow_flush", |d, v| put(&mut d.config.slow.flush, v.span()), |d| span(d.config.slow.flush)),
+    setting("log.slow_read", |d, v| put(&mut d.config.slow.read, v.span()), |d| span(d.config.slow.read)),
     setting("limits.message_bytes", |d, v| put(&mut d.config.max_message_size, v.bytes()), |d| bytes(d.config.max_message_size.into())),
     setting("limits.idle", |d, v| put(&mut d.config.idle_limit, v.span()), |d| span(d.config.idle_limit)),
     setting("limits.connections", |d, v| put(&mut d.config.connections_max, v.integer(1..=JAVA_INT)), |d| d.config.connections_max.to_string()),
@@ -267,6 +272,7 @@ mod tests {
             Value::Text("enforcing".into()),
             Value::Text("require".into()),
             Value::Text("10.1.2.3".into()),
+            Value::Text("10.1.2.3:4".into()),
             Value::Text("7s".into()),
             Value::Text("h:1".into()),
             Value::Integer(3),

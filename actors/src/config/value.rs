@@ -1,6 +1,6 @@
 //! [`Value`]: what a file or a flag says, before it is known which setting it is for; and what settings read from it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -79,6 +79,17 @@ impl Value {
             _ => None,
         };
         address.map_or_else(|| wrong("an IP address such as 127.0.0.1"), Ok)
+    }
+
+    /// An address with its port, or none.
+    pub(super) fn socket_address(&self) -> Read<Option<SocketAddr>> {
+        let address = match self {
+            Self::Text(text) if text == "off" => return Ok(None),
+            Self::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let allowed = "an IP address with its port, such as 127.0.0.1:9877, or \"off\"";
+        address.map_or_else(|| wrong(allowed), |address| Ok(Some(address)))
     }
 
     /// Addresses as a list, or as one text with `;` between them.

@@ -88,6 +88,12 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// How many bytes may be under way.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many bytes are under way.
     #[must_use]
     pub fn used(&self) -> usize {

@@ -231,7 +231,7 @@ impl Connection {
         let (Some(broker), Some((view, frame))) = (&io.broker, held.read(&mut scratch)) else {
             return;
         };
-        let request = Request::new(&view, &frame, held.bytes());
+        let request = Request::new(&view, &frame, held.bytes(), held.read_at);
         if admitted {
             self.send_now(&io, broker, request);
         } else {
@@ -304,7 +304,10 @@ impl Connection {
     /// A frame that makes no sense ends this connection, and only this one.
     fn senseless(&self, reason: &str) -> String {
         self.io.metrics.frames_refused.add(1);
-        tracing::warn!(remote = %self.peer.remote, reason, "closing a connection that sent a senseless frame");
+        if let Some(left_out) = self.io.metrics.senseless_told.due(self.io.clock.monotonic()) {
+            let remote = self.peer.remote;
+            tracing::warn!(%remote, reason, left_out, "closing a connection that sent a senseless frame");
+        }
         reason.to_owned()
     }
 
@@ -319,7 +322,7 @@ impl Connection {
             self.io.router.answered(self.peer.key, &view);
             return Ok(());
         }
-        let request = Request::new(&view, frame, whole);
+        let request = Request::new(&view, frame, whole, self.peer.active.get());
         let io = Rc::clone(&self.io);
         match (RequestCode(view.code), &io.broker) {
             (code, Some(broker)) if is_send(code) && self.door != Door::NameServer => {
@@ -364,6 +367,7 @@ impl Connection {
             body: request.body,
             peer: self.peer.key,
             remote: self.peer.remote,
+            read_at: request.read_at,
         };
         let taken = send::take(io, broker, send, &mut io.batches.borrow_mut());
         match taken {
@@ -374,7 +378,7 @@ impl Connection {
                 self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &remark);
             }
             Err(Refusal::NeedsTopic(wanted)) => {
-                let held = HeldFrame::new(request.whole, &io.budgets.waiting);
+                let held = HeldFrame::new(request.whole, request.read_at, &io.budgets.waiting);
                 self.peer.topic_wanted(&held);
                 io.router
                     .make_topic(&self.io, &self.peer, wanted, request.reply(), held);

@@ -136,12 +136,11 @@ impl Handler<Completed> for Egress {
     type Result = ();
 
     fn handle(&mut self, completed: Completed, _: &mut Self::Context) {
+        let now = self.io.clock.monotonic();
         for mut answer in completed.answers {
             answer.batch.context.settle();
             self.io.budgets.log.release(answer.batch.context.bytes);
-            if answer.outcome == Outcome::Stored {
-                answer.batch.context.brings.count(&self.io.traffic);
-            }
+            self.count(&answer, now);
             if let Some(peer) = self.peer(answer.batch.context.peer) {
                 peer.sends_answered(answer.batch.context.bytes);
                 let identity = &self.io.identity;
@@ -259,6 +258,33 @@ impl Handler<CloseAll> for Egress {
 impl Egress {
     fn peer(&self, key: PeerKey) -> Option<Rc<Peer>> {
         self.io.peers.borrow().get(key).map(Rc::clone)
+    }
+
+    /// Counts what a batch has brought and how long it took, and says where the time went when that was too long.
+    fn count(&self, answer: &Answer<SendContext>, now: Duration) {
+        let context = &answer.batch.context;
+        if answer.outcome == Outcome::Stored {
+            context.brings.count(&self.io.traffic);
+        }
+        let times = context.times;
+        let took = now.saturating_sub(times.read);
+        self.io.metrics.send_times.note(took);
+        let Some(left_out) = self.io.metrics.slow_sends.note(took, now) else {
+            return;
+        };
+        let ms = |from: Duration, to: Duration| to.saturating_sub(from).as_millis();
+        tracing::warn!(
+            remote = self.peer(context.peer).map(|peer| tracing::field::display(peer.remote)),
+            messages = answer.batch.records.len(),
+            bytes = context.bytes,
+            took_ms = took.as_millis(),
+            waited_for_the_log_ms = ms(times.read, times.taken),
+            in_the_log_ms = ms(times.taken, times.released),
+            of_which_the_last_flush_ms = times.flush.min(times.released.saturating_sub(times.taken)).as_millis(),
+            way_back_ms = ms(times.released, now),
+            left_out,
+            "a slow send"
+        );
     }
 
     fn sweep(&self) {

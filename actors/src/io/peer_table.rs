@@ -32,15 +32,18 @@ pub enum Again {
 #[derive(Debug)]
 pub struct HeldFrame {
     bytes: Vec<u8>,
+    /// When it was read, by the monotonic clock.
+    pub read_at: Duration,
     _share: Share,
 }
 
 impl HeldFrame {
     /// Copies a frame out of the read buffer.
     #[must_use]
-    pub fn new(frame: &[u8], waiting: &Arc<Budget>) -> Self {
+    pub fn new(frame: &[u8], read_at: Duration, waiting: &Arc<Budget>) -> Self {
         Self {
             bytes: frame.to_vec(),
+            read_at,
             _share: waiting.share(frame.len()),
         }
     }

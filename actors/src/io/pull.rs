@@ -253,7 +253,9 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPu
 )]
 fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     peer.controls.set(peer.controls.get() + 1);
-    broker.cold.do_send(LookUp::new(peer.key, pull, io.looked_up.clone()));
+    broker
+        .cold
+        .do_send(LookUp::new(peer.key, pull, io.looked_up.clone(), io.clock.monotonic()));
 }
 
 /// Answers with what was found, or leaves the pull with `Hold`.

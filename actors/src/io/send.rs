@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use cuemq_net::body::{SubscriptionGroupConfig, TopicFilterType};
 use cuemq_net::code::ResponseCode;
@@ -46,6 +47,8 @@ pub struct SendRequest<'a, 'h> {
     pub peer: PeerKey,
     /// Where it comes from.
     pub remote: SocketAddr,
+    /// When it was read, by the monotonic clock.
+    pub read_at: Duration,
 }
 
 /// Why a send was not taken.
@@ -85,7 +88,7 @@ impl Batches {
         ]
     }
 
-    fn open(&mut self, io: &IoState, peer: PeerKey, acknowledge: Acknowledge) -> &mut SendBatch {
+    fn open(&mut self, io: &IoState, (peer, read_at): (PeerKey, Duration), acknowledge: Acknowledge) -> &mut SendBatch {
         let place = if acknowledge == Acknowledge::Appended {
             &mut self.appended
         } else {
@@ -95,12 +98,16 @@ impl Batches {
         if place.as_ref().is_some_and(|left| left.context.peer != peer) {
             *place = None;
         }
-        place.get_or_insert_with(|| match io.spare_batch() {
-            Some(mut spare) => {
-                spare.context.reopen(peer, io.lost.clone());
-                spare
-            }
-            None => RecordBatch::new(SendContext::new(peer, io.lost.clone())),
+        place.get_or_insert_with(|| {
+            let mut batch = match io.spare_batch() {
+                Some(mut spare) => {
+                    spare.context.reopen(peer, io.lost.clone());
+                    spare
+                }
+                None => RecordBatch::new(SendContext::new(peer, io.lost.clone())),
+            };
+            batch.context.times.read = read_at;
+            batch
         })
     }
 }
@@ -150,7 +157,7 @@ pub fn take(
         queue_id,
         request,
     };
-    let place = batches.open(io, request.peer, acknowledge);
+    let place = batches.open(io, (request.peer, request.read_at), acknowledge);
     if header.batch {
         encoder.batch(place)
     } else {

@@ -1,5 +1,7 @@
 //! What goes to the commit log with a batch of sends and comes back with its outcome.
 
+use std::time::Duration;
+
 use actix::Recipient;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_storage::commit_log::RecordBatch;
@@ -35,10 +37,25 @@ pub struct SendContext {
     pub replies: Vec<SendReply>,
     /// What the batch takes of the budgets, in bytes: nothing before it is handed to the log.
     pub bytes: usize,
+    /// Where it was when.
+    pub times: SendTimes,
     /// What it brings to its topics.
     pub brings: Bringing,
     /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
     lost: Option<Recipient<Lost>>,
+}
+
+/// When a batch was where, by the monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendTimes {
+    /// Its first request was read.
+    pub read: Duration,
+    /// The commit log took it.
+    pub taken: Duration,
+    /// The commit log gave it back, safe or not.
+    pub released: Duration,
+    /// How long the last flush took that had ended then.
+    pub flush: Duration,
 }
 
 /// The sends of one connection on their way through the log.
@@ -52,6 +69,7 @@ impl SendContext {
             peer,
             replies: Vec::new(),
             bytes: 0,
+            times: SendTimes::default(),
             brings: Bringing::default(),
             lost: Some(lost),
         }

@@ -9,6 +9,7 @@ use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient};
 use cuemq_net::command::Command;
 use cuemq_storage::clock::Clock;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A request and who sent it; the result is the answer, also for a request that wants none. From a connection, one at a time,
@@ -30,6 +31,15 @@ pub struct PeerClosed {
     pub peer: PeerKey,
 }
 
+/// How much a name server knows, for whoever asks from another thread.
+#[derive(Debug, Default)]
+pub struct RouteFigures {
+    /// Brokers that are alive.
+    pub brokers: AtomicUsize,
+    /// Topics that have a route.
+    pub topics: AtomicUsize,
+}
+
 /// When silent brokers are looked for first.
 const FIRST_SCAN: Duration = Duration::from_secs(5);
 /// How often silent brokers are looked for.
@@ -40,16 +50,32 @@ pub struct NameServer {
     desk: Desk,
     clock: Arc<dyn Clock>,
     io_threads: Vec<Recipient<ClosePeer>>,
+    figures: Arc<RouteFigures>,
 }
 
 impl NameServer {
     /// Puts the desk behind a mailbox; the I/O threads, by number, are told which of their connections to close.
-    pub fn new(desk: Desk, clock: Arc<dyn Clock>, io_threads: Vec<Recipient<ClosePeer>>) -> Self {
-        NameServer {
+    pub fn new(
+        desk: Desk,
+        clock: Arc<dyn Clock>,
+        io_threads: Vec<Recipient<ClosePeer>>,
+        figures: Arc<RouteFigures>,
+    ) -> Self {
+        let server = NameServer {
             desk,
             clock,
             io_threads,
-        }
+            figures,
+        };
+        server.publish();
+        server
+    }
+
+    /// Shows how much it knows.
+    fn publish(&self) {
+        let (brokers, topics) = self.desk.figures();
+        self.figures.brokers.store(brokers, Ordering::Relaxed);
+        self.figures.topics.store(topics, Ordering::Relaxed);
     }
 
     fn scan(&mut self) {
@@ -60,6 +86,7 @@ impl NameServer {
                 tracing::debug!(?peer, %error, "a silent broker's connection stays open for now");
             }
         }
+        self.publish();
     }
 }
 
@@ -79,7 +106,9 @@ impl Handler<NameServerRequest> for NameServer {
 
     fn handle(&mut self, request: NameServerRequest, _: &mut Context<Self>) -> Self::Result {
         let NameServerRequest { peer, command } = request;
-        MessageResult(self.desk.answer(peer, &command, self.clock.monotonic()))
+        let answer = self.desk.answer(peer, &command, self.clock.monotonic());
+        self.publish();
+        MessageResult(answer)
     }
 }
 
@@ -88,6 +117,7 @@ impl Handler<PeerClosed> for NameServer {
 
     fn handle(&mut self, PeerClosed { peer }: PeerClosed, _: &mut Context<Self>) {
         self.desk.peer_closed(peer);
+        self.publish();
     }
 }
 
@@ -146,7 +176,12 @@ mod tests {
         let mut desk = Some(desk(&root));
         let spec = ChildSpec::new("name server", Thread::Files);
         let server = nursery.start(spec, move |_| {
-            Ok(NameServer::new(desk.take().unwrap(), Arc::clone(&clock), Vec::new()))
+            Ok(NameServer::new(
+                desk.take().unwrap(),
+                Arc::clone(&clock),
+                Vec::new(),
+                Arc::default(),
+            ))
         });
         assert_eq!(server.send(registration()).await.unwrap().code, 0);
         let topics = async || {
@@ -165,7 +200,12 @@ mod tests {
         let clock = Arc::new(ManualClock::new(0));
         let (other, mut own) = (Probe::<ClosePeer>::new(), Probe::<ClosePeer>::new());
         let io_threads = vec![other.recipient(), own.recipient()];
-        let mut server = NameServer::new(desk(&root), Arc::<ManualClock>::clone(&clock), io_threads);
+        let mut server = NameServer::new(
+            desk(&root),
+            Arc::<ManualClock>::clone(&clock),
+            io_threads,
+            Arc::default(),
+        );
         let NameServerRequest { peer, command } = registration();
         server.desk.answer(peer, &command, clock.monotonic());
         clock.advance(Duration::from_secs(121));

@@ -84,6 +84,12 @@ impl Desk {
         self.routes.peer_closed(peer);
     }
 
+    /// How many brokers are alive, and how many topics have a route.
+    #[must_use]
+    pub fn figures(&self) -> (usize, usize) {
+        self.routes.figures()
+    }
+
     /// Forgets the brokers that have been silent for too long and returns their connections, which are to be closed.
     pub fn remove_silent(&mut self, now: Duration) -> Vec<PeerKey> {
         self.routes.remove_silent(now)

@@ -26,7 +26,7 @@ mod routes;
 mod settings;
 mod topics;
 
-pub use actor::{NameServer, NameServerRequest, PeerClosed};
+pub use actor::{NameServer, NameServerRequest, PeerClosed, RouteFigures};
 pub use broker::{BrokerIdentity, LiveBroker, MASTER_ID};
 pub use desk::Desk;
 pub use kv::{KvConfig, KvFile, ORDER_TOPICS};

@@ -91,6 +91,12 @@ impl RouteTable {
         Ok(self.master_of(&identity.name))
     }
 
+    /// How many brokers are alive, and how many topics have a route.
+    #[must_use]
+    pub fn figures(&self) -> (usize, usize) {
+        (self.live.len(), self.topics.len())
+    }
+
     fn has_room(
         &self,
         identity: &BrokerIdentity,

@@ -11,7 +11,7 @@ use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Running};
 use cuemq_net::body::ConsumerOffsetTable;
 use cuemq_storage::StoreError;
 
-use super::{BadCommit, Commit, OffsetTable};
+use super::{BadCommit, Commit, OffsetTable, OffsetView};
 use crate::supervise::{Cause, Context};
 use crate::table_file::TableFile;
 
@@ -91,7 +91,7 @@ pub struct SaveOffsets;
 
 /// The owner of the table of consumer offsets.
 pub struct Offsets {
-    table: OffsetTable,
+    table: OffsetView,
     file: TableFile,
     save_interval: Duration,
 }
@@ -99,13 +99,14 @@ pub struct Offsets {
 impl Offsets {
     /// Reads the file, and sets offsets beyond their queue's end back to it: `queue_end` gives the next queue offset to be
     /// written, `None` for a queue that does not exist. That is saved at once: the next messages take the places between the
-    /// two, and a crash before the next save would let the group pass them over.
+    /// two, and a crash before the next save would let the group pass them over. `view` shows the table from then on.
     ///
     /// # Errors
     /// When the file cannot be read, or is no table of offsets.
     pub fn open(
         file: TableFile,
         save_interval: Duration,
+        view: OffsetView,
         queue_end: impl Fn(&str, i32) -> Option<i64>,
     ) -> Result<Self, Cause> {
         let mut table = OffsetTable::load(file.read()?.unwrap_or_default());
@@ -119,8 +120,9 @@ impl Offsets {
             } = clamped;
             tracing::warn!(%group, %topic, queue_id, from, to, "a consumer offset was beyond its queue's end");
         }
+        *view.own() = table;
         let mut offsets = Self {
-            table,
+            table: view,
             file,
             save_interval,
         };
@@ -129,9 +131,10 @@ impl Offsets {
     }
 
     fn save(&mut self) -> Result<(), StoreError> {
-        if self.table.is_dirty() {
-            self.file.write(&self.table.export())?;
-            self.table.mark_clean();
+        let mut table = self.table.own();
+        if table.is_dirty() {
+            self.file.write(&table.export())?;
+            table.mark_clean();
         }
         Ok(())
     }
@@ -149,7 +152,7 @@ impl Offsets {
             queue_id,
             consumer_offset,
         } = commit;
-        if let Some(from) = self.table.commit(group, topic, *queue_id, *consumer_offset)? {
+        if let Some(from) = self.table.own().commit(group, topic, *queue_id, *consumer_offset)? {
             tracing::warn!(%group, %topic, queue_id, from, to = consumer_offset, "a consumer offset goes backwards");
         }
         Ok(())
@@ -183,7 +186,7 @@ impl Handler<FindOffset> for Offsets {
     type Result = Option<i64>;
 
     fn handle(&mut self, find: FindOffset, _: &mut Self::Context) -> Self::Result {
-        self.table.get(&find.group, &find.topic, find.queue_id)
+        self.table.own().get(&find.group, &find.topic, find.queue_id)
     }
 }
 
@@ -191,7 +194,7 @@ impl Handler<FindOffsets> for Offsets {
     type Result = Vec<(i32, i64)>;
 
     fn handle(&mut self, find: FindOffsets, _: &mut Self::Context) -> Self::Result {
-        self.table.queues(&find.group, &find.topic).to_vec()
+        self.table.own().queues(&find.group, &find.topic).to_vec()
     }
 }
 
@@ -199,7 +202,7 @@ impl Handler<FindTopicsOfGroup> for Offsets {
     type Result = Vec<Arc<str>>;
 
     fn handle(&mut self, FindTopicsOfGroup(group): FindTopicsOfGroup, _: &mut Self::Context) -> Self::Result {
-        self.table.topics_of(&group)
+        self.table.own().topics_of(&group)
     }
 }
 
@@ -207,7 +210,7 @@ impl Handler<FindGroupsOfTopic> for Offsets {
     type Result = Vec<Arc<str>>;
 
     fn handle(&mut self, FindGroupsOfTopic(topic): FindGroupsOfTopic, _: &mut Self::Context) -> Self::Result {
-        self.table.groups_of(&topic)
+        self.table.own().groups_of(&topic)
     }
 }
 
@@ -217,7 +220,7 @@ impl Handler<CopyOffsets> for Offsets {
     fn handle(&mut self, copy: CopyOffsets, _: &mut Self::Context) -> Self::Result {
         copy.topics
             .iter()
-            .try_for_each(|topic| self.table.copy(&copy.from_group, &copy.to_group, topic))
+            .try_for_each(|topic| self.table.own().copy(&copy.from_group, &copy.to_group, topic))
     }
 }
 
@@ -226,8 +229,8 @@ impl Handler<ForgetOffsets> for Offsets {
 
     fn handle(&mut self, forget: ForgetOffsets, _: &mut Self::Context) {
         match forget {
-            ForgetOffsets::OfGroup(group) => self.table.remove_group(&group),
-            ForgetOffsets::OfTopic(topic) => self.table.remove_topic(&topic),
+            ForgetOffsets::OfGroup(group) => self.table.own().remove_group(&group),
+            ForgetOffsets::OfTopic(topic) => self.table.own().remove_topic(&topic),
         }
     }
 }
@@ -236,7 +239,7 @@ impl Handler<ExportOffsets> for Offsets {
     type Result = MessageResult<ExportOffsets>;
 
     fn handle(&mut self, _: ExportOffsets, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.table.export())
+        MessageResult(self.table.own().export())
     }
 }
 
@@ -265,7 +268,9 @@ mod tests {
     fn start(stage: &mut Stage, disk: &Arc<MemoryDisk>, save_interval: Duration) -> Addr<Offsets> {
         let file = file(disk);
         stage.start("offsets", move |_| {
-            Offsets::open(file.clone(), save_interval, |_, queue_id| (queue_id == 9).then_some(10))
+            Offsets::open(file.clone(), save_interval, OffsetView::default(), |_, queue_id| {
+                (queue_id == 9).then_some(10)
+            })
         })
     }
 
@@ -310,8 +315,11 @@ mod tests {
             }
         };
         actix_rt::time::timeout(PATIENCE, saved).await.unwrap();
-        let again = Offsets::open(file(&disk), NEVER, |_, queue_id| (queue_id == 9).then_some(10)).unwrap();
-        assert_eq!(again.table.queues("g", "T"), [(0, 70), (9, 10)]);
+        let again = Offsets::open(file(&disk), NEVER, OffsetView::default(), |_, queue_id| {
+            (queue_id == 9).then_some(10)
+        })
+        .unwrap();
+        assert_eq!(again.table.own().queues("g", "T"), [(0, 70), (9, 10)]);
     }
 
     #[actix::test]
@@ -320,9 +328,9 @@ mod tests {
         let mut table = OffsetTable::load(ConsumerOffsetTable::default());
         table.commit("g", "T", 9, 90).unwrap();
         file(&disk).write(&table.export()).unwrap();
-        drop(Offsets::open(file(&disk), NEVER, |_, _| Some(10)).unwrap());
-        let later = Offsets::open(file(&disk), NEVER, |_, _| Some(100)).unwrap();
-        assert_eq!(later.table.queues("g", "T"), [(9, 10)]);
+        drop(Offsets::open(file(&disk), NEVER, OffsetView::default(), |_, _| Some(10)).unwrap());
+        let later = Offsets::open(file(&disk), NEVER, OffsetView::default(), |_, _| Some(100)).unwrap();
+        assert_eq!(later.table.own().queues("g", "T"), [(9, 10)]);
     }
 
     #[actix::test]

@@ -5,8 +5,10 @@
 
 pub mod actor;
 mod table;
+mod view;
 
 pub use table::{BadCommit, Clamped, Commit, OffsetTable};
+pub use view::OffsetView;
 
 /// The answer to a group that asks where to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

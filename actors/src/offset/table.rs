@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::topic::MAX_QUEUE_NUMS;
 
 /// The offsets of one group on one topic, sorted by queue.
-type Queues = SmallVec<[(i32, i64); 4]>;
+pub(super) type Queues = SmallVec<[(i32, i64); 4]>;
 
 /// The most offsets that the table holds, each of one group on one queue: anybody can commit under any name.
 const OFFSETS_MAX: usize = 1_000_000;
@@ -186,6 +186,19 @@ impl OffsetTable {
             .get(group)
             .and_then(|topics| topics.get(topic))
             .map_or(&[], |queues| queues.as_slice())
+    }
+
+    /// The groups that have committed, not in an order.
+    pub(super) fn groups(&self) -> Vec<Arc<str>> {
+        self.groups.keys().cloned().collect()
+    }
+
+    /// What a group has committed, by topic, not in an order.
+    pub(super) fn of_group(&self, group: &str) -> Vec<(Arc<str>, Queues)> {
+        let topics = self.groups.get(group).into_iter().flatten();
+        topics
+            .map(|(topic, queues)| (Arc::clone(topic), queues.clone()))
+            .collect()
     }
 
     /// The topics that a group has committed on, sorted.

@@ -22,6 +22,8 @@ pub enum Thread {
     ColdReads,
     /// Replication, which reads old data for slaves.
     Replication,
+    /// What operators read; there only where it is asked for.
+    Http,
 }
 
 impl fmt::Display for Thread {
@@ -35,6 +37,7 @@ impl fmt::Display for Thread {
             Self::Index => f.write_str("index"),
             Self::ColdReads => f.write_str("cold-reads"),
             Self::Replication => f.write_str("replication"),
+            Self::Http => f.write_str("http"),
         }
     }
 }
@@ -81,6 +84,13 @@ impl Layout {
         threads.extend(log_alone.then_some(Thread::Log));
         threads.extend(BLOCKING);
         Self { io, threads }
+    }
+
+    /// The same with a thread for [`Thread::Http`].
+    #[must_use]
+    pub fn with_http(mut self) -> Self {
+        self.threads.push(Thread::Http);
+        self
     }
 
     /// How many I/O threads there are.

@@ -74,15 +74,15 @@ impl MembershipView {
     }
 
     pub(super) fn show_consumers(&self, name: &Arc<str>, group: Option<Arc<ConsumerGroup>>) {
-        show(&self.consumers, name, group);
+        show(&self.consumers, name, group, "consumer");
     }
 
     pub(super) fn show_producers(&self, name: &Arc<str>, group: Option<Arc<ProducerGroup>>) {
-        show(&self.producers, name, group);
+        show(&self.producers, name, group, "producer");
     }
 
     pub(super) fn show_client(&self, client_id: &Arc<str>, peer: Option<PeerKey>) {
-        show(&self.clients, client_id, peer);
+        put(&self.clients, client_id, peer);
     }
 
     /// Hides all that the predicates do not know: the end of a rebuild.
@@ -102,9 +102,20 @@ fn shared<V: Send + Sync>() -> Shared<V> {
     Arc::new(papaya::HashMap::with_hasher(Hasher::default()))
 }
 
-fn show<V: Send + Sync>(shown: &Shared<V>, name: &Arc<str>, value: Option<V>) {
+/// Shows a group, with a line when its first member has come or the last has left.
+fn show<V: Send + Sync>(shown: &Shared<V>, name: &Arc<str>, group: Option<V>, kind: &'static str) {
+    let is_there = group.is_some();
+    match (put(shown, name, group), is_there) {
+        (false, true) => tracing::info!(group = %name, "the first member of a {kind} group has come"),
+        (true, false) => tracing::info!(group = %name, "the last member of a {kind} group has left"),
+        _ => {}
+    }
+}
+
+/// Shows or hides a value; whether one was shown before.
+fn put<V: Send + Sync>(shown: &Shared<V>, name: &Arc<str>, value: Option<V>) -> bool {
     match value {
-        Some(value) => drop(shown.pin().insert(Arc::clone(name), value)),
-        None => drop(shown.pin().remove(name)),
+        Some(value) => shown.pin().insert(Arc::clone(name), value).is_some(),
+        None => shown.pin().remove(name).is_some(),
     }
 }

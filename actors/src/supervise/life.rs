@@ -18,11 +18,12 @@ use tokio::time::Sleep;
 
 use super::context::Context;
 use super::fault::{FaultPoint, Site};
+use super::mailbox::MailboxFigures;
 use super::panic::guarded;
 use super::policy::{RestartBudget, Verdict};
 use super::report::{Cause, ChildEvent, ChildReport, Failure};
 use super::tree::ChildId;
-use super::value::{Turn, Value};
+use super::value::{MESSAGES_PER_TURN, Turn, Value};
 
 /// Builds a fresh value of an actor.
 pub(super) type Factory<A> = Box<dyn FnMut(&mut <A as Actor>::Context) -> Result<A, Cause> + Send>;
@@ -34,6 +35,7 @@ pub(super) struct Birth<A: Actor> {
     pub(super) faults: FaultPoint,
     pub(super) factory: Factory<A>,
     pub(super) mailbox: AddressReceiver<A>,
+    pub(super) figures: Arc<MailboxFigures>,
     pub(super) budget: RestartBudget,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reports: Recipient<ChildReport>,
@@ -56,6 +58,7 @@ pub(super) struct Life<A: Actor<Context = Context<A>>> {
     child: ChildId,
     factory: Factory<A>,
     mailbox: AddressReceiver<A>,
+    figures: Arc<MailboxFigures>,
     context: Context<A>,
     stage: Stage<A>,
     budget: RestartBudget,
@@ -85,6 +88,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             child: birth.child,
             factory: birth.factory,
             mailbox: birth.mailbox,
+            figures: birth.figures,
             context: Context::new(birth.name, birth.faults, address),
             stage: Stage::Building,
             budget: birth.budget,
@@ -113,7 +117,12 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
                 }
             },
             Stage::Running(value) if self.announced => {
-                value.turn(&mut self.mailbox, &mut self.context, self.closing, cx)
+                let mut left = MESSAGES_PER_TURN;
+                let turn = value.turn(&mut self.mailbox, &mut self.context, self.closing, &mut left, cx);
+                if left < MESSAGES_PER_TURN {
+                    self.figures.note(MESSAGES_PER_TURN - left, left == 0);
+                }
+                turn
             }
             Stage::Running(value) => match value.ready(&mut self.context, cx) {
                 Poll::Pending => Turn::Idle,

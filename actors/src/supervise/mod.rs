@@ -75,6 +75,7 @@
 mod context;
 mod fault;
 mod life;
+mod mailbox;
 mod nursery;
 mod panic;
 mod policy;
@@ -86,6 +87,7 @@ mod value;
 
 pub use context::Context;
 pub use fault::{FaultPoint, Faults, Site};
+pub use mailbox::MailboxFigures;
 pub use nursery::{NotStarted, Nursery, UncleanStop};
 pub use panic::{Guarded, Panicked, guarded, install_panic_hook};
 pub use policy::{Backoff, Policy, RestartBudget, Verdict};

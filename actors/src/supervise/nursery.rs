@@ -117,6 +117,7 @@ impl Nursery {
         // Nobody waits for those that come and go.
         let (up, up_sender) = (!spec.on_demand).then_some((up, up_sender)).unzip();
         let (thread, budget) = (spec.thread, RestartBudget::new(spec.policy));
+        let figures = Arc::clone(&spec.mailbox);
         let child = self.tree.adopt(spec);
         self.ties.push(Tie {
             child,
@@ -131,6 +132,7 @@ impl Nursery {
             name,
             factory: Box::new(factory),
             mailbox,
+            figures,
             budget,
             clock: self.clock.clone(),
             reports: self.reports.clone(),

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::mailbox::MailboxFigures;
 use super::policy::{Policy, Verdict};
 use super::report::{ChildEvent, ChildReport};
 use crate::placement::Thread;
@@ -29,6 +30,8 @@ pub struct ChildSpec {
     pub capacity: usize,
     /// Started on first use and gone when it ends; drawn as a number, not one by one.
     pub on_demand: bool,
+    /// What has gone through its mailbox.
+    pub mailbox: Arc<MailboxFigures>,
 }
 
 impl ChildSpec {
@@ -42,6 +45,7 @@ impl ChildSpec {
             policy: Policy::RESTART,
             capacity: 1024,
             on_demand: false,
+            mailbox: Arc::default(),
         }
     }
 

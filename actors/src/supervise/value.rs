@@ -18,7 +18,7 @@ use super::fault::Site;
 use super::report::Failure;
 
 /// How many messages an actor handles before the other tasks of its thread get their turn.
-const MESSAGES_PER_TURN: u32 = 256;
+pub(super) const MESSAGES_PER_TURN: u32 = 256;
 
 /// A future spawned on an actor's context.
 pub(super) type Item<A> = (SpawnHandle, Wait<A>);
@@ -61,21 +61,22 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
         }
     }
 
-    /// Wait futures first, then messages, then spawned futures, until nothing is ready.
+    /// Wait futures first, then messages, then spawned futures, until nothing is ready. `left` is how many messages may be
+    /// handled.
     pub(super) fn turn(
         &mut self,
         mailbox: &mut AddressReceiver<A>,
         ctx: &mut Context<A>,
         closing: bool,
+        left: &mut u32,
         cx: &mut task::Context<'_>,
     ) -> Turn {
-        let mut left = MESSAGES_PER_TURN;
         loop {
             self.take_up(ctx);
             if self.wait(ctx, cx).is_pending() {
                 return Turn::Idle;
             }
-            self.handle_messages(mailbox, ctx, &mut left, cx);
+            self.handle_messages(mailbox, ctx, left, cx);
             self.poll_items(ctx, cx);
             if let Some(cause) = ctx.agenda.given_up.take() {
                 return Turn::Failed(Failure::GaveUp(cause.into()));
@@ -83,8 +84,8 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
             if self.take_up(ctx) && !ctx.agenda.ending() {
                 continue;
             }
-            let abandoned = left > 0 && !mailbox.connected() && self.items.is_empty();
-            if left == 0 {
+            let abandoned = *left > 0 && !mailbox.connected() && self.items.is_empty();
+            if *left == 0 {
                 // Unlike waking itself, this lets the thread look at its sockets and timers first.
                 let _ = pin!(tokio::task::yield_now()).poll(cx);
             } else if abandoned || (closing && !self.told) {

@@ -170,12 +170,17 @@ impl TestBrokerBuilder {
             Some(net) => Arc::new(net.clone()),
             None => Arc::new(TcpNet),
         };
+        let with_http = self.config.http.is_some();
         let recipe = Recipe {
             config: self.config,
             disk: self.disk,
             clock: self.clock,
             net,
-            layout: self.layout,
+            layout: if with_http {
+                self.layout.with_http()
+            } else {
+                self.layout
+            },
             faults: self.faults.clone(),
             interrupt: self.interrupt,
         };
@@ -228,6 +233,18 @@ impl TestBroker {
     #[must_use]
     pub fn broker(&self) -> SocketAddr {
         self.thread.broker
+    }
+
+    /// Where `/healthz` and `/metrics` are served.
+    ///
+    /// # Panics
+    /// When the configuration names no address for them.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        match self.thread.http {
+            Some(address) => address,
+            None => panic!("no address was given: set config.http"),
+        }
     }
 
     /// A connection to the broker on its [`MemoryNet`]; to its other ports, or from other threads, dial the net.

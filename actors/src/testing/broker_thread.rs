@@ -62,6 +62,7 @@ enum Order {
 struct Up {
     name_server: SocketAddr,
     broker: SocketAddr,
+    http: Option<SocketAddr>,
     metrics: Arc<Metrics>,
     standing: watch::Receiver<Standing>,
 }
@@ -70,6 +71,7 @@ struct Up {
 pub(super) struct BrokerThread {
     pub(super) name_server: SocketAddr,
     pub(super) broker: SocketAddr,
+    pub(super) http: Option<SocketAddr>,
     pub(super) metrics: Arc<Metrics>,
     standing: watch::Receiver<Standing>,
     orders: mpsc::UnboundedSender<Order>,
@@ -89,6 +91,7 @@ impl BrokerThread {
             Ok(up) => Ok(Self {
                 name_server: up.name_server,
                 broker: up.broker,
+                http: up.http,
                 metrics: up.metrics,
                 standing: up.standing,
                 orders,
@@ -198,6 +201,7 @@ async fn serve(
     let _ = up.send(Up {
         name_server,
         broker,
+        http: running.http,
         metrics: Arc::clone(&running.metrics),
         standing: running.standing(),
     });

@@ -1,7 +1,7 @@
 //! The program as people meet it: what it prints, what signals do to it, and what it says when something is wrong.
 //!
 //! Here: a running `cuemq`. The tests are sorted by subject: `roles` (what runs and what it prints), `ends` (signals),
-//! `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
+//! `logs` (what is written where), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -15,6 +15,7 @@
 mod ends;
 #[cfg(target_os = "linux")]
 mod footprint;
+mod logs;
 mod mistakes;
 mod roles;
 mod tls;

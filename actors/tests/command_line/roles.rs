@@ -1,10 +1,13 @@
 //! What runs, what it prints on standard output, and how a broker finds its name servers.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
 use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command as Frame;
 use serde_json::Value;
 
-use crate::{Home, Running, SETTINGS, ask, cuemq, message, run, send};
+use crate::{Home, PATIENCE, Running, SETTINGS, ask, cuemq, message, run, send};
 
 /// Does the name server know the topic that every broker has?
 fn knows_broker(name_server: std::net::SocketAddr, broker: std::net::SocketAddr) -> bool {
@@ -58,6 +61,41 @@ fn name_server_and_broker_run_apart() {
     assert_eq!(send(address, "Apart"), 0);
     broker.stop();
     assert!(!knows_broker(name_server, address), "it has said good-bye");
+    namesrv.stop();
+}
+
+/// What is at a path of an HTTP server.
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_name_server_alone_tells_its_own_health_and_figures() {
+    let home = Home::new();
+    let mut command = home.command("namesrv");
+    command.args(["--http", "127.0.0.1:0"]);
+    let mut namesrv = Running::start(command);
+    let line = namesrv.wait_for_log("/healthz");
+    let (_, address) = line.rsplit_once("http=").unwrap();
+    let address: SocketAddr = address.trim().parse().unwrap();
+    let health = get(address, "/healthz");
+    assert!(health.starts_with("HTTP/1.1 200 OK"), "{health}");
+    assert!(health.contains(r#""serving":true"#), "{health}");
+    assert!(health.contains(r#""name_server":{"brokers":0,"topics":0}"#), "{health}");
+    let metrics = get(address, "/metrics");
+    assert!(metrics.contains("\ncuemq_name_server_brokers 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\ncuemq_connections{service=\"name server\"} 0\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("rocketmq_"), "there is no broker: {metrics}");
     namesrv.stop();
 }
 

@@ -340,8 +340,8 @@ impl<C> CommitLog<C> {
 
     /// A write or a flush has failed: everything under way ends as unknown, everything after is refused.
     pub fn fail(&mut self, error: StoreError, effects: &mut Effects<C>) {
+        self.view.poison(&error);
         effects.failure = Some(error);
-        self.view.poison();
         self.state.step(Input::Failed, &mut self.outputs);
         self.tick.clear();
         self.pieces.clear();
@@ -390,8 +390,8 @@ impl<C> CommitLog<C> {
         match written {
             Ok(()) => self.state.step(Input::Written, &mut self.outputs),
             Err(error) => {
+                self.view.poison(&error);
                 effects.failure = Some(error);
-                self.view.poison();
                 self.state.step(Input::Failed, &mut self.outputs);
             }
         }

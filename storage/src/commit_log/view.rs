@@ -1,8 +1,8 @@
 //! The commit log as readers see it: the files and the watermarks that their owner publishes.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cuemq_net::message::record::{self, Inspection, Record};
 
@@ -19,7 +19,8 @@ pub struct LogView {
     durable: AtomicU64,
     confirmed: AtomicU64,
     last_store_ms: AtomicI64,
-    poisoned: AtomicBool,
+    /// Why the store has failed.
+    failure: OnceLock<String>,
 }
 
 impl LogView {
@@ -32,7 +33,7 @@ impl LogView {
             durable: AtomicU64::new(0),
             confirmed: AtomicU64::new(0),
             last_store_ms: AtomicI64::new(0),
-            poisoned: AtomicBool::new(false),
+            failure: OnceLock::new(),
         }
     }
 
@@ -75,7 +76,13 @@ impl LogView {
     /// Whether a write or a flush has failed: reads go on, sends are refused until the process restarts.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
+        self.failure.get().is_some()
+    }
+
+    /// Why a write or a flush has failed; `None` as long as none has.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// The bytes of one record, without a copy; `None` when they are not visible or were deleted.
@@ -198,8 +205,9 @@ impl LogView {
         self.confirmed.store(confirmed.0, Ordering::Release);
     }
 
-    pub(super) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
+    /// Notes that the store has failed; the first reason counts.
+    pub(super) fn poison(&self, reason: &StoreError) {
+        self.failure.get_or_init(|| reason.to_string());
     }
 
     /// Puts a file in the place of the one that begins at the same position, or behind the last one. What readers hold of

@@ -109,7 +109,9 @@ impl Lag for SlowThreads {
         let (chance, most_us) = match thread {
             Thread::Io(_) | Thread::Log => (32, 1000),
             Thread::Flusher => (2, 8000),
-            Thread::Files | Thread::Upkeep | Thread::Index | Thread::ColdReads | Thread::Replication => (3, 20_000),
+            Thread::Files | Thread::Upkeep | Thread::Index | Thread::ColdReads | Thread::Replication | Thread::Http => {
+                (3, 20_000)
+            }
         };
         match self.0.below(chance) {
             0 => Duration::from_micros(self.0.below(most_us)),

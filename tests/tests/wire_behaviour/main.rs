@@ -3,7 +3,7 @@
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
 //! `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`, `group_settings`, `figures`,
-//! `settings`.
+//! `settings`; and `http`, where operators read.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -19,6 +19,7 @@ mod extensions;
 mod figures;
 mod group_settings;
 mod groups;
+mod http;
 mod old_messages;
 mod pulls;
 mod queries;

@@ -21,8 +21,10 @@ impl Ground {
     pub(super) fn start_cold_reads(&self, shared: &Shared) -> Addr<ColdReads> {
         let (log, queues) = (Arc::clone(&shared.view), Arc::clone(&shared.directory));
         let limits = Limits::of_memory(self.config.hot_bytes);
+        let ground = self.clone();
         self.start(ChildSpec::new("cold reads", Thread::ColdReads), move |_| {
-            Ok(ColdReads::new(Arc::clone(&log), Arc::clone(&queues), limits))
+            let measures = (Arc::clone(&ground.seams.clock), Arc::clone(&ground.metrics));
+            Ok(ColdReads::new(Arc::clone(&log), Arc::clone(&queues), limits, measures))
         })
     }
 

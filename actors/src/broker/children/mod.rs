@@ -23,11 +23,13 @@ use super::wiring::{BrokerChildren, Pending, Wiring};
 use crate::commit_log::SendGate;
 use crate::config::BrokerConfig;
 use crate::group::GroupView;
+use crate::http::BrokerSources;
 use crate::index::Backlog;
 use crate::io::budget::Budgets;
 use crate::io::identity::Identity;
 use crate::metrics::Metrics;
-use crate::namesrv::Settings;
+use crate::namesrv::{RouteFigures, Settings};
+use crate::offset::OffsetView;
 use crate::rebalance::MembershipView;
 use crate::supervise::{Cause, ChildSpec, Context};
 use crate::table_file::TableFile;
@@ -45,6 +47,7 @@ pub(super) struct Ground {
     pub(super) seams: Seams,
     pub(super) identity: Arc<Identity>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) route_figures: Arc<RouteFigures>,
     pub(super) traffic: Traffic,
     pub(super) budgets: Budgets,
     pub(super) tls: Tls,
@@ -53,6 +56,7 @@ pub(super) struct Ground {
     pub(super) topics: TopicView,
     pub(super) groups: GroupView,
     pub(super) membership: MembershipView,
+    pub(super) offsets: OffsetView,
 }
 
 /// The parts of the store that many share.
@@ -95,6 +99,24 @@ impl Ground {
 
     fn file(&self, name: &str) -> TableFile {
         TableFile::new(Arc::clone(&self.seams.disk), self.config.data.join("config").join(name))
+    }
+
+    /// What is told of the broker.
+    pub(super) fn sources(&self, shared: &Shared) -> BrokerSources {
+        BrokerSources {
+            identity: Arc::clone(&self.identity),
+            topics: self.topics.clone(),
+            groups: self.groups.clone(),
+            membership: self.membership.clone(),
+            offsets: self.offsets.clone(),
+            log: Arc::clone(&shared.view),
+            queues: Arc::clone(&shared.directory),
+            index_backlog: Arc::clone(&shared.index_backlog),
+            gate: Arc::clone(&shared.gate),
+            budgets: self.budgets.clone(),
+            disk: Arc::clone(&self.seams.disk),
+            root: shared.layout.root.clone(),
+        }
     }
 
     /// Starts everything and completes the wiring.

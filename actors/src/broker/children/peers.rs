@@ -30,7 +30,8 @@ impl Ground {
                 .iter()
                 .map(|egress| egress.clone().recipient())
                 .collect();
-            Ok(NameServer::new(desk, Arc::clone(&ground.seams.clock), closers))
+            let (clock, figures) = (Arc::clone(&ground.seams.clock), Arc::clone(&ground.route_figures));
+            Ok(NameServer::new(desk, clock, closers, figures))
         })
     }
 

@@ -66,6 +66,7 @@ impl Ground {
             Offsets::open(
                 ground.file("consumerOffset.json"),
                 ground.config.offsets_interval,
+                ground.offsets.clone(),
                 queue_end,
             )
         })

@@ -95,7 +95,7 @@ impl Connection {
         if self.parked.busy || self.io.budgets.waiting.is_spent() {
             return self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &self.cause());
         }
-        let held = HeldFrame::new(request.whole, &self.io.budgets.waiting);
+        let held = HeldFrame::new(request.whole, request.read_at, &self.io.budgets.waiting);
         self.parked.bytes += held.bytes().len();
         self.parked.frames.push_back(held);
     }

@@ -1,6 +1,8 @@
 //! A request on its way through its connection's task: where the parts of its frame lie in the read buffer, or in the frame
 //! that was held back. It is copied out of there only when it has to wait.
 
+use std::time::Duration;
+
 use cuemq_net::frame::{Frame, HeaderCodec};
 use cuemq_net::header::HeaderView;
 
@@ -15,16 +17,19 @@ pub(super) struct Request<'a, 'h> {
     pub(super) body: &'a [u8],
     /// All of its frame.
     pub(super) whole: &'a [u8],
+    /// When it was read, by the monotonic clock.
+    pub(super) read_at: Duration,
 }
 
 impl<'a, 'h> Request<'a, 'h> {
     /// The request with this header in a frame of which `whole` are the bytes.
-    pub(super) fn new(view: &'a HeaderView<'h>, frame: &Frame, whole: &'a [u8]) -> Self {
+    pub(super) fn new(view: &'a HeaderView<'h>, frame: &Frame, whole: &'a [u8], read_at: Duration) -> Self {
         Self {
             view,
             codec: frame.codec,
             body: whole.get(frame.body.clone()).unwrap_or_default(),
             whole,
+            read_at,
         }
     }
 

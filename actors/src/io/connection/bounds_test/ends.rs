@@ -1,5 +1,7 @@
 //! What a connection leaves behind when it ends: nothing.
 
+use std::time::Duration;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -105,6 +107,7 @@ async fn what_a_failed_connection_left_is_told_to_it_and_charged_to_nobody() {
         body: &bytes[frame.body.clone()],
         peer: failed,
         remote: SocketAddr::from(([127, 0, 0, 1], 9)),
+        read_at: Duration::ZERO,
     };
     let side = scene.io.broker.as_ref().unwrap();
     send::take(&scene.io, side, request, &mut scene.io.batches.borrow_mut()).unwrap();

@@ -349,7 +349,9 @@ fn ended<A: Actor>() -> Addr<A> {
 
 /// Nothing lies on a disk here.
 fn no_reads() -> ColdReads {
-    ColdReads::new(Arc::new(LogView::new(Vec::new())), Arc::default(), Limits::of_memory(0))
+    let measures: (Arc<dyn Clock>, _) = (Arc::new(crate::testing::ManualClock::new(0)), Arc::default());
+    let log = Arc::new(LogView::new(Vec::new()));
+    ColdReads::new(log, Arc::default(), Limits::of_memory(0), measures)
 }
 
 /// Nobody speaks TLS here.

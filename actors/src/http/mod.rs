@@ -1,0 +1,46 @@
+//! What operators read: `/healthz` and `/metrics` at the address of `--http`, off by default.
+//!
+//! It is for machines within one's own network: whoever reaches the address may read, and nothing can be changed there. What
+//! clients can do is bounded (`server`): 64 connections, one GET on each, 16 KiB of header, 5 s for it and 30 s for all.
+//!
+//! All figures are read from what the actors publish, on a thread of its own: no actor is asked, so that a scrape waits
+//! for none and none waits for it. Two of RocketMQ's figures are times of messages and need a look at the disk, which
+//! that thread takes too.
+//!
+//! # The names
+//!
+//! Those of RocketMQ 5 keep their labels (`cluster`, `node_type`, `node_id` and the ones below) and go on with the same
+//! dashboards. The values of the exporter (rocketmq-exporter, Grafana's dashboard 10477) have `cluster` and `broker`.
+//! Counters begin at 0 when the process starts. The text is OpenMetrics, which Prometheus has read since 2.5.
+//!
+//! | name | labels | from |
+//! |---|---|---|
+//! | `rocketmq_messages_in_total`, `rocketmq_throughput_in_total` | `topic`, `message_type`, `is_system` | RocketMQ 5; bytes are those of stored records |
+//! | `rocketmq_messages_out_total`, `rocketmq_throughput_out_total` | `topic`, `consumer_group`, `is_retry`, `is_system` | RocketMQ 5 |
+//! | `rocketmq_message_size` | `message_type` | RocketMQ 5, there also by topic |
+//! | `rocketmq_producer_connections` | `language`, `version`, `protocol_type` | RocketMQ 5; the version is its number |
+//! | `rocketmq_consumer_connections` | the same, `consumer_group`, `consume_mode`, `is_system` | RocketMQ 5 |
+//! | `rocketmq_consumer_lag_messages`, `rocketmq_consumer_lag_latency` | `consumer_group`, `topic`, `is_retry`, `is_system` | RocketMQ 5 |
+//! | `rocketmq_broker_permission`, `rocketmq_topic_number`, `rocketmq_consumer_group_number` | none | RocketMQ 5 |
+//! | `rocketmq_storage_size`, `rocketmq_storage_flush_behind_bytes`, `rocketmq_storage_dispatch_behind_bytes`, `rocketmq_storage_message_reserve_time` | `storage_type`, `storage_medium` | RocketMQ 5 |
+//! | `rocketmq_broker_tps`, `rocketmq_broker_qps` | `brokerIP` | exporter |
+//! | `rocketmq_producer_tps`, `rocketmq_producer_message_size`, `rocketmq_producer_offset` | `topic` | exporter |
+//! | `rocketmq_consumer_tps`, `rocketmq_consumer_message_size`, `rocketmq_consumer_offset`, `rocketmq_message_accumulation`, `rocketmq_group_get_latency_by_storetime` | `topic`, `group` | exporter |
+//! | `rocketmq_group_diff` | `group`, `topic`, `countOfOnlineConsumers`, `msgModel` | exporter |
+//! | `cuemq_…` | see its help text | ours: health, actors and their mailboxes, flush and send times, bytes under way, connections, positions, name server |
+//!
+//! What RocketMQ 5 has beside these belongs to what this broker does not do (pop, timers, transactions, thread pools).
+
+mod broker_figures;
+mod exporter_figures;
+mod families;
+mod health;
+mod lag;
+mod own_figures;
+mod rates;
+mod scrape;
+mod server;
+mod sources;
+
+pub use server::{HttpParts, HttpServer};
+pub use sources::{BrokerSources, Children, Limits, Sources};

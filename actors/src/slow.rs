@@ -1,0 +1,104 @@
+//! Says now and then that something took too long, and where the time went; never more than a line in a second of each
+//! kind, with how many were left out since the last one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::metrics::Counter;
+
+/// How long it is silent after a line.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Lets one line in a second pass.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    next_ms: AtomicU64,
+    left_out: AtomicU64,
+}
+
+impl Seldom {
+    /// Whether a line may be written at a monotonic time; then how many were not, since the last.
+    pub fn due(&self, now: Duration) -> Option<u64> {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let next = self.next_ms.load(Ordering::Relaxed);
+        let later = ms(now.saturating_add(SILENCE));
+        let taken = ms(now) >= next
+            && self
+                .next_ms
+                .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if taken {
+            return Some(self.left_out.swap(0, Ordering::Relaxed));
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// What counts as slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowLimits {
+    /// From the reading of a send to its answer.
+    pub send: Duration,
+    /// A flush of the commit log.
+    pub flush: Duration,
+    /// A look-up of old messages, from the question to the answer.
+    pub read: Duration,
+}
+
+impl Default for SlowLimits {
+    fn default() -> Self {
+        let limit = Duration::from_millis(500);
+        Self {
+            send: limit,
+            flush: limit,
+            read: limit,
+        }
+    }
+}
+
+/// Operations of one kind.
+#[derive(Debug)]
+pub struct Slow {
+    limit: Duration,
+    /// How many were slow.
+    pub count: Counter,
+    lines: Seldom,
+}
+
+impl Slow {
+    /// Those that take longer than `limit` are slow.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            count: Counter::default(),
+            lines: Seldom::default(),
+        }
+    }
+
+    /// Counts one that took too long. When a line is due about it: how many were left out since the last.
+    pub fn note(&self, took: Duration, now: Duration) -> Option<u64> {
+        if took <= self.limit {
+            return None;
+        }
+        self.count.add(1);
+        self.lines.due(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_in_a_second_tells_how_many_were_left_out() {
+        let (slow, ms) = (Slow::new(Duration::from_millis(500)), Duration::from_millis);
+        assert_eq!(slow.note(ms(500), ms(0)), None, "that is not slow");
+        assert_eq!(slow.note(ms(501), ms(10)), Some(0));
+        assert_eq!(slow.note(ms(501), ms(20)), None);
+        assert_eq!(slow.note(ms(501), ms(1009)), None);
+        assert_eq!(slow.note(ms(501), ms(1010)), Some(2));
+        assert_eq!(slow.count.get(), 4);
+    }
+}
