@@ -22,6 +22,7 @@ pub mod position;
 pub mod queue_directory;
 pub mod read_view;
 pub mod recovery;
+pub mod retention;
 pub mod segment;
 pub mod snapshot;
 mod span;

@@ -8,7 +8,7 @@ use super::tail::{BLANK_BYTES, Piece};
 use super::view::LogView;
 use crate::error::Result;
 use crate::position::{FlushEpoch, PhysicalOffset};
-use crate::segment::{SegmentSync, SegmentWriter};
+use crate::segment::{Segment, SegmentSync, SegmentWriter};
 use cuemq_net::message::record;
 
 /// A flush to be done on the flusher.
@@ -147,6 +147,13 @@ impl LogFiles {
         }
         self.view.publish(visible);
         self.close_finished();
+    }
+
+    /// Takes the files that end at or before `limit` from what readers see, and gives them. One that may still be written
+    /// stays.
+    pub(super) fn drop_before(&self, limit: PhysicalOffset) -> Vec<Arc<Segment>> {
+        let open = self.open.front().map(|writer| PhysicalOffset(writer.segment().start()));
+        self.view.drop_before(open.map_or(limit, |open| open.min(limit)))
     }
 
     /// Gives up the right to write files that are full, durable and visible.

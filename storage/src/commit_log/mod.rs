@@ -15,8 +15,8 @@ mod files;
 pub(crate) mod head;
 mod parts;
 mod queue_table;
+mod retention;
 mod tail;
-
 mod view;
 
 use std::collections::VecDeque;
@@ -27,6 +27,7 @@ pub use dispatch::{Dispatch, QueueUnits};
 pub use files::{FlushJob, LogFiles};
 pub use parts::LogParts;
 pub use queue_table::{QueueName, QueueTable};
+pub use retention::remove_before;
 pub use tail::{BLANK_BYTES, PlaceError};
 pub use view::LogView;
 

@@ -64,7 +64,7 @@ impl LogView {
     /// The first position that is still there (RocketMQ's `commitLogMinOffset`).
     #[must_use]
     pub fn minimum(&self) -> PhysicalOffset {
-        PhysicalOffset(self.segments.first_start().unwrap_or(0))
+        self.segments.first_start().map_or_else(|| self.visible(), PhysicalOffset)
     }
 
     /// The store time of the last record that was written, in milliseconds since 1970; visible or not.
@@ -226,6 +226,16 @@ impl LogView {
         let mut segments = self.segments.load().as_slice().to_vec();
         segments.retain(|segment| segment.start() < position);
         self.segments.replace(segments);
+    }
+
+    /// Forgets the files that end at or before `limit`, and gives them.
+    pub(super) fn drop_before(&self, limit: PhysicalOffset) -> Vec<Arc<Segment>> {
+        let mut dropped = self.segments.load().as_slice().to_vec();
+        let kept = dropped.split_off(dropped.partition_point(|segment| segment.end() <= limit.0));
+        if !dropped.is_empty() {
+            self.segments.replace(kept);
+        }
+        dropped
     }
 
     pub(super) fn add(&self, segment: Arc<Segment>) {

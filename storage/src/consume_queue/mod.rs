@@ -39,6 +39,7 @@ pub(crate) use extension::FOLDER as EXTENSION_FOLDER;
 pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};
 pub use recover::Cut;
+pub use retention::{OldFiles, Trim};
 pub use sync::{QueueSync, Synced};
 pub use unit::{LAST_QUEUE_OFFSET, UNIT_BYTES, Unit};
 pub use view::{QueueView, Units};

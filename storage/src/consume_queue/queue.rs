@@ -223,6 +223,7 @@ impl ConsumeQueue {
     /// Removes the files; the next unit goes where the file of `first` begins.
     fn begin_anew(&mut self, first: QueueOffset) -> Result<()> {
         self.tail = None;
+        self.view.begin_anew();
         self.view.recency.clear();
         let mut old = self.view.retain_files(0..0);
         old.reverse();

@@ -30,6 +30,8 @@ pub struct QueueView {
     pub(super) units_per_file: u64,
     min_offset: AtomicU64,
     max_offset: AtomicU64,
+    /// How often the queue has begun anew: what was found out about it before then says nothing.
+    begun: AtomicU64,
     files: ArcSwap<Vec<Arc<QueueFile>>>,
     pub(super) recency: Recency,
     /// Where tags codes are that the units only lead to; `None` where no unit does.
@@ -68,6 +70,7 @@ impl QueueView {
             units_per_file,
             min_offset: AtomicU64::new(0),
             max_offset: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             files: ArcSwap::from_pointee(Vec::new()),
             recency: Recency::new(),
             extension: ArcSwapOption::empty(),
@@ -193,6 +196,16 @@ impl QueueView {
             self.files.store(Arc::new(kept));
         }
         dropped.iter().map(|file| file.start).collect()
+    }
+
+    /// How often the queue has begun anew.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Notes that the queue begins anew.
+    pub(super) fn begin_anew(&self) {
+        self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn publish_max(&self, max_offset: u64) {

@@ -2,8 +2,9 @@
 
 use super::files::ExtensionFiles;
 use super::place_of;
-use crate::consume_queue::ConsumeQueue;
+use crate::consume_queue::view::QueueView;
 use crate::error::Result;
+use crate::position::QueueOffset;
 
 impl ExtensionFiles {
     /// Removes the files (never the newest) that end at or before `place`, the oldest first.
@@ -12,17 +13,12 @@ impl ExtensionFiles {
         starts.pop();
         self.remove(starts.into_iter().take_while(|start| start + self.file_bytes <= place))
     }
-}
 
-impl ConsumeQueue {
-    /// Removes the extension's files in front of the queue's first entry, where that one has a unit.
-    pub(in crate::consume_queue) fn delete_extension_before_min(&self) -> Result<()> {
-        let Some(files) = self.view.extension.load_full() else {
-            return Ok(());
-        };
-        let first = self.view.copy(self.view.min_offset(), 1)?;
-        match first.first().and_then(|entry| place_of(entry.tags_code)) {
-            Some(place) => files.delete_before(place),
+    /// Removes the files in front of the unit that the queue's entry at `first` leads to, where it leads to one.
+    pub(in crate::consume_queue) fn delete_in_front(&self, queue: &QueueView, first: QueueOffset) -> Result<()> {
+        let entries = queue.copy(first, 1)?;
+        match entries.first().and_then(|entry| place_of(entry.tags_code)) {
+            Some(place) => self.delete_before(place),
             None => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ use crate::disk::{Disk, OpenMode};
 use crate::entropy::{Entropy, SeededEntropy};
 use crate::error::{Result, StoreError};
 use crate::log_state::{Acknowledge, FlushMode};
+use crate::position::PhysicalOffset;
 
 /// Room for all that a history writes.
 const ROOMY: u64 = 1 << 30;
@@ -29,7 +30,7 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
 
 /// One step of a random life.
 fn step(world: &mut World, open: &mut Open, random: &SeededEntropy) -> Result<()> {
-    match random.below(14) {
+    match random.below(16) {
         0 => open.checkpoint(world.now_ms),
         1 => world.flush_due(open),
         2 => {
@@ -45,6 +46,11 @@ fn step(world: &mut World, open: &mut Open, random: &SeededEntropy) -> Result<()
             world.now_ms -= random.below(5000);
             Ok(())
         }
+        6 | 7 => {
+            let position = random.below(open.log.view().visible().0 + 2048);
+            world.deleted = world.deleted.max(position);
+            open.delete_before(PhysicalOffset(position))
+        }
         kind => {
             let bytes = if kind == 5 {
                 900
@@ -59,7 +65,7 @@ fn step(world: &mut World, open: &mut Open, random: &SeededEntropy) -> Result<()
 
 /// What goes wrong besides the crash, in some lives.
 fn trouble(world: &World, random: &SeededEntropy) {
-    const OPERATIONS: [Operation; 8] = [
+    const OPERATIONS: [Operation; 9] = [
         Operation::Write,
         Operation::SyncData,
         Operation::Allocate,
@@ -67,6 +73,7 @@ fn trouble(world: &World, random: &SeededEntropy) {
         Operation::Create,
         Operation::SetLength,
         Operation::Rename,
+        Operation::Remove,
         Operation::Zero,
     ];
     const PLACES: [&str; 5] = ["commitlog", "consumequeue", "index", "cuemq", ""];

@@ -10,7 +10,7 @@ use cuemq_net::message::{properties, tags};
 
 use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::commit_log::derive::{for_each_key, queue_tags_code};
-use crate::commit_log::{CommitLog, Effects, PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
+use crate::commit_log::{CommitLog, Effects, PendingKey, PendingRecord, RecordBatch, UNRESOLVED, remove_before};
 use crate::consume_queue::ConsumeQueue;
 use crate::delay_level::DelayLevels;
 use crate::disk::memory::ending::is_death;
@@ -56,6 +56,8 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     /// Up to where the log was on disk in its last life.
     pub(super) durable: u64,
+    /// Up to where messages may have been deleted.
+    pub(super) deleted: u64,
     next: u32,
     lives: u64,
 }
@@ -77,6 +79,7 @@ impl World {
             told: Map::default(),
             now_ms: 1_700_000_000_000,
             durable: 0,
+            deleted: 0,
             next: 0,
             lives: 0,
         }
@@ -295,8 +298,10 @@ impl World {
     pub(super) fn check(&self, open: &mut Open) {
         let seen = Self::visible(open);
         check_store_times(open);
+        let minimum = open.log.view().minimum().0;
+        assert!(minimum <= self.deleted, "nothing goes before its time");
         let mut by_number = Map::default();
-        let mut next = [0u64; 8];
+        let mut next = self.numbers_at(minimum);
         for (number, found) in &seen {
             assert!(
                 by_number.insert(*number, *found).is_none(),
@@ -312,6 +317,7 @@ impl World {
         }
         for (number, told) in &self.told {
             match told.outcome {
+                Outcome::Stored if told.physical_offset < minimum => {}
                 Outcome::Stored => assert_eq!(by_number.get(number), Some(told), "message {number} was acknowledged"),
                 Outcome::Refused => assert!(!by_number.contains_key(number), "message {number} was refused"),
                 Outcome::Unknown => {}
@@ -319,6 +325,17 @@ impl World {
         }
         open.check_queues(&seen, &next);
         open.check_index(&seen);
+    }
+
+    /// For each queue the place of the first message from `minimum` on, as those that were deleted tell it.
+    fn numbers_at(&self, minimum: u64) -> [u64; 8] {
+        let mut next = [0; 8];
+        let deleted = |told: &&Told| told.outcome == Outcome::Stored && told.physical_offset < minimum;
+        for told in self.told.values().filter(deleted) {
+            let next = &mut next[told.queue_id as usize];
+            *next = told.queue_offset.saturating_add(1).max(*next);
+        }
+        next
     }
 
     /// Forgets what a loss of power may take under async flush: what was not flushed.
@@ -342,7 +359,7 @@ pub(super) fn check_store_times(open: &Open) {
     let mut last_ms = 0;
     open.log
         .view()
-        .walk(PhysicalOffset(0), |record| {
+        .walk(open.log.view().minimum(), |record| {
             assert!(record.store_timestamp_ms() >= last_ms, "store times never decrease");
             last_ms = record.store_timestamp_ms();
             true
@@ -397,6 +414,17 @@ impl Open {
         Arc::clone(&self.disk)
     }
 
+    /// Deletes what lies in front of `position`, as the retention and the owners of the files do.
+    pub(super) fn delete_before(&mut self, position: PhysicalOffset) -> Result<()> {
+        self.log.drop_before(position);
+        let minimum = self.log.view().minimum();
+        remove_before(self.disk.as_ref(), &layout().commit_log, minimum)?;
+        for queue in &mut self.queues {
+            queue.delete_before(minimum)?;
+        }
+        self.index.delete_before(minimum).map(|_| ())
+    }
+
     /// What the queues' and the index's owners and the retention do now and then.
     pub(super) fn checkpoint(&mut self, now_ms: u64) -> Result<()> {
         self.note(now_ms, None)
@@ -442,7 +470,7 @@ impl Open {
         let mut codes = Map::default();
         self.log
             .view()
-            .walk(PhysicalOffset(0), |record| {
+            .walk(self.log.view().minimum(), |record| {
                 let known = properties::known(record.properties());
                 codes.insert(record.physical_offset(), known.tags.map_or(0, tags::tags_code));
                 true
@@ -459,9 +487,10 @@ impl Open {
             let end = next[name.queue_id as usize];
             assert_eq!(view.max_offset().0, end, "queue {}, {:?}", name.queue_id, self.report);
             let (mut found, mut tags) = (Vec::new(), view.tags());
+            let first = view.min_offset();
             // One read stays within one file.
-            while (found.len() as u64) < view.max_offset().0 {
-                let units = view.read(QueueOffset(found.len() as u64), usize::MAX).unwrap();
+            while first.advanced(found.len() as u64) < view.max_offset() {
+                let units = view.read(first.advanced(found.len() as u64), usize::MAX).unwrap();
                 found.extend(units.map(|(_, unit)| (unit.physical_offset.0, tags.code(unit))));
             }
             assert_eq!(found, expected, "consume queue {}", name.queue_id);
