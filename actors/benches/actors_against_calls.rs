@@ -14,7 +14,9 @@ use cuemq_actors::allocator::Allocate;
 use cuemq_actors::commit_log::{
     AppendBatch, CommitLog, Confirmed, DeletionNote, Neighbours, Poison, QueueIdle, SendGate,
 };
-use cuemq_actors::consume_queue::{ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, SyncQueue};
+use cuemq_actors::consume_queue::{
+    ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, RemoveFiles, SyncQueue,
+};
 use cuemq_actors::flusher::Flush;
 use cuemq_actors::io::egress::{Completed, Lost};
 use cuemq_actors::io::send_context::{SendBatch, SendContext};
@@ -223,6 +225,7 @@ fn start_log(
         levels: DelayLevels::none(),
         log: Arc::clone(log.view()),
         syncer: Probe::<SyncQueue>::new().recipient(),
+        remover: Probe::<RemoveFiles>::new().recipient(),
         holds: Vec::new(),
         confirmed: Probe::<Confirmed>::new().recipient(),
         poison: poison.recipient(),

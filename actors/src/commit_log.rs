@@ -26,9 +26,11 @@ use crate::supervise::Context;
 pub use crate::send_gate::SendGate;
 
 mod forgetting;
+mod retention;
 
 use self::forgetting::Forgetting;
 pub use self::forgetting::{DeletionNote, ForgetTopics, NotForgotten};
+pub use self::retention::{DropBefore, TrimQueues};
 
 /// Append this batch. From connections, bounded by the mailbox and the budget of bytes.
 #[derive(Message, Debug)]

@@ -32,8 +32,12 @@ use crate::supervise::{Cause, Context};
 mod actors;
 #[cfg(test)]
 mod life_test;
+mod retention;
 
 pub use actors::{FoundQueue, Heritage, NewHandle, QueueActors, QueueStart};
+pub use retention::{RemoveFiles, TrimQueue};
+
+use retention::Removal;
 
 /// A queue that had nothing to do for this long lets its files go.
 const IDLE: Duration = Duration::from_secs(300);
@@ -88,6 +92,8 @@ pub struct QueueNeighbours {
     pub log: Arc<LogView>,
     /// Syncs the files.
     pub syncer: Recipient<SyncQueue>,
+    /// Removes old ones.
+    pub remover: Recipient<RemoveFiles>,
     /// Hold the pulls that wait, one for each I/O thread.
     pub holds: Vec<Recipient<Arrived>>,
     /// Hears what is durable.
@@ -120,6 +126,7 @@ pub struct ConsumeQueue {
     announced: bool,
     /// Whether a look for idleness is due.
     looks: bool,
+    removal: Removal,
 }
 
 impl ConsumeQueue {
@@ -140,6 +147,7 @@ impl ConsumeQueue {
             upto_at_last_look: PhysicalOffset(0),
             announced,
             looks: false,
+            removal: Removal::None,
         }
     }
 
@@ -298,10 +306,24 @@ impl ConsumeQueue {
         Ok(())
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "at most once in a life: the store takes nothing any more"
+    )]
+    fn take_clear(&mut self, Clear { upto, done }: Clear, ctx: &mut Context<Self>) {
+        self.look_later(ctx);
+        match self.clear(upto) {
+            // Who asked may have gone.
+            Ok(()) => drop(done.send(())),
+            Err(error) => self.neighbours.poison.do_send(Poison(error)),
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
         self.looks = false;
-        let owes = self.syncing || self.starved.is_some() || self.queue.dirty().is_some();
+        let removes = matches!(self.removal, Removal::UnderWay(_));
+        let owes = self.syncing || removes || self.starved.is_some() || self.queue.dirty().is_some();
         let idle = self.upto == self.upto_at_last_look && !owes;
         self.upto_at_last_look = self.upto;
         if idle {
@@ -347,6 +369,7 @@ fn open_files(name: &QueueName, neighbours: &QueueNeighbours) -> Result<Queue, S
     if let Some(file_bytes) = neighbours.extension_file_bytes {
         queue.open_extension(file_bytes, opening)?;
     }
+    queue.correct_min(neighbours.log.minimum())?;
     Ok(queue)
 }
 
@@ -402,16 +425,9 @@ impl Handler<AddUnits> for ConsumeQueue {
 impl Handler<Clear> for ConsumeQueue {
     type Result = ();
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "at most once in a life: the store takes nothing any more"
-    )]
-    fn handle(&mut self, Clear { upto, done }: Clear, ctx: &mut Self::Context) {
-        self.look_later(ctx);
-        match self.clear(upto) {
-            // Who asked may have gone.
-            Ok(()) => drop(done.send(())),
-            Err(error) => self.neighbours.poison.do_send(Poison(error)),
+    fn handle(&mut self, clear: Clear, ctx: &mut Self::Context) {
+        if let Some(clear) = self.put_off(clear) {
+            self.take_clear(clear, ctx);
         }
     }
 }

@@ -44,6 +44,12 @@ pub struct AddKeys {
 #[rtype(result = "Result<Answer, StoreError>")]
 pub struct Query(pub Question);
 
+/// Remove the files whose newest record lies in front of this position, where the log begins now. From `Retention`, one for
+/// each deletion.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub struct DropKeys(pub PhysicalOffset);
+
 /// What the index was handed and has not taken yet; known to both sides, and to whoever asks how far it is behind.
 #[derive(Debug, Default)]
 pub struct Backlog {
@@ -316,6 +322,18 @@ impl Handler<Query> for Index {
 
     fn handle(&mut self, Query(question): Query, _: &mut Self::Context) -> Self::Result {
         self.parts.files.query(question)
+    }
+}
+
+impl Handler<DropKeys> for Index {
+    type Result = ();
+
+    fn handle(&mut self, DropKeys(log_min): DropKeys, _: &mut Self::Context) {
+        match self.parts.files.delete_before(log_min) {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, %log_min, "old files of the index are gone"),
+            Err(error) => tracing::warn!(%error, "an old file of the index stays until the next start"),
+        }
     }
 }
 

@@ -59,6 +59,11 @@
 //! | `ForgetTopics` | connections | `CommitLog` | one of a connection at a time |
 //! | `Clear` | `CommitLog` | `ConsumeQueue` | one for each queue of a topic that is deleted |
 //! | `QueueIdle` | `ConsumeQueue` | `CommitLog` | once for each idle time |
+//! | `DropBefore`, `TrimQueues` | `Retention` | `CommitLog` | one under way |
+//! | `TrimQueue` | `CommitLog` | `ConsumeQueue` | one for each queue and deletion |
+//! | `RemoveFiles` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
+//! | `DropKeys` | `Retention` | `Index` | one under way |
+//! | `DeleteExpired`, `FollowLog` | connections | `Retention` | one of a connection at a time |
 //! | `SyncQueue` | `ConsumeQueue` | `QueueFlusher` | one for each queue |
 //! | `Arrived` | `ConsumeQueue` | `Hold` | one for each tick while somebody waits |
 //! | `Completed` | `CommitLog` | `Egress` | one for each tick; the budget of bytes |
@@ -79,7 +84,7 @@
 //! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
 //! | `Notify` | `Rebalance` | itself | one under way |
 //! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one of all pulls' commits for each I/O thread |
-//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `ForgetOffsets`, `ExportOffsets` | connections | `Offsets` | one of a connection at a time |
+//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `ForgetOffsets`, `ExportOffsets` | connections, `Retention` | `Offsets` | one of each at a time |
 //! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
 //! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
 //! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; 1,024 groups of pulls for each I/O thread |

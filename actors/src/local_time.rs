@@ -17,6 +17,12 @@ pub fn date(ms: u64) -> Date {
     at(ms, TimeZone::system()).date()
 }
 
+/// The hour of the day, from 0 to 23, in the machine's time zone.
+#[must_use]
+pub fn hour(ms: u64) -> u8 {
+    u8::try_from(at(ms, TimeZone::system()).hour()).unwrap_or(0)
+}
+
 fn at(ms: u64, zone: TimeZone) -> Zoned {
     let time = i64::try_from(ms)
         .ok()

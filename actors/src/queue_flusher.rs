@@ -1,10 +1,10 @@
 //! Syncs the consume queues' files one after the other, so that ten thousand queues are no storm, and lets the others of its
-//! thread have their turn between two of them.
+//! thread have their turn between two of them. It removes those that lead to nothing any more, likewise.
 
 use actix::{Actor, AsyncContext, Handler, WrapFuture};
 
 use crate::commit_log::Poison;
-use crate::consume_queue::SyncQueue;
+use crate::consume_queue::{RemoveFiles, SyncQueue};
 use crate::supervise::Context;
 
 /// The actor.
@@ -24,6 +24,16 @@ impl Handler<SyncQueue> for QueueFlusher {
         if let Err(Err(unheard)) = sync.answer.send(sync.job.run()) {
             sync.poison.do_send(Poison(unheard));
         }
+        ctx.wait(tokio::task::yield_now().into_actor(self));
+    }
+}
+
+impl Handler<RemoveFiles> for QueueFlusher {
+    type Result = ();
+
+    fn handle(&mut self, RemoveFiles { files, answer }: RemoveFiles, ctx: &mut Self::Context) {
+        // A queue that has been built anew meanwhile has found what was there.
+        let _ = answer.send(files.remove());
         ctx.wait(tokio::task::yield_now().into_actor(self));
     }
 }

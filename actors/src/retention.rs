@@ -1,5 +1,7 @@
-//! Keeps the checkpoint and watches the disk. (Deletion of old files is not done yet: nothing is deleted before its time,
-//! and sends are refused when the disk is nearly full.)
+//! Deletes what is old (`CleanCommitLogService` and its kin in Java), keeps the checkpoint and watches the disk.
+//!
+//! Deletion is a [`Cleaner`]'s: this actor says when. By default nothing goes before its time; on a disk that is nearly full
+//! sends are refused.
 //!
 //! The checkpoint moves on only over what the consume queues and the index have synced: RocketMQ's file by the store time of
 //! the first record that is not confirmed, our own note by its position.
@@ -7,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Recipient};
+use actix::{Actor, AsyncContext, Handler, Message, Recipient, ResponseFuture, WrapFuture};
 use cuemq_storage::StoreError;
 use cuemq_storage::checkpoint::{Checkpoint, CheckpointFile};
 use cuemq_storage::commit_log::LogView;
@@ -15,9 +17,30 @@ use cuemq_storage::disk::Disk;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueDirectory;
 use cuemq_storage::recovery::{Progress, StoreLayout, note_progress};
+use tokio::sync::Mutex;
 
 use crate::commit_log::{Poison, SendGate};
 use crate::supervise::Context;
+
+mod cleaner;
+mod undelivered;
+
+pub use cleaner::{Cleaner, CleanerParts};
+
+/// For how many rounds old files go at any hour after somebody has asked, as in RocketMQ.
+const ROUNDS_WHEN_ASKED: u32 = 20;
+
+/// Delete the files that are old enough, whatever the hour (code 329): now and in the rounds that follow. From connections,
+/// one of each at a time.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub struct DeleteExpired;
+
+/// Have the consume queues and the index begin where the log begins, and tell of which topics the log has no message any
+/// more (code 306). From connections, one of each at a time.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "Vec<Arc<str>>")]
+pub struct FollowLog;
 
 /// What the actor works with.
 pub struct RetentionParts {
@@ -35,13 +58,19 @@ pub struct RetentionParts {
     pub poison: Recipient<Poison>,
     /// How many bytes have to stay free.
     pub free_bytes: u64,
-    /// How often all this is done.
+    /// How often the checkpoint is written and the disk looked at.
     pub interval: Duration,
 }
 
 /// The actor.
 pub struct Retention {
     parts: RetentionParts,
+    /// Held by whoever has it delete just now.
+    cleaner: Arc<Mutex<Cleaner>>,
+    /// How often it is looked whether a file goes.
+    clean_interval: Duration,
+    /// For how many rounds yet old files go at any hour.
+    asked_rounds: u32,
     file: CheckpointFile,
     noted: PhysicalOffset,
     /// The store time of the last record below the position that was noted last.
@@ -53,11 +82,14 @@ impl Retention {
     ///
     /// # Errors
     /// When its file cannot be opened.
-    pub fn open(parts: RetentionParts) -> Result<Self, StoreError> {
+    pub fn open(parts: RetentionParts, cleaner: Cleaner) -> Result<Self, StoreError> {
         let file = CheckpointFile::open(parts.disk.as_ref(), &parts.layout.root)?;
         let noted_ms = file.read().commit_log_ms;
         Ok(Self {
             parts,
+            clean_interval: cleaner.interval(),
+            cleaner: Arc::new(Mutex::new(cleaner)),
+            asked_rounds: 0,
             file,
             noted: PhysicalOffset(0),
             noted_ms,
@@ -104,11 +136,24 @@ impl Retention {
     #[expect(clippy::disallowed_methods, reason = "at most once: the store is poisoned after it")]
     fn turn(&mut self) {
         self.look_at_disk();
+        if let Ok(mut cleaner) = self.cleaner.try_lock() {
+            cleaner.let_go();
+        }
         match self.write(false) {
             Ok(()) => {}
             // The old checkpoint stays, from which a restart has more to read again: no harm to what is stored.
             Err(error) if error.is_no_room() => tracing::warn!(%error, "no room for the checkpoint; tried again soon"),
             Err(error) => self.parts.poison.do_send(Poison(error)),
+        }
+    }
+
+    /// Has a round of deletion begin, unless one is under way.
+    fn clean(&mut self, ctx: &mut Context<Self>) {
+        let asked = self.asked_rounds > 0;
+        let cleaner = Arc::clone(&self.cleaner);
+        if let Ok(mut cleaner) = cleaner.try_lock_owned() {
+            self.asked_rounds = self.asked_rounds.saturating_sub(1);
+            ctx.spawn(async move { cleaner.round(asked).await }.into_actor(self));
         }
     }
 
@@ -150,6 +195,7 @@ impl Actor for Retention {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look_at_disk();
         ctx.run_interval(self.parts.interval, |actor, _| actor.turn());
+        ctx.run_interval(self.clean_interval, Self::clean);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -160,6 +206,24 @@ impl Actor for Retention {
     }
 }
 
+impl Handler<DeleteExpired> for Retention {
+    type Result = ();
+
+    fn handle(&mut self, _: DeleteExpired, ctx: &mut Self::Context) {
+        self.asked_rounds = ROUNDS_WHEN_ASKED;
+        self.clean(ctx);
+    }
+}
+
+impl Handler<FollowLog> for Retention {
+    type Result = ResponseFuture<Vec<Arc<str>>>;
+
+    fn handle(&mut self, _: FollowLog, _: &mut Self::Context) -> Self::Result {
+        let cleaner = Arc::clone(&self.cleaner);
+        Box::pin(async move { cleaner.lock().await.follow().await })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -167,24 +231,39 @@ mod tests {
     use cuemq_storage::disk::MemoryDisk;
 
     use super::*;
-    use crate::testing::{Probe, unreadable_log};
+    use crate::config::RetentionConfig;
+    use crate::config::live::LiveSettings;
+    use crate::testing::{ManualClock, Probe, unreadable_log};
 
     #[actix::test]
     async fn a_checkpoint_claims_nothing_while_the_record_that_is_not_confirmed_cannot_be_read() {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1));
         disk.create_directory(Path::new("/store")).unwrap();
         let log = unreadable_log();
-        let mut retention = Retention::open(RetentionParts {
+        let parts = RetentionParts {
             disk: Arc::clone(&disk),
             layout: StoreLayout::at(Path::new("/store")),
             log: Arc::clone(&log),
             queues: Arc::default(),
-            gate: Arc::new(SendGate::new(log, 0)),
+            gate: Arc::new(SendGate::new(Arc::clone(&log), 0)),
             poison: Probe::new().recipient(),
             free_bytes: 0,
             interval: Duration::from_secs(1),
-        })
-        .unwrap();
+        };
+        let cleaner = Cleaner::new(CleanerParts {
+            disk: Arc::clone(&disk),
+            clock: Arc::new(ManualClock::new(0)),
+            layout: StoreLayout::at(Path::new("/store")),
+            config: RetentionConfig::default(),
+            live: LiveSettings::default(),
+            log: Arc::clone(&log),
+            queues: Arc::default(),
+            drop: Probe::new().recipient(),
+            trim: Probe::new().recipient(),
+            keys: None,
+            offsets: Probe::new().recipient(),
+        });
+        let mut retention = Retention::open(parts, cleaner).unwrap();
         for last in [false, true] {
             retention.write(last).unwrap();
             assert_eq!(retention.file.read(), Checkpoint::default());

@@ -42,6 +42,7 @@ use crate::namesrv::{NameServerRequest, PeerClosed};
 use crate::offset::actor::{CommitOffsets, FindOffset, Offsets};
 use crate::peer::PeerKey;
 use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed as MemberClosed, Unregister};
+use crate::retention::{DeleteExpired, FollowLog};
 use crate::settings::{ChangeSettings, TellSettings};
 use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::ChangeError;
@@ -92,6 +93,10 @@ pub struct Owners {
     pub producers: Recipient<ExportProducers>,
     /// Empties the queues of deleted topics.
     pub forget_topics: Recipient<ForgetTopics>,
+    /// Deletes what is old enough.
+    pub delete_expired: Recipient<DeleteExpired>,
+    /// Has the consume queues begin where the log begins.
+    pub follow_log: Recipient<FollowLog>,
     /// Changes settings.
     pub change_settings: Recipient<ChangeSettings>,
     /// Tells them.

@@ -200,10 +200,7 @@ mod tests {
 
     #[test]
     fn whoever_asks_gets_what_is_old_enough_at_any_hour() {
-        let asked = Sight {
-            asked: true,
-            ..sight()
-        };
+        let asked = Sight { asked: true, ..sight() };
         assert_eq!(rules().verdict(&asked), Some(Reason::Asked));
         let young = Sight {
             oldest_ms: 90 * HOUR_MS,
@@ -249,10 +246,7 @@ mod tests {
         assert_eq!(disk(None).verdict(&young), None);
         let used = |used| Sight { used, ..young };
         assert_eq!(disk(Some(85)).verdict(&used(0.85)), None);
-        let old = Sight {
-            used: 0.75,
-            ..sight()
-        };
+        let old = Sight { used: 0.75, ..sight() };
         assert_eq!(disk(Some(85)).verdict(&old), None, "as full as it may be");
     }
 }

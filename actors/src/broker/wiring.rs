@@ -19,6 +19,7 @@ use crate::offset::actor::Offsets;
 use crate::queue_flusher::QueueFlusher;
 use crate::rebalance::actor::Rebalance;
 use crate::registrar::Registrar;
+use crate::retention::Retention;
 use crate::settings::Settings;
 use crate::statistics::actor::Statistics;
 use crate::topic::actor::Topics;
@@ -31,6 +32,7 @@ pub(super) struct BrokerChildren {
     pub(super) offsets: Addr<Offsets>,
     pub(super) settings: Addr<Settings>,
     pub(super) statistics: Addr<Statistics>,
+    pub(super) retention: Addr<Retention>,
     pub(super) rebalance: Addr<Rebalance>,
     pub(super) registrar: Addr<Registrar>,
     pub(super) flusher: Addr<Flusher>,

@@ -18,6 +18,8 @@ use super::value::{Read, Value, Wrong};
 
 /// The length of a consume queue entry.
 const QUEUE_UNIT_BYTES: i64 = 20;
+/// What RocketMQ brings a part of the disk within, in percent.
+const DISK_PERCENT: [i64; 2] = [10, 95];
 
 /// What a file says.
 #[derive(Default)]
@@ -153,7 +155,16 @@ impl Contents {
             Form::Truth => truth(text).map(Value::Truth),
             Form::Millis => Ok(Value::Span(Duration::from_millis(unsigned(text)?))),
             Form::Seconds => Ok(Value::Span(Duration::from_secs(unsigned(text)?))),
+            Form::Hours => Ok(Value::Span(Duration::from_secs(3600 * unsigned(text)?))),
             Form::Flush => flush(text),
+            Form::DiskPercent => {
+                let asked = number(text)?;
+                let used = asked.clamp(DISK_PERCENT[0], DISK_PERCENT[1]);
+                if used != asked {
+                    self.info(format!("{place}: {key} = {text} is brought to {used}, as in RocketMQ"));
+                }
+                Ok(Value::Integer(used))
+            }
             Form::RegisterPeriod => {
                 let [shortest, longest] = REGISTER_INTERVALS;
                 let asked = Duration::from_millis(unsigned(text)?);

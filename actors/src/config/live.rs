@@ -20,10 +20,12 @@ use super::setting::Draft;
 use super::{BrokerConfig, properties, rocketmq_values};
 
 /// RocketMQ's names of what can be changed.
-pub const LIVE_KEYS: [&str; 8] = [
+pub const LIVE_KEYS: [&str; 10] = [
     "autoCreateSubscriptionGroup",
     "autoCreateTopicEnable",
     "brokerPermission",
+    "deleteWhen",
+    "fileReservedTime",
     "longPollingEnable",
     "maxMessageSize",
     "shortPollingTimeMills",
@@ -89,6 +91,10 @@ pub struct LiveSettings {
     pub max_message_bytes: Dial,
     /// How long pulls wait otherwise, in milliseconds.
     pub short_polling_ms: Dial,
+    /// How old a file of the commit log becomes, in milliseconds.
+    pub retention_age_ms: Dial,
+    /// The bits of the hours at which files go.
+    pub retention_hours: Dial,
     /// Whether consumers that are far behind are told to pull from another broker.
     pub slave_read: Switch,
     /// Whether clients are asked for message traces.
@@ -112,6 +118,9 @@ impl LiveSettings {
         self.max_message_bytes.set(config.max_message_size.into());
         self.short_polling_ms
             .set(u64::try_from(config.short_polling.as_millis()).unwrap_or(u64::MAX));
+        let rules = config.retention.rules();
+        self.retention_age_ms.set(rules.age_ms);
+        self.retention_hours.set(rules.hours.bits().into());
         self.slave_read.set(config.slave_read);
         self.trace_on.set(config.trace_on);
     }
@@ -276,7 +285,8 @@ mod tests {
             let before = format!("{:?}", live.live);
             let value = match key {
                 "brokerPermission" => "4",
-                "maxMessageSize" | "shortPollingTimeMills" => "2000",
+                "deleteWhen" => "05",
+                "maxMessageSize" | "shortPollingTimeMills" | "fileReservedTime" => "2000",
                 "slaveReadEnable" => "true",
                 _ => "false",
             };

@@ -12,6 +12,7 @@ pub mod live;
 mod local_address;
 mod nearest;
 mod properties;
+mod retention;
 mod rocketmq_keys;
 mod rocketmq_values;
 mod setting;
@@ -35,6 +36,7 @@ use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::StoreLayout;
 
 pub use error::{ConfigError, Place};
+pub use retention::RetentionConfig;
 pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};
 pub use validate::Invalid;
 
@@ -123,6 +125,8 @@ pub struct BrokerConfig {
     pub free_bytes: u64,
     /// How often what the queues and the index hold is made durable and noted.
     pub checkpoint_interval: Duration,
+    /// How long messages stay.
+    pub retention: RetentionConfig,
     /// A connection with neither reads nor writes for this long is closed (`serverChannelMaxIdleTimeSeconds`).
     pub idle_limit: Duration,
     /// How many connections a listener keeps; further ones are closed at once.
@@ -180,6 +184,7 @@ impl Default for BrokerConfig {
             accept_sends_from_ms: 0,
             free_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(2),
+            retention: RetentionConfig::default(),
             idle_limit: Duration::from_secs(120),
             connections_max: 20_000,
             in_flight_bytes: 256 << 20,

@@ -18,6 +18,10 @@ pub(super) enum Form {
     Millis,
     /// A whole number of seconds.
     Seconds,
+    /// A whole number of hours.
+    Hours,
+    /// A part of the disk in percent that Java brings within 10 to 95.
+    DiskPercent,
     /// A whole number of milliseconds that Java brings within 10 to 60 s.
     RegisterPeriod,
     /// A length in bytes that Java rounds up to whole consume queue entries.
@@ -136,6 +140,19 @@ const BROKER: &[(&str, Effect)] = &[
     ("maxHashSlotNum", Sets("store.index_slots", Form::Number)),
     ("maxIndexNum", Sets("store.index_entries", Form::Number)),
     ("checkCRCOnRecover", Sets("store.check_crc", Form::Truth)),
+    ("fileReservedTime", Sets("retention.age", Form::Hours)),
+    ("deleteWhen", Sets("retention.hours", Form::Text)),
+    (
+        "diskMaxUsedSpaceRatio",
+        Sets("retention.disk_percent", Form::DiskPercent),
+    ),
+    ("cleanFileForciblyEnable", Sets("retention.forced", Form::Truth)),
+    (
+        "diskSpaceCleanForciblyRatio",
+        Sets("retention.forced_percent", Form::DiskPercent),
+    ),
+    ("cleanResourceInterval", Sets("retention.interval", Form::Millis)),
+    ("deleteCommitLogFilesInterval", Sets("retention.pause", Form::Millis)),
     ("maxMessageSize", Sets("limits.message_bytes", Form::MessageBytes)),
     ("serverChannelMaxIdleTimeSeconds", Sets("limits.idle", Form::Seconds)),
     (
@@ -222,7 +239,8 @@ const FOREIGN: &[&str] = &[
     "useReentrantLockWhenPutMessage", "putMsgIndexHightWater", "accessMessageInMemoryMaxRatio",
     "maxTransferBytesOnMessageInMemory", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInDisk",
     "maxTransferCountOnMessageInDisk", "defaultQueryMaxNum", "maxMsgsNumBatch", "haListenPort",
-    "destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval", "dispatchFromSenderThread",
+    "destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval", "deleteConsumeQueueFilesInterval",
+    "diskSpaceWarningLevelRatio", "dispatchFromSenderThread",
     "wakeCommitWhenPutMessage", "wakeFlushWhenPutMessage", "enableCleanExpiredOffset", "maxAsyncPutMessageRequests",
     "enableScheduleMessageStats", "dispatchCqThreads", "dispatchCqCacheNum", "maxRecoveryCommitlogFiles",
     // the broker
@@ -253,10 +271,6 @@ const FOREIGN: &[&str] = &[
 /// Keys of what is still to come.
 #[rustfmt::skip]
 const NOT_YET: &[&str] = &[
-    // retention
-    "deleteWhen", "fileReservedTime", "cleanResourceInterval", "deleteCommitLogFilesInterval",
-    "deleteConsumeQueueFilesInterval", "diskMaxUsedSpaceRatio", "cleanFileForciblyEnable",
-    "diskSpaceWarningLevelRatio", "diskSpaceCleanForciblyRatio",
     // replication
     "brokerIP2", "haMasterAddress", "haSendHeartbeatInterval", "haHousekeepingInterval", "haTransferBatchSize",
     "haSlaveFallbehindMax", "offsetCheckInSlave",

@@ -19,8 +19,14 @@ const VALUES: &[(&str, Show)] = &[
     ("brokerPermission", |c| c.permission.to_string()),
     ("brokerRole", |_| "ASYNC_MASTER".to_owned()),
     ("checkCRCOnRecover", |c| c.check_crc.to_string()),
+    ("cleanFileForciblyEnable", |c| c.retention.forced.to_string()),
+    ("cleanResourceInterval", |c| c.retention.interval.as_millis().to_string()),
     ("defaultTopicQueueNums", |c| c.default_topic_queue_nums.to_string()),
+    ("deleteCommitLogFilesInterval", |c| c.retention.pause.as_millis().to_string()),
+    ("deleteWhen", |c| c.retention.hours.to_string()),
+    ("diskSpaceCleanForciblyRatio", |c| c.retention.forced_percent.to_string()),
     ("enableConsumeQueueExt", |c| c.queue_extension.to_string()),
+    ("fileReservedTime", |c| (c.retention.age.as_secs() / 3600).to_string()),
     ("flushConsumerOffsetInterval", |c| c.offsets_interval.as_millis().to_string()),
     ("flushDiskType", |c| flush(c.flush).to_owned()),
     ("flushIntervalCommitLog", |c| c.flush_interval.as_millis().to_string()),
@@ -46,10 +52,11 @@ const VALUES: &[(&str, Show)] = &[
 
 /// All of them, one `key=value` on each line.
 pub(super) fn text(config: &BrokerConfig) -> String {
-    VALUES
-        .iter()
-        .map(|(key, show)| format!("{key}={}\n", show(config)))
-        .collect()
+    let lines = VALUES.iter().map(|(key, show)| format!("{key}={}\n", show(config)));
+    // Told only where it is asked for: to name a ratio is to ask for it.
+    let ratio = Some(config.retention.disk_percent).filter(|percent| *percent > 0);
+    let ratio = ratio.map(|percent| format!("diskMaxUsedSpaceRatio={percent}\n"));
+    lines.chain(ratio).collect()
 }
 
 fn flush(mode: FlushMode) -> &'static str {

@@ -10,9 +10,9 @@ use cuemq_storage::index::Layout as IndexLayout;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::DEFAULT_SEGMENT_BYTES;
 
-use super::BrokerConfig;
 use super::file::{Flags, Outside, Settings};
 use super::given::Note;
+use super::{BrokerConfig, RetentionConfig};
 
 const SINGLE: &str = include_str!("../../testdata/config/single.conf");
 const ASYNC_MASTER: &str = include_str!("../../testdata/config/2m-2s-async-master.properties");
@@ -130,6 +130,10 @@ fn every_setting_of_the_sample_toml_takes_effect() {
         free_bytes: 2 << 30,
         checkpoint_interval: Duration::from_secs(3),
         connections_max: 100,
+        retention: RetentionConfig {
+            max_bytes: 20 << 30,
+            ..tuned().retention
+        },
         in_flight_bytes: 16 << 20,
         ..tuned()
     };
@@ -170,6 +174,16 @@ fn tuned() -> BrokerConfig {
         notify_ids_changed: false,
         accept_sends_from_ms: 1_530_000_000_000,
         idle_limit: Duration::from_secs(60),
+        retention: RetentionConfig {
+            age: Duration::from_secs(48 * 3600),
+            hours: "02;14".parse().unwrap(),
+            max_bytes: 0,
+            disk_percent: 80,
+            forced: false,
+            forced_percent: 90,
+            interval: Duration::from_secs(30),
+            pause: Duration::from_millis(200),
+        },
         ..BrokerConfig::default()
     }
 }
@@ -259,11 +273,19 @@ fn async_flush_written_out_means_async() {
 
 #[test]
 fn a_known_key_without_effect_gets_one_line() {
-    let settings = conf("deleteWhen=04\nsendMessageThreadPoolNums=16").unwrap();
-    assert!(warnings(&settings).contains(&"broker.conf:1: deleteWhen has no effect here yet"));
+    let settings = conf("messageDelayLevel=1s\nsendMessageThreadPoolNums=16").unwrap();
+    assert!(warnings(&settings).contains(&"broker.conf:1: messageDelayLevel has no effect here yet"));
     let foreign =
         "broker.conf:2: sendMessageThreadPoolNums has no effect here: threads, buffers and files are this broker's own";
     assert!(infos(&settings).contains(&foreign));
+}
+
+#[test]
+fn a_ratio_of_the_disk_is_in_force_only_where_it_is_written_out() {
+    let percent = |text: &str| conf(text).unwrap().into_config().retention.disk_percent;
+    assert_eq!(percent("cleanFileForciblyEnable=true\nfileReservedTime=48"), 0);
+    assert_eq!(percent("diskMaxUsedSpaceRatio=5"), 10, "as in RocketMQ");
+    assert!(conf("deleteWhen=25").unwrap_err().ends_with("such as 04 or 02;14"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
+use cuemq_storage::retention::{Hours, NoHours};
 
 use super::BrokerConfig;
 use super::size::ByteSize;
@@ -148,6 +149,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("log.slow_send", |d, v| put(&mut d.config.slow.send, v.span()), |d| span(d.config.slow.send)),
     setting("log.slow_flush", |d, v| put(&mut d.config.slow.flush, v.span()), |d| span(d.config.slow.flush)),
     setting("log.slow_read", |d, v| put(&mut d.config.slow.read, v.span()), |d| span(d.config.slow.read)),
+    setting("retention.age", |d, v| put(&mut d.config.retention.age, v.span()), |d| span(d.config.retention.age)),
+    setting("retention.hours", |d, v| put(&mut d.config.retention.hours, hours(v)), |d| d.config.retention.hours.to_string()),
+    setting("retention.max_bytes", |d, v| put(&mut d.config.retention.max_bytes, v.bytes()), |d| bytes(d.config.retention.max_bytes)),
+    setting("retention.disk_percent", |d, v| put(&mut d.config.retention.disk_percent, v.integer(0..=95)), |d| d.config.retention.disk_percent.to_string()),
+    setting("retention.forced", |d, v| put(&mut d.config.retention.forced, v.truth()), |d| d.config.retention.forced.to_string()),
+    setting("retention.forced_percent", |d, v| put(&mut d.config.retention.forced_percent, v.integer(1..=100)), |d| d.config.retention.forced_percent.to_string()),
+    setting("retention.interval", |d, v| put(&mut d.config.retention.interval, v.span()), |d| span(d.config.retention.interval)),
+    setting("retention.pause", |d, v| put(&mut d.config.retention.pause, v.span()), |d| span(d.config.retention.pause)),
     setting("limits.message_bytes", |d, v| put(&mut d.config.max_message_size, v.bytes()), |d| bytes(d.config.max_message_size.into())),
     setting("limits.idle", |d, v| put(&mut d.config.idle_limit, v.span()), |d| span(d.config.idle_limit)),
     setting("limits.connections", |d, v| put(&mut d.config.connections_max, v.integer(1..=JAVA_INT)), |d| d.config.connections_max.to_string()),
@@ -174,6 +183,14 @@ fn put<T>(place: &mut T, read: Read<T>) -> Read<()> {
 
 fn port(value: &Value) -> Read<u16> {
     value.integer(0..=65_535)
+}
+
+fn hours(value: &Value) -> Read<Hours> {
+    let written = match value {
+        Value::Text(text) => text.parse(),
+        _ => Err(NoHours),
+    };
+    written.map_err(|wrong| Wrong(wrong.to_string()))
 }
 
 fn flush(value: &Value) -> Read<FlushMode> {
@@ -225,8 +242,9 @@ mod tests {
     fn take(setting: &Setting, draft: &mut Draft, shown: &str) -> Read<()> {
         let number = shown.parse().map(Value::Integer).ok();
         let truth = shown.parse().map(Value::Truth).ok();
-        let value = number.or(truth).unwrap_or_else(|| Value::Text(shown.to_owned()));
-        (setting.set)(draft, &value)
+        let text = Value::Text(shown.to_owned());
+        let typed = number.or(truth).unwrap_or_else(|| text.clone());
+        (setting.set)(draft, &text).or_else(|_| (setting.set)(draft, &typed))
     }
 
     #[test]
@@ -274,6 +292,7 @@ mod tests {
             Value::Text("10.1.2.3".into()),
             Value::Text("10.1.2.3:4".into()),
             Value::Text("7s".into()),
+            Value::Text("02;14".into()),
             Value::Text("h:1".into()),
             Value::Integer(3),
             Value::Truth(false),

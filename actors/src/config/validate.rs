@@ -195,6 +195,7 @@ impl BrokerConfig {
                 self.offsets_interval,
             ),
             ("store.checkpoint_interval", self.checkpoint_interval),
+            ("retention.interval (cleanResourceInterval)", self.retention.interval),
             ("limits.idle (serverChannelMaxIdleTimeSeconds)", self.idle_limit),
         ];
         if let Some((key, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Addr;
 use cuemq_storage::commit_log::{QueueName, QueueUnits};
-use cuemq_storage::consume_queue::ConsumeQueue as Queue;
+use cuemq_storage::consume_queue::{ConsumeQueue as Queue, Trim};
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use tokio::sync::oneshot;
 
-use super::{AddUnits, Clear, ConsumeQueue};
+use super::{AddUnits, Clear, ConsumeQueue, TrimQueue};
 
 /// A queue as recovery found it, with its files if it has opened them.
 pub type FoundQueue = (QueueName, Arc<QueueHandle>, Option<Queue>);
@@ -133,6 +133,14 @@ impl QueueActors {
         let (done, cleared) = oneshot::channel();
         entry.actor(&mut self.start).do_send(Clear { upto, done });
         Some(cleared)
+    }
+
+    /// Has a queue begin where it was found to.
+    #[expect(clippy::disallowed_methods, reason = "one for each queue and deletion")]
+    pub fn trim(&mut self, slot: u32, trim: Trim) {
+        if let Some(entry) = self.entries.get_mut(slot as usize) {
+            entry.actor(&mut self.start).do_send(TrimQueue(trim));
+        }
     }
 
     /// Lets an idle actor go, unless it was sent something that it had not seen when it said so.

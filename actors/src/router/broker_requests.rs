@@ -89,6 +89,8 @@ impl Asked<'_> {
             RequestCode::GET_TOPIC_CONFIG => self.topic_config(),
             RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER => Ok(self.system_topics()),
             RequestCode::CLEAN_UNUSED_TOPIC => self.clean_unused_topics().await,
+            RequestCode::CLEAN_EXPIRED_CONSUMEQUEUE => self.clean_expired_queues().await,
+            RequestCode::DELETE_EXPIRED_COMMITLOG => self.delete_expired().await,
             RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => self.update_group().await,
             RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST => self.update_groups().await,
             RequestCode::DELETE_SUBSCRIPTIONGROUP => self.delete_group().await,

@@ -66,9 +66,6 @@ fn reason(code: Code) -> Option<&'static str> {
         | Code::GET_CONSUMER_RUNNING_INFO
         | Code::CONSUME_MESSAGE_DIRECTLY => "clients are not asked yet: look at the client itself",
         Code::CLONE_GROUP_OFFSET | Code::QUERY_CORRECTION_OFFSET => "offsets are not copied or compared yet",
-        Code::CLEAN_EXPIRED_CONSUMEQUEUE | Code::DELETE_EXPIRED_COMMITLOG => {
-            "nothing is deleted by age yet, so that nothing has expired"
-        }
         _ => reason_of_later_releases(code)?,
     })
 }

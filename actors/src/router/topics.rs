@@ -11,6 +11,7 @@ use cuemq_net::request::{CreateTopic, DeleteTopic, TopicQuery};
 use super::broker_requests::{Asked, Refusal, again, decoded, read, refused};
 use crate::commit_log::ForgetTopics;
 use crate::offset::actor::ForgetOffsets;
+use crate::retention::{DeleteExpired, FollowLog};
 use crate::topic::Refusal as TopicRefusal;
 use crate::topic::actor::{DeleteTopic as Delete, ExportTopics, TopicError, UpdateTopic};
 
@@ -54,15 +55,35 @@ impl Asked<'_> {
 
     /// Removes the queues of topics that are not there (code 316): what an earlier deletion, or another broker, has left.
     pub(super) async fn clean_unused_topics(&self) -> Result<Command, Refusal> {
-        let mut unused: Vec<Arc<str>> = Vec::new();
+        let mut topics: Vec<Arc<str>> = Vec::new();
         self.side.queues.for_each(|topic, _, queue| {
-            let is_used = self.side.topics.contains(topic) || self.side.system_topics.contains(topic);
-            if !is_used && queue.view().max_offset().0 > 0 && !unused.contains(topic) {
-                unused.push(Arc::clone(topic));
+            if queue.view().max_offset().0 > 0 && topics.last() != Some(topic) {
+                topics.push(Arc::clone(topic));
             }
         });
-        if !unused.is_empty() {
-            self.forget_queues(unused).await?;
+        self.forget_unused(topics).await
+    }
+
+    /// Removes what is left of queues whose messages are all deleted (code 306). One whose topic is there keeps its last file:
+    /// the name tells where its numbers go on, and groups that have committed offsets would miss messages that begin at 0
+    /// again.
+    pub(super) async fn clean_expired_queues(&self) -> Result<Command, Refusal> {
+        let followed = self.actors.owners.follow_log.send(FollowLog).await;
+        self.forget_unused(followed.map_err(again)?).await
+    }
+
+    /// Deletes the log's files that are old enough, whatever the hour (code 329).
+    pub(super) async fn delete_expired(&self) -> Result<Command, Refusal> {
+        let told = self.actors.owners.delete_expired.send(DeleteExpired).await;
+        told.map_err(again)?;
+        Ok(self.success())
+    }
+
+    /// Removes the queues of those of these topics that are not there.
+    async fn forget_unused(&self, mut topics: Vec<Arc<str>>) -> Result<Command, Refusal> {
+        topics.retain(|topic| !self.side.topics.contains(topic) && !self.side.system_topics.contains(topic));
+        if !topics.is_empty() {
+            self.forget_queues(topics).await?;
         }
         Ok(self.success())
     }

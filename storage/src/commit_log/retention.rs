@@ -26,6 +26,10 @@ impl<C> CommitLog<C> {
     /// Takes the files that end at or before `position` from what readers see, and gives them. What is still needed stays,
     /// and so does the file that holds the newest record on disk: its name tells where the log goes on after a crash.
     pub fn drop_before(&mut self, position: PhysicalOffset) -> Vec<Arc<Segment>> {
+        if self.state.is_failed() {
+            // What the next start has to look at stays as it is.
+            return Vec::new();
+        }
         let safe = self.state.durable().min(self.state.visible());
         let newest = PhysicalOffset(safe.0.saturating_sub(1));
         self.files.drop_before(position.min(self.low_water()).min(newest))

@@ -64,7 +64,9 @@ impl LogView {
     /// The first position that is still there (RocketMQ's `commitLogMinOffset`).
     #[must_use]
     pub fn minimum(&self) -> PhysicalOffset {
-        self.segments.first_start().map_or_else(|| self.visible(), PhysicalOffset)
+        self.segments
+            .first_start()
+            .map_or_else(|| self.visible(), PhysicalOffset)
     }
 
     /// The store time of the last record that was written, in milliseconds since 1970; visible or not.

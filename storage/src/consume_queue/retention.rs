@@ -146,7 +146,10 @@ impl OldFiles {
         let mut removed = 0;
         for entry in list(view.disk.as_ref(), &view.directory)? {
             let start = parse_name(&entry.name).filter(|_| !entry.is_directory);
-            let Some(start) = start.map(|first_byte| first_byte / UNIT_BYTES).filter(|start| start < keep_from) else {
+            let Some(start) = start
+                .map(|first_byte| first_byte / UNIT_BYTES)
+                .filter(|start| start < keep_from)
+            else {
                 continue;
             };
             let path = file_path(&view.directory, start);

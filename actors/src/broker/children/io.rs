@@ -123,6 +123,8 @@ impl Ground {
                 offsets: children.offsets.clone(),
                 producers: children.rebalance.clone().recipient(),
                 forget_topics: children.log.clone().recipient(),
+                delete_expired: children.retention.clone().recipient(),
+                follow_log: children.retention.clone().recipient(),
                 change_settings: children.settings.clone().recipient(),
                 tell_settings: children.settings.clone().recipient(),
                 find_figure: children.statistics.clone().recipient(),

@@ -114,6 +114,7 @@ impl Ground {
             levels: shared.layout.levels.clone(),
             log: Arc::clone(&shared.view),
             syncer: broker.queue_flusher.clone().recipient(),
+            remover: broker.queue_flusher.clone().recipient(),
             holds: broker.holds.iter().map(|hold| hold.clone().recipient()).collect(),
             confirmed: broker.log.clone().recipient(),
             poison: broker.log.clone().recipient(),

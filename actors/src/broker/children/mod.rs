@@ -142,7 +142,7 @@ impl Ground {
         let (topics, groups) = (self.start_topics(), self.start_groups());
         let (offsets, settings) = (self.start_offsets(shared), self.start_settings());
         let statistics = self.start_statistics();
-        self.start_retention(shared);
+        let retention = self.start_retention(shared);
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
         let (queue_flusher, cold_reads) = (self.start_queue_flusher(), self.start_cold_reads(shared));
         // The log before the index, so that it is there to hear what the index makes durable at the end.
@@ -159,6 +159,7 @@ impl Ground {
             offsets,
             settings,
             statistics,
+            retention,
             rebalance,
             registrar,
             flusher,

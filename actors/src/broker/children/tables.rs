@@ -9,7 +9,7 @@ use crate::config::BrokerConfig;
 use crate::group::actor::Groups;
 use crate::offset::actor::Offsets;
 use crate::placement::Thread;
-use crate::retention::{Retention, RetentionParts};
+use crate::retention::{Cleaner, CleanerParts, Retention, RetentionParts};
 use crate::settings::{Settings, SettingsParts};
 use crate::statistics::actor::Statistics;
 use crate::supervise::ChildSpec;
@@ -96,7 +96,7 @@ impl Ground {
         })
     }
 
-    pub(super) fn start_retention(&self, shared: &Shared) {
+    pub(super) fn start_retention(&self, shared: &Shared) -> Addr<Retention> {
         let (ground, shared) = (self.clone(), shared.clone());
         let needed = self.config.free_bytes.max(if self.config.free_bytes == 0 {
             0
@@ -104,7 +104,7 @@ impl Ground {
             2 * shared.segment_bytes
         });
         self.start(ChildSpec::new("retention", Thread::Upkeep), move |_| {
-            Ok(Retention::open(RetentionParts {
+            let parts = RetentionParts {
                 disk: Arc::clone(&ground.seams.disk),
                 layout: shared.layout.clone(),
                 log: Arc::clone(&shared.view),
@@ -113,7 +113,25 @@ impl Ground {
                 poison: ground.wiring.broker().log.clone().recipient(),
                 free_bytes: needed,
                 interval: ground.config.checkpoint_interval,
-            })?)
-        });
+            };
+            Ok(Retention::open(parts, ground.cleaner(&shared))?)
+        })
+    }
+
+    fn cleaner(&self, shared: &Shared) -> Cleaner {
+        let broker = self.wiring.broker();
+        Cleaner::new(CleanerParts {
+            disk: Arc::clone(&self.seams.disk),
+            clock: Arc::clone(&self.seams.clock),
+            layout: shared.layout.clone(),
+            config: self.config.retention,
+            live: self.identity.live.clone(),
+            log: Arc::clone(&shared.view),
+            queues: Arc::clone(&shared.directory),
+            drop: broker.log.clone().recipient(),
+            trim: broker.log.clone().recipient(),
+            keys: broker.index.as_ref().map(|index| index.clone().recipient()),
+            offsets: broker.offsets.clone().recipient(),
+        })
     }
 }

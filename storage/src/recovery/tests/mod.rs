@@ -11,4 +11,5 @@ mod names_test;
 mod places_test;
 mod promise_test;
 mod resume_test;
+mod retention_test;
 mod world;

@@ -43,6 +43,7 @@ use crate::net::{Accepted, Stream};
 use crate::offset::actor::{CommitOffsets, FindOffset};
 use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed, Unregister};
 use crate::rebalance::{MembershipView, TooMuch};
+use crate::retention::{DeleteExpired, FollowLog};
 use crate::router::{BrokerActors, Owners, Router};
 use crate::settings::{ChangeSettings, TellSettings};
 use crate::statistics::StoreFigures;
@@ -335,6 +336,8 @@ fn owners() -> Owners {
         groups: ended(),
         offsets: ended(),
         producers: Probe::answering(|_: &ExportProducers| ProducerTable::default()).recipient(),
+        delete_expired: Probe::answering(|_: &DeleteExpired| ()).recipient(),
+        follow_log: Probe::answering(|_: &FollowLog| Vec::new()).recipient(),
         forget_topics: Probe::answering(|_: &ForgetTopics| Ok(())).recipient(),
         change_settings: Probe::answering(|_: &ChangeSettings| Ok(())).recipient(),
         tell_settings: Probe::answering(|_: &TellSettings| Default::default()).recipient(),
