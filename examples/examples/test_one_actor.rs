@@ -43,6 +43,7 @@ fn pull(opaque: i32) -> Park {
         max_messages: 32,
         filter: Arc::new(TagFilter::All),
         suggestion: None,
+        flow: None,
         deadline_ms: 1000,
     };
     let (thread, slot, generation) = (0, 1, 0);
