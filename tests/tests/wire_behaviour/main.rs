@@ -2,8 +2,8 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `retention`, `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`, `group_settings`,
-//! `figures`, `settings`; and `http`, where operators read.
+//! `retention`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`,
+//! `group_settings`, `figures`, `settings`; and `http`, where operators read.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -23,6 +23,7 @@ mod http;
 mod old_messages;
 mod pulls;
 mod queries;
+mod real_disks;
 mod retention;
 mod sends;
 mod settings;
