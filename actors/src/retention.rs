@@ -174,8 +174,7 @@ impl Retention {
                 return;
             }
         };
-        let used = space.total.saturating_sub(space.available);
-        self.parts.gate.note_used(used as f64 / space.total.max(1) as f64);
+        self.parts.gate.note_used(space.used_ratio(), space.total);
         if self.parts.gate.note_space(space.available, self.parts.free_bytes) {
             let full = self.parts.gate.is_full();
             let (available, needed) = (space.available, self.parts.free_bytes);

@@ -26,6 +26,7 @@ pub struct SendGate {
     available: AtomicU64,
     needed: AtomicU64,
     used: AtomicU64,
+    total: AtomicU64,
     stopping: AtomicBool,
     failed: AtomicBool,
 }
@@ -42,6 +43,7 @@ impl SendGate {
             available: AtomicU64::new(u64::MAX),
             needed: AtomicU64::new(0),
             used: AtomicU64::new(0),
+            total: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         }
@@ -115,12 +117,6 @@ impl SendGate {
         self.full.swap(full, Ordering::Relaxed) != full
     }
 
-    /// How many bytes of the disk are free; nothing is known before the first look at it.
-    #[must_use]
-    pub fn available_bytes(&self) -> u64 {
-        self.available.load(Ordering::Relaxed)
-    }
-
     /// How many bytes the disk had free when it was looked at last, unless that is still to come, and how many are needed.
     #[must_use]
     pub fn space(&self) -> (Option<u64>, u64) {
@@ -129,15 +125,22 @@ impl SendGate {
         (known, self.needed.load(Ordering::Relaxed))
     }
 
-    /// Notes how much of the disk is used, from 0 to 1.
-    pub fn note_used(&self, ratio: f64) {
+    /// Notes how much of the disk is used, from 0 to 1, and how many bytes it has.
+    pub fn note_used(&self, ratio: f64, total_bytes: u64) {
         self.used.store(ratio.to_bits(), Ordering::Relaxed);
+        self.total.store(total_bytes, Ordering::Relaxed);
     }
 
     /// How much of the disk is used, from 0 to 1.
     #[must_use]
     pub fn used_ratio(&self) -> f64 {
         f64::from_bits(self.used.load(Ordering::Relaxed))
+    }
+
+    /// How many bytes the disk has; 0 before the first look at it.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// Whether the disk was found full.

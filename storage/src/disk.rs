@@ -51,8 +51,19 @@ pub struct Entry {
 pub struct Space {
     /// Its size in bytes.
     pub total: u64,
+    /// What is not used, in bytes; some of it may be kept for the system's administrator.
+    pub free: u64,
     /// What an unprivileged process can still write, in bytes.
     pub available: u64,
+}
+
+impl Space {
+    /// How much is used of what an unprivileged process can use at all, from 0 to 1, as `df` and Java tell it.
+    #[must_use]
+    pub fn used_ratio(self) -> f64 {
+        let used = self.total.saturating_sub(self.free);
+        used as f64 / used.saturating_add(self.available).max(1) as f64
+    }
 }
 
 /// What happens to the blocks of a range that is zeroed.

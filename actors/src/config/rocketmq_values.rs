@@ -50,9 +50,22 @@ const VALUES: &[(&str, Show)] = &[
     ("traceOn", |c| c.trace_on.to_string()),
 ];
 
+/// What is not set here, but read by tools: mqadmin's exports fail where one of these is missing. There is one thread of
+/// callbacks for each processor in Java, and that is what the export of metrics takes for their number.
+#[rustfmt::skip]
+const FIXED: &[(&str, Show)] = &[
+    ("clientCallbackExecutorThreads", |_| std::thread::available_parallelism().map_or(1, usize::from).to_string()),
+    ("filterServerNums", |_| "0".to_owned()),
+    ("messageDelayLevel", |_| String::new()),
+    ("msgTraceTopicName", |_| "RMQ_SYS_TRACE_TOPIC".to_owned()),
+    ("traceTopicEnable", |_| "true".to_owned()),
+    ("useTLS", |_| "false".to_owned()),
+];
+
 /// All of them, one `key=value` on each line.
 pub(super) fn text(config: &BrokerConfig) -> String {
-    let lines = VALUES.iter().map(|(key, show)| format!("{key}={}\n", show(config)));
+    let told = VALUES.iter().chain(FIXED);
+    let lines = told.map(|(key, show)| format!("{key}={}\n", show(config)));
     // Told only where it is asked for: to name a ratio is to ask for it.
     let ratio = Some(config.retention.disk_percent).filter(|percent| *percent > 0);
     let ratio = ratio.map(|percent| format!("diskMaxUsedSpaceRatio={percent}\n"));
@@ -90,5 +103,32 @@ mod tests {
         draft.config.announce = draft.announce.unwrap();
         assert_eq!(text(&draft.config), told);
         assert!(told.contains("flushDiskType=ASYNC_FLUSH\n") && told.contains("traceOn=false\n"));
+    }
+
+    #[test]
+    fn what_mqadmins_exports_cannot_do_without_is_told() {
+        let told = text(&BrokerConfig::default());
+        let keys: Vec<&str> = told.lines().filter_map(|line| line.split('=').next()).collect();
+        for key in [
+            "autoCreateSubscriptionGroup",
+            "autoCreateTopicEnable",
+            "brokerClusterName",
+            "brokerId",
+            "brokerName",
+            "brokerRole",
+            "clientCallbackExecutorThreads",
+            "fileReservedTime",
+            "filterServerNums",
+            "flushDiskType",
+            "maxMessageSize",
+            "messageDelayLevel",
+            "msgTraceTopicName",
+            "slaveReadEnable",
+            "traceOn",
+            "traceTopicEnable",
+            "useTLS",
+        ] {
+            assert!(keys.contains(&key), "{key} of {keys:?}");
+        }
     }
 }

@@ -53,15 +53,15 @@ pub(super) fn body(io: &IoState, side: &BrokerSide, earliest: Option<i64>, figur
     put("earliestMessageTimeStamp", earliest.unwrap_or(-1).to_string());
     put("startAcceptSendRequestTimeStamp", side.gate.opens_at_ms().to_string());
     put("pageCacheLockTimeMills", "0".to_owned());
-    for pool in ["send", "pull", "query"] {
+    // There are no pools; tools divide by these numbers of Java's.
+    for (pool, capacity) in [("send", "10000"), ("pull", "100000"), ("query", "20000")] {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".to_owned());
-        put(&format!("{pool}ThreadPoolQueueCapacity"), "10000".to_owned());
+        put(&format!("{pool}ThreadPoolQueueCapacity"), capacity.to_owned());
         put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".to_owned());
     }
     put("commitLogDiskRatio", disk_ratio(side));
     put("consumeQueueDiskRatio", disk_ratio(side));
-    let free = side.gate.available_bytes();
-    let total = (free as f64 / (1.0 - side.gate.used_ratio()).max(f64::EPSILON)) as u64;
+    let (total, free) = (side.gate.total_bytes(), side.gate.space().0.unwrap_or(0));
     put(
         "commitLogDirCapacity",
         format!("Total : {}, Free : {}.", readable(total), readable(free)),

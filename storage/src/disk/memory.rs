@@ -295,6 +295,7 @@ impl Disk for MemoryDisk {
         state.names.node(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Space {
             total: state.room.capacity(),
+            free: state.room.available(),
             available: state.room.available(),
         })
     }

@@ -121,6 +121,7 @@ impl Disk for RealDisk {
         let found = rustix::fs::statvfs(path)?;
         Ok(Space {
             total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bfree.saturating_mul(found.f_frsize),
             available: found.f_bavail.saturating_mul(found.f_frsize),
         })
     }

@@ -198,6 +198,13 @@ fn zeros_that_only_the_cache_shows_do_not_hide_the_old_bytes_from_a_zeroing() {
 }
 
 #[test]
+fn what_is_kept_for_the_administrator_counts_neither_as_used_nor_as_usable() {
+    let (total, free, available) = (1000, 500, 250);
+    let space = Space { total, free, available };
+    assert!((space.used_ratio() - 500.0 / 750.0).abs() < 1e-9);
+}
+
+#[test]
 fn a_full_disk_takes_what_fits_and_gives_room_back() {
     let disk = disk();
     disk.set_capacity(3 * 4096);
@@ -207,6 +214,7 @@ fn a_full_disk_takes_what_fits_and_gives_room_back() {
         disk.space(Path::new("/store")).unwrap(),
         Space {
             total: 12_288,
+            free: 4096,
             available: 4096
         }
     );
