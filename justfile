@@ -21,6 +21,10 @@ interop *ARGS:
     tests/interop/run {{ARGS}}
     tests/interop/kill-load --kills 3
 
+# RocketMQ's admin tool, 4.3.0 and 4.9.8, on our broker and on a Java broker that hold the same
+mqadmin *ARGS:
+    tests/interop/mqadmin {{ARGS}}
+
 # the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills for each Java client, stores in Java brokers, overload
 long:
     CUEMQ_CRASH_SEEDS=20000 cargo test --locked --release -p cuemq-storage --lib crash_test

@@ -1,4 +1,5 @@
-# Sourced by `java-opens-ours`, after lib.sh: a real Java broker on a store, with `cuemq namesrv` as its name server.
+# Sourced by `java-opens-ours` and `mqadmin`, after lib.sh: a real Java broker on a store, with `cuemq namesrv` as its name
+# server unless a Java one was started before.
 java_broker_pid=''
 java_namesrv_pid=''
 
@@ -14,13 +15,9 @@ free_port() {
     die "no free port"
 }
 
-# start_java_broker VERSION STORE SETTINGS: waits until it serves, and sets namesrv.
-start_java_broker() {
-    local version=$1 store=$2 settings=$3 home=$work/java-broker-$1 jars flags line='' port
-    jars=$(maven_jars rocketmq-broker "$version")
-    mapfile -t flags < <(java_flags)
-    mkdir -p "$home/conf"
-    port=$(free_port)
+# start_own_namesrv: a name server of ours on any port; sets namesrv.
+start_own_namesrv() {
+    local line=''
     rm -f "$work/namesrv-ready"
     mkfifo "$work/namesrv-ready"
     "$server" namesrv --data "$work/namesrv-data" --namesrv-port 0 >"$work/namesrv-ready" 2>>"$work/namesrv.log" &
@@ -28,6 +25,45 @@ start_java_broker() {
     read -r -t 30 line <"$work/namesrv-ready" || true
     [[ $line =~ name\ server\ ([^ ,]+:[0-9]+) ]] || die "cuemq namesrv did not say that it is ready, but: ${line:-nothing}"
     namesrv=${BASH_REMATCH[1]}
+}
+
+# boot PID HOME WHAT: waits until a Java server whose output is HOME/out says that it serves.
+boot() {
+    for _ in $(seq 600); do
+        if grep -q 'boot success' "$2/out"; then return; fi
+        kill -0 "$1" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -n 20 "$2/out" "$work"/java-*.log >&2 || true
+    die "$3 does not start"
+}
+
+# start_java_namesrv VERSION PORT: a real name server; sets namesrv.
+start_java_namesrv() {
+    local home=$work/java-namesrv-$1 jars flags
+    jars=$(maven_jars rocketmq-namesrv "$1")
+    mapfile -t flags < <(java_flags)
+    mkdir -p "$home/conf"
+    printf '%s\n' "listenPort=$2" "kvConfigPath=$home/kvConfig.json" "configStorePath=$home/namesrv.properties" >"$home/namesrv.conf"
+    sed "s|FILE|$work/java-namesrv.log|" "$here/logback.xml" >"$home/conf/logback_namesrv.xml"
+    (
+        cd "$home"
+        ROCKETMQ_HOME=$home exec java "${flags[@]}" -Xmx128m -Djava.net.preferIPv4Stack=true -Dtls.server.mode=disabled \
+            -Duser.home="$home" -cp "$home/conf:$jars/*" org.apache.rocketmq.namesrv.NamesrvStartup -c "$home/namesrv.conf"
+    ) >"$home/out" 2>&1 </dev/null &
+    java_namesrv_pid=$!
+    boot "$java_namesrv_pid" "$home" "the Java name server $1"
+    namesrv=127.0.0.1:$2
+}
+
+# start_java_broker VERSION STORE SETTINGS [PORT]: waits until it serves, and sets namesrv.
+start_java_broker() {
+    local version=$1 store=$2 settings=$3 port=${4:-} home=$work/java-broker-$1 jars flags
+    jars=$(maven_jars rocketmq-broker "$version")
+    mapfile -t flags < <(java_flags)
+    mkdir -p "$home/conf"
+    [ -n "$port" ] || port=$(free_port)
+    [ -n "$java_namesrv_pid" ] || start_own_namesrv
     # The last of several lines counts. Its synchronous flush times out where the log goes on in a new file.
     cat >"$home/broker.conf" <<CONF
 $settings
@@ -51,13 +87,7 @@ CONF
             -cp "$home/conf:$jars/*" org.apache.rocketmq.broker.BrokerStartup -c "$home/broker.conf"
     ) >"$home/out" 2>&1 </dev/null &
     java_broker_pid=$!
-    for _ in $(seq 600); do
-        if grep -q 'boot success' "$home/out"; then return; fi
-        kill -0 "$java_broker_pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    tail -n 20 "$home/out" "$work/java-broker.log" >&2 || true
-    die "the Java broker $version does not start on the store"
+    boot "$java_broker_pid" "$home" "the Java broker $version"
 }
 
 # stop_java_broker SIGNAL: gone, with its name server, when this returns.

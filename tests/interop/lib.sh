@@ -1,4 +1,4 @@
-# Sourced by `run`, `kill-load`, `overload` and `java-opens-ours`: jars and flags of the Java clients, and a cuemq server to run them against.
+# Sourced by `run`, `kill-load`, `mqadmin`, `overload` and `java-opens-ours`: jars and flags of the Java clients, and a cuemq server to run them against.
 #   CUEMQ_INTEROP_CACHE   where the jars and other clients stay (default: ${XDG_CACHE_HOME:-~/.cache}/cuemq-interop)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)

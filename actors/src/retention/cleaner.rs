@@ -139,7 +139,7 @@ impl Cleaner {
         for directory in [&self.parts.layout.commit_log, &self.parts.layout.root] {
             let space = self.parts.disk.space(directory);
             let space = space.map_err(|error| StoreError::io("ask for the room of", directory, error))?;
-            used = used.max(1.0 - space.available as f64 / space.total.max(1) as f64);
+            used = used.max(space.used_ratio());
         }
         Ok(used)
     }

@@ -2,7 +2,8 @@
 //!
 //! A row is `| number | feature | state | shown by |`. The state is `works`, `differs: how` or `not yet`. What shows it
 //! is a comma-separated list of `` `crate::file::test_name` `` (the crate's folder, then parts of the file's path) and
-//! `` `interop:scenario` ``, or `` `interop:scenario@client` `` where one client alone shows it; a row that is `not yet` has `–` instead.
+//! `` `interop:scenario` ``, or `` `interop:scenario@client` `` where one client alone shows it, and `` `mqadmin:subcommand` ``,
+//! which `tests/interop/mqadmin` compares with a Java broker; a row that is `not yet` has `–` instead.
 
 use crate::{File, files, none, root};
 use std::collections::BTreeMap;
@@ -104,6 +105,19 @@ fn scenario_exists(files: &[File], name: &str) -> bool {
     declared && client.is_none_or(|client| clients(files).any(|played| played == client))
 }
 
+/// Is the subcommand, or question, among those that `tests/interop/mqadmin` runs?
+fn subcommand_exists(files: &[File], name: &str) -> bool {
+    let commands = files
+        .iter()
+        .filter(|file| file.path == "tests/interop/agents/mqadmin/commands");
+    let command = |line: &str| {
+        let line = line.split_once(" :: ").map_or(line, |(_, line)| line);
+        let line = line.split_once(": ").map_or(line, |(_, line)| line);
+        line.split(' ').next() == Some(name)
+    };
+    commands.flat_map(|file| file.text.lines()).any(command)
+}
+
 #[test]
 fn all_158_features_are_listed_in_order() {
     let numbers: Vec<usize> = rows().iter().map(|row| row.number).collect();
@@ -142,9 +156,10 @@ fn every_named_test_and_scenario_exists() {
     let mut offenders = Vec::new();
     for row in rows() {
         for name in &row.shown_by {
-            let exists = match name.strip_prefix("interop:") {
-                Some(scenario) => scenario_exists(&files, scenario),
-                None => test_exists(&files, name),
+            let exists = match name.split_once(':') {
+                Some(("interop", scenario)) => scenario_exists(&files, scenario),
+                Some(("mqadmin", subcommand)) => subcommand_exists(&files, subcommand),
+                _ => test_exists(&files, name),
             };
             if !exists {
                 offenders.push(format!("{}: {name}", row.number));
