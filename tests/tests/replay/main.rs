@@ -55,13 +55,13 @@ fn replay(release: &str, packed: &[u8]) -> usize {
 #[test]
 fn a_4_3_0_brokers_answers_are_given() {
     let packed = include_bytes!("../../testdata/conversations/4.3.0.gz");
-    assert_eq!(replay("4.3.0", packed), 346);
+    assert_eq!(replay("4.3.0", packed), 347);
 }
 
 #[test]
 fn a_4_9_7_brokers_answers_are_given() {
     let packed = include_bytes!("../../testdata/conversations/4.9.8.gz");
-    assert_eq!(replay("4.9.8", packed), 393);
+    assert_eq!(replay("4.9.8", packed), 394);
 }
 
 #[test]
