@@ -32,11 +32,13 @@ use crate::supervise::{Cause, Context};
 mod actors;
 #[cfg(test)]
 mod life_test;
+pub mod open_files;
 mod retention;
 
 pub use actors::{FoundQueue, Heritage, NewHandle, QueueActors, QueueStart};
 pub use retention::{RemoveFiles, TrimQueue};
 
+use open_files::{OpenFile, OpenFiles, Turn};
 use retention::Removal;
 
 /// A queue that had nothing to do for this long lets its files go.
@@ -104,8 +106,10 @@ pub struct QueueNeighbours {
     pub gate: Arc<SendGate>,
     /// Hears of idleness.
     pub idle: Recipient<QueueIdle>,
-    /// How long units stay unsynced at most.
+    /// How long units stay unsynced, where there are not many queues.
     pub sync_interval: Duration,
+    /// The descriptors that the queues share.
+    pub open_files: Arc<OpenFiles>,
 }
 
 /// The actor.
@@ -120,7 +124,10 @@ pub struct ConsumeQueue {
     starved: Option<Starving>,
     /// Whether a sync is under way.
     syncing: bool,
-    sync_asked: bool,
+    /// Its turn among the queues that wait for their sync.
+    turn: Option<Turn>,
+    /// Its right to keep a file open.
+    open: Option<OpenFile>,
     /// As `upto`, when idleness was looked for last.
     upto_at_last_look: PhysicalOffset,
     announced: bool,
@@ -134,7 +141,7 @@ impl ConsumeQueue {
     #[must_use]
     pub fn new(queue: Queue, name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Self {
         handle.replace(queue.view());
-        let (syncing, sync_asked, announced) = (false, false, false);
+        let (syncing, announced) = (false, false);
         Self {
             queue,
             name,
@@ -143,7 +150,8 @@ impl ConsumeQueue {
             upto: PhysicalOffset(0),
             starved: None,
             syncing,
-            sync_asked,
+            turn: None,
+            open: None,
             upto_at_last_look: PhysicalOffset(0),
             announced,
             looks: false,
@@ -243,7 +251,7 @@ impl ConsumeQueue {
 
     #[expect(clippy::disallowed_methods, reason = "one sync for each queue at a time")]
     fn sync(&mut self, ctx: &mut Context<Self>) {
-        self.sync_asked = false;
+        self.turn = None;
         if self.syncing {
             return;
         }
@@ -262,10 +270,36 @@ impl ConsumeQueue {
     }
 
     fn sync_later(&mut self, ctx: &mut Context<Self>) {
-        if !self.sync_asked && !self.syncing {
-            self.sync_asked = true;
-            ctx.run_later(self.neighbours.sync_interval, Self::sync);
+        if self.turn.is_none() && !self.syncing {
+            let (turn, wait) = self.neighbours.open_files.turn(self.neighbours.sync_interval);
+            self.turn = Some(turn);
+            ctx.run_later(wait, Self::sync);
         }
+    }
+
+    /// Syncs what was added and lets the file go, since there is no descriptor to spare for it.
+    #[expect(clippy::disallowed_methods, reason = "one for each tick that finds no descriptor")]
+    fn sync_here(&mut self) {
+        match self.queue.sync() {
+            Ok(()) => {
+                self.release();
+                let (target, upto) = (Target::Queue(self.handle.slot()), self.upto);
+                self.neighbours.confirmed.do_send(Confirmed { target, upto });
+            }
+            Err(error) => self.neighbours.poison.do_send(Poison(error)),
+        }
+    }
+
+    fn may_stay_open(&mut self) -> bool {
+        if self.open.is_none() {
+            self.open = self.neighbours.open_files.take();
+        }
+        self.open.is_some()
+    }
+
+    fn release(&mut self) {
+        self.queue.release();
+        self.open = None;
     }
 
     /// Takes the outcome of a sync that covers the ticks up to `upto`; `None` when the flusher lost it.
@@ -283,6 +317,8 @@ impl ConsumeQueue {
         }
         if self.queue.dirty().is_some() {
             self.sync_later(ctx);
+        } else if self.neighbours.open_files.is_tight() {
+            self.release();
         }
     }
 
@@ -327,7 +363,7 @@ impl ConsumeQueue {
         let idle = self.upto == self.upto_at_last_look && !owes;
         self.upto_at_last_look = self.upto;
         if idle {
-            self.queue.release();
+            self.release();
             self.neighbours.idle.do_send(QueueIdle {
                 slot: self.handle.slot(),
                 upto: self.upto,
@@ -412,7 +448,11 @@ impl Handler<AddUnits> for ConsumeQueue {
             Ok(_) => {
                 self.took(upto);
                 self.announce(Some(&units.units));
-                self.sync_later(ctx);
+                if self.may_stay_open() {
+                    self.sync_later(ctx);
+                } else {
+                    self.sync_here();
+                }
             }
             Err(error) => {
                 let first = units.units.first().map_or(upto, |unit| unit.physical_offset);

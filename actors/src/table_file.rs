@@ -96,6 +96,11 @@ impl Unsaved {
         })
     }
 
+    /// Whether no change waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     fn wait(&mut self) -> oneshot::Receiver<Result<(), NotSaved>> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.push(sender);

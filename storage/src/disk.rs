@@ -94,8 +94,9 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the system says: not found, exists, no permission, no space.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
-    /// Makes a directory and its parents, and syncs the parent of each that it made.
-    fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory and its parents, and gives how many levels were missing. Their names are durable only after
+    /// [`Disk::sync_directory`] of the directories that they are in.
+    fn make_directory(&self, path: &Path) -> io::Result<usize>;
     /// The entries of a directory, sorted by name; empty when the directory does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
     /// Whether a file or directory exists.
@@ -114,6 +115,16 @@ pub trait Disk: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
     /// The room on the file system that holds `path` (which must exist).
     fn space(&self, path: &Path) -> io::Result<Space>;
+
+    /// How many files the process may have open at once.
+    fn open_files_limit(&self) -> u64;
+
+    /// Makes a directory and its parents, and syncs the parent of each that it made.
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let missing = self.make_directory(path)?;
+        let levels = path.ancestors().take(missing);
+        levels.map(parent_of).try_for_each(|parent| self.sync_directory(parent))
+    }
 
     /// Reads a whole file of at most `limit` bytes; a longer one is `InvalidData`.
     fn read_whole(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -93,8 +95,13 @@ impl StoreError {
     /// A sync that fails is never that: what it did not write is gone from the page cache.
     #[must_use]
     pub fn is_no_room(&self) -> bool {
-        let is_no_room = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        matches!(self, Self::Io { operation, source, .. } if *operation != "sync" && is_no_room(source.kind()))
+        let Self::Io { operation, source, .. } = self else {
+            return false;
+        };
+        let is_full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let has_no_descriptor =
+            [Errno::MFILE, Errno::NFILE].contains(&Errno::from_io_error(source).unwrap_or(Errno::IO));
+        *operation != "sync" && (is_full || has_no_descriptor)
     }
 }
 
@@ -106,10 +113,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_and_a_full_quota_are_no_room_but_never_for_a_sync() {
+    fn a_full_disk_a_full_quota_and_too_many_open_files_are_no_room_but_never_for_a_sync() {
         let failed = |operation, errno: rustix::io::Errno| StoreError::io(operation, Path::new("x"), errno.into());
         assert!(failed("write", rustix::io::Errno::NOSPC).is_no_room());
         assert!(failed("reserve blocks of", rustix::io::Errno::DQUOT).is_no_room());
+        assert!(failed("open", rustix::io::Errno::MFILE).is_no_room());
         assert!(!failed("write", rustix::io::Errno::IO).is_no_room());
         assert!(!failed("sync", rustix::io::Errno::NOSPC).is_no_room());
     }

@@ -104,9 +104,25 @@ impl Opening<'_> {
         }
     }
 
+    /// Three quarters of what the process may have open at most: the store needs files as well.
+    fn most_connections(&self, name: &str) -> usize {
+        let (files, configured) = (self.seams.disk.open_files_limit(), self.config.connections_max);
+        let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(1);
+        if most < configured {
+            tracing::warn!(
+                files,
+                configured,
+                most,
+                "{name}: limits.connections needs more open files than the process may have; raise that by `ulimit -n` or \
+                 systemd's LimitNOFILE"
+            );
+        }
+        most.min(configured)
+    }
+
     async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
         let (bound, mut binding) = mpsc::unbounded_channel();
-        let limit = ConnectionLimit::new(self.config.connections_max);
+        let limit = ConnectionLimit::new(self.most_connections(name));
         let address = SocketAddr::new(self.config.listen, port);
         let parts = ListenerParts {
             clock: Arc::clone(&self.seams.clock),

@@ -17,6 +17,7 @@ use super::wiring::{Pending, Wiring};
 use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
 use crate::config::BrokerConfig;
+use crate::consume_queue::open_files::OpenFiles;
 use crate::group::GroupView;
 use crate::http::{Children, Sources};
 use crate::io::budget::Budgets;
@@ -139,7 +140,7 @@ impl Rising {
         let lock = store.as_mut().and_then(|store| store.lock.take());
         let port = doors.broker.as_ref().map_or(0, |door| door.address.port());
         let segment_bytes = store.as_ref().map_or(0, |store| store.segment_bytes);
-        let ground = self.ground(config, tls, (port, segment_bytes), &sources);
+        let ground = self.ground(config, tls, (port, segment_bytes), &sources, &doors);
         let store = store.map(|store| {
             let shared = Shared::new(&store, ground.config.accept_sends_from_ms);
             (store, shared)
@@ -181,6 +182,7 @@ impl Rising {
     }
 
     fn into_running(self, doors: Doors, wiring: Wiring, closing: Option<(Shared, Box<dyn DiskLock>)>) -> Running {
+        let limits = doors.limits().into_iter().map(|(_, limit)| limit).collect();
         let Doors { name_server, broker } = doors;
         Running {
             name_server: name_server.as_ref().map(|door| door.address),
@@ -192,11 +194,7 @@ impl Rising {
             standing: self.standing,
             nursery: self.nursery,
             wiring,
-            limits: [name_server, broker]
-                .into_iter()
-                .flatten()
-                .map(|door| door.limit)
-                .collect(),
+            limits,
             closing: closing.map(|(shared, lock)| Closing {
                 shared,
                 seams: self.seams,
@@ -225,7 +223,15 @@ impl Rising {
         sources
     }
 
-    fn ground(&self, config: BrokerConfig, tls: Tls, (port, segment_bytes): (u16, u64), sources: &Sources) -> Ground {
+    fn ground(
+        &self,
+        config: BrokerConfig,
+        tls: Tls,
+        (port, segment_bytes): (u16, u64),
+        sources: &Sources,
+        doors: &Doors,
+    ) -> Ground {
+        let connections = doors.limits().into_iter().map(|(_, limit)| limit).collect();
         let identity = Arc::new(Identity::new(&config, port, segment_bytes));
         let budgets = Budgets::new(config.in_flight_bytes);
         Ground {
@@ -243,6 +249,7 @@ impl Rising {
             membership: MembershipView::new(),
             offsets: OffsetView::default(),
             route_figures: sources.name_server.clone().unwrap_or_default(),
+            open_files: OpenFiles::new(self.seams.disk.open_files_limit(), connections),
         }
     }
 }

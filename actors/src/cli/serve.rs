@@ -14,6 +14,7 @@ use cuemq_storage::clock::{Clock, RealClock};
 use cuemq_storage::disk::RealDisk;
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::FlushMode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::signals::{Signals, end_at_once};
 use crate::broker::{self, Running, Seams, Services, SystemError};
@@ -82,6 +83,7 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     }
     let config = settings.into_config();
     install_panic_hook();
+    raise_open_files();
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let system = actix_rt::System::new();
@@ -157,6 +159,18 @@ async fn serve(
     }
     eprintln!("cuemq: {failed}: the broker cannot go on and has ended; start it again, its store recovers");
     Ok(ExitCode::from(FAILED))
+}
+
+/// Takes as many open files as the system grants without being asked for more: shells hand on a thousand.
+fn raise_open_files() {
+    let granted = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: granted.maximum,
+        ..granted
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the number of open files stays at {:?}", granted.current);
+    }
 }
 
 /// The one line on standard output that says that sends are accepted.

@@ -35,10 +35,16 @@ struct Ground {
     faults: Faults,
     reports: Probe<ChildReport>,
     idle: Probe<QueueIdle>,
+    confirmed: Probe<Confirmed>,
 }
 
 impl Ground {
     fn new() -> Self {
+        Self::with_descriptors(u64::MAX)
+    }
+
+    /// Of a process that may have so many files open.
+    fn with_descriptors(limit: u64) -> Self {
         let disk = MemoryDisk::new(1);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let log = log(&disk);
@@ -48,7 +54,7 @@ impl Ground {
             faults,
             ..
         } = Stage::new();
-        let idle = Probe::new();
+        let (idle, confirmed) = (Probe::new(), Probe::new());
         let flusher = nursery.start(ChildSpec::new("queue flusher", Thread::Io(0)), |_| Ok(QueueFlusher));
         let neighbours = Arc::new(QueueNeighbours {
             disk: Arc::clone(&shared),
@@ -60,11 +66,12 @@ impl Ground {
             syncer: flusher.clone().recipient(),
             remover: flusher.recipient(),
             holds: Vec::new(),
-            confirmed: Probe::new().recipient(),
+            confirmed: confirmed.recipient(),
             poison: Probe::new().recipient(),
             gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
             idle: idle.recipient(),
             sync_interval: Duration::from_millis(10),
+            open_files: OpenFiles::new(limit, Vec::new()),
         });
         let name = QueueName {
             topic: "T".into(),
@@ -87,6 +94,7 @@ impl Ground {
             faults,
             reports,
             idle,
+            confirmed,
         }
     }
 
@@ -212,6 +220,32 @@ async fn a_queue_that_was_handed_too_little_takes_the_rest_from_the_log() {
     ground.until(|event| matches!(event, ChildEvent::Failed { .. })).await;
     ground.until(|event| matches!(event, ChildEvent::Running)).await;
     assert_eq!(ground.end(), QueueOffset(2));
+}
+
+/// How often the queue's file was opened to be written, and how often it was synced.
+fn opened_and_synced(disk: &MemoryDisk) -> (usize, usize) {
+    let steps = disk.trace();
+    let of_the_queue = |operation| {
+        let mut steps: Vec<_> = steps.iter().filter(|step| step.operation == operation).collect();
+        steps.retain(|step| step.path.starts_with("/store/consumequeue/T/0"));
+        steps.len()
+    };
+    let opened = of_the_queue(Operation::Create) + of_the_queue(Operation::Open);
+    (opened, of_the_queue(Operation::SyncData))
+}
+
+#[actix::test]
+async fn a_queue_without_a_descriptor_to_spare_is_synced_with_each_tick_and_keeps_no_file_open() {
+    for (descriptors, kept_open) in [(0, false), (u64::MAX, true)] {
+        let mut ground = Ground::with_descriptors(descriptors);
+        for number in 1..=3 {
+            ground.send();
+            ground.confirmed.next().await;
+            assert_eq!(ground.end(), QueueOffset(number));
+        }
+        let expected = if kept_open { (1, 3) } else { (3, 3) };
+        assert_eq!(opened_and_synced(&ground.disk), expected, "{descriptors}");
+    }
 }
 
 #[actix::test]

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::dev::RecipientRequest;
-use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Handler, Message, MessageResult, Recipient, ResponseFuture, WrapFuture,
+};
 use cuemq_net::body::{TopicConfig, TopicConfigTable};
 use cuemq_storage::clock::Clock;
 
@@ -109,7 +111,8 @@ pub struct TopicsChanged {
     pub table: Arc<TopicConfigTable>,
 }
 
-/// Write the file: to itself, behind all changes that are in the mailbox already.
+/// Write the file: to itself, behind all changes that are in the mailbox already, and when the name servers have heard of
+/// those that were written last. The file and a registration hold all topics, so changes that come meanwhile share the next.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Save;
@@ -119,6 +122,8 @@ pub struct Topics {
     table: TopicTable,
     file: TableFile,
     unsaved: Unsaved,
+    /// Whether the name servers are hearing of what was written last.
+    telling: bool,
     clock: Arc<dyn Clock>,
     registrar: Option<Recipient<TopicsChanged>>,
 }
@@ -140,6 +145,7 @@ impl Topics {
             table,
             file,
             unsaved: Unsaved::default(),
+            telling: false,
             clock,
             registrar,
         })
@@ -259,6 +265,9 @@ impl Handler<Save> for Topics {
     type Result = ();
 
     fn handle(&mut self, _: Save, ctx: &mut Self::Context) {
+        if self.telling {
+            return;
+        }
         let unsaved = std::mem::take(&mut self.unsaved);
         let table = self.table.export();
         if let Err(error) = self.file.write(&table) {
@@ -271,7 +280,14 @@ impl Handler<Save> for Topics {
             .registrar
             .as_ref()
             .map(|registrar| registrar.send(TopicsChanged { table: Arc::new(table) }));
-        ctx.spawn(settle_when(told, unsaved).into_actor(self));
+        self.telling = true;
+        let settled = settle_when(told, unsaved).into_actor(self);
+        ctx.spawn(settled.map(|(), topics, ctx| {
+            topics.telling = false;
+            if !topics.unsaved.is_empty() {
+                ctx.notify(Save);
+            }
+        }));
     }
 }
 
@@ -288,10 +304,13 @@ async fn settle_when(told: Option<RecipientRequest<TopicsChanged>>, unsaved: Uns
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::rc::Rc;
 
     use actix::Addr;
     use cuemq_storage::clock::ManualClock;
     use cuemq_storage::disk::memory::{Fault, Operation};
+    use tokio::sync::Semaphore;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
     use super::super::with_queues;
     use super::*;
@@ -308,10 +327,19 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
+            let changed = Probe::new();
+            let registrar = changed.recipient();
+            Self {
+                changed,
+                ..Self::with_registrar(registrar)
+            }
+        }
+
+        fn with_registrar(registrar: Recipient<TopicsChanged>) -> Self {
             let (mut stage, disk, view) = (Stage::new(), Arc::new(MemoryDisk::new(1)), TopicView::new());
             let changed = Probe::new();
             let file = TableFile::new(disk.clone(), PathBuf::from("/store/config/topics.json"));
-            let (shown, registrar) = (view.clone(), changed.recipient());
+            let shown = view.clone();
             let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1_000));
             let topics = stage.start("topics", move |_| {
                 let system = SystemTopics::default();
@@ -370,6 +398,55 @@ mod tests {
         let table = scene.topics.send(ExportTopics).await.unwrap();
         assert_eq!(table.data_version.counter, 50);
         assert_eq!(scene.saved(), table);
+    }
+
+    /// Name servers that take their time: it tells how many topics came, and goes on when it is let.
+    struct Slow {
+        came: UnboundedSender<usize>,
+        goes_on: Rc<Semaphore>,
+    }
+
+    impl Actor for Slow {
+        type Context = actix::Context<Self>;
+    }
+
+    impl Handler<TopicsChanged> for Slow {
+        type Result = ResponseFuture<()>;
+
+        fn handle(&mut self, changed: TopicsChanged, _: &mut Self::Context) -> Self::Result {
+            self.came.send(changed.table.topic_config_table.len()).unwrap();
+            let goes_on = Rc::clone(&self.goes_on);
+            Box::pin(async move { goes_on.acquire().await.unwrap().forget() })
+        }
+    }
+
+    #[actix::test]
+    async fn changes_that_come_while_name_servers_hear_of_others_share_the_next_write() {
+        let (came, mut told) = unbounded_channel();
+        let goes_on = Rc::new(Semaphore::new(0));
+        let slow = Slow {
+            came,
+            goes_on: Rc::clone(&goes_on),
+        };
+        let scene = Scene::with_registrar(slow.start().recipient());
+        let before = scene.topics.send(ExportTopics).await.unwrap().topic_config_table.len();
+        let names: Vec<_> = (0..50).map(|number| format!("T{number}")).collect();
+        let first = scene.topics.send(on_send("first"));
+        let others = async {
+            assert_eq!(told.recv().await, Some(before + 1));
+            let others = futures_util::future::join_all(names.iter().map(|name| scene.topics.send(on_send(name))));
+            let release = async {
+                // Behind them in the mailbox.
+                scene.topics.send(ExportTopics).await.unwrap();
+                goes_on.add_permits(2);
+            };
+            let (made, ()) = futures_util::future::join(others, release).await;
+            assert!(made.into_iter().all(|answer| answer.unwrap().is_ok()));
+        };
+        let (first, ()) = futures_util::future::join(first, others).await;
+        assert!(first.unwrap().is_ok());
+        assert_eq!(told.recv().await, Some(before + 51), "one registration for all of them");
+        assert!(told.try_recv().is_err());
     }
 
     #[actix::test]

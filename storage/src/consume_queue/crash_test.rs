@@ -72,6 +72,11 @@ impl World {
 
     /// Opens the queue after a crash, feeds it, and checks all that can be read.
     fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<ConsumeQueue> {
+        // As the start of a store does it: one that was killed has perhaps not come to it.
+        let directory = self.place().directory()?;
+        for above in directory.ancestors().skip(1).filter(|above| disk.exists(above).unwrap_or(false)) {
+            crate::disk::sync_directory(disk.as_ref(), above)?;
+        }
         let opening = Opening::AfterCrash(self.confirmed);
         let (mut queue, _) = ConsumeQueue::open(disk, self.place(), FILE_BYTES, opening)?;
         if self.entropy.below(8) < self.extended {
@@ -149,6 +154,7 @@ impl World {
 
 fn survive(seed: u64, extended: u64) -> u32 {
     let disk = MemoryDisk::new(seed);
+    disk.create_directory(Path::new("/store")).unwrap();
     let mut world = World::new(seed, Path::new("/store"), extended);
     for _ in 0..8 {
         disk.crash_at(1 + world.entropy.below(30));

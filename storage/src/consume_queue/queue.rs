@@ -293,8 +293,9 @@ impl ConsumeQueue {
         }
         let mode = if is_new { OpenMode::Create } else { OpenMode::Write };
         if is_new && view.extent().is_empty() {
-            let made = view.disk.create_directory(&view.directory);
+            let made = view.disk.make_directory(&view.directory);
             made.map_err(|error| StoreError::io("make", &view.directory, error))?;
+            self.unsynced.files.note_new_directory();
         }
         let file = view
             .disk

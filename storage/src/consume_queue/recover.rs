@@ -143,6 +143,7 @@ impl ConsumeQueue {
             let unsynced = &mut self.unsynced.files;
             unsynced.note(start, &file.map_err(|error| StoreError::io("open", &path, error))?);
             unsynced.note_new_file(start);
+            unsynced.note_new_directory();
             start += units_per_file;
         }
         Ok(())

@@ -26,6 +26,8 @@ pub(super) struct UnsyncedFiles {
     handles: Handles,
     /// The newest file whose directory entry is not durable.
     new_file: Option<u64>,
+    /// Whether the directory itself may be new, and those that it is in.
+    new_directory: bool,
 }
 
 impl UnsyncedFiles {
@@ -40,6 +42,11 @@ impl UnsyncedFiles {
     /// Notes that the file that begins at `start` was made.
     pub(super) fn note_new_file(&mut self, start: u64) {
         self.new_file = Some(start);
+    }
+
+    /// Notes that the directory may have been made, by this queue or another one of its topic.
+    pub(super) fn note_new_directory(&mut self) {
+        self.new_directory = true;
     }
 
     /// The newest file whose directory entry is not durable.
@@ -63,6 +70,7 @@ impl UnsyncedFiles {
             .retain(|(start, _)| end > synced && *start + file_length > synced);
         if self.new_file == new_file {
             self.new_file = None;
+            self.new_directory = false;
         }
     }
 }
@@ -118,6 +126,9 @@ impl QueueSync {
         self.files.sync(|start| file_path(&self.view.directory, start))?;
         if self.upto.new_file.is_some() {
             self.view.sync_directory()?;
+        }
+        if self.files.new_directory {
+            self.view.sync_names()?;
         }
         Ok(self.upto)
     }

@@ -221,6 +221,14 @@ impl QueueView {
         sync_directory(self.disk.as_ref(), &self.directory)
     }
 
+    /// Syncs the names of the queue's directory, of its topic's and of the one of all topics.
+    pub(super) fn sync_names(&self) -> Result<()> {
+        let above = self.directory.ancestors().skip(1).take(3);
+        above
+            .into_iter()
+            .try_for_each(|directory| sync_directory(self.disk.as_ref(), directory))
+    }
+
     /// Where up to `max_units` units from `first` on lie: the file, and their bytes in it.
     fn run<'a>(
         &self,

@@ -28,7 +28,7 @@ pub use fault::{Fault, FaultId, Operation};
 pub use survival::Survival;
 pub use trace::Step;
 
-use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space, parent_of};
 use crate::clock::Clock;
 use file::{MemoryFile, MemoryLock};
 use inode::Inode;
@@ -206,10 +206,23 @@ impl Disk for MemoryDisk {
         }))
     }
 
+    fn make_directory(&self, path: &Path) -> io::Result<usize> {
+        let mut state = self.machine.state();
+        let sequence = self.ask(&mut state, Operation::CreateDirectory, path)?;
+        state.names.make_directory(sequence, path)
+    }
+
+    /// At once, and durable: what a kill in between leaves is for [`Disk::make_directory`] to show.
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.machine.state();
-        self.ask(&mut state, Operation::CreateDirectory, path)?;
-        state.names.create_directory(path)
+        let sequence = self.ask(&mut state, Operation::CreateDirectory, path)?;
+        let missing = state.names.make_directory(sequence, path)?;
+        let mut levels = path.ancestors().take(missing).map(parent_of);
+        levels.try_for_each(|parent| state.names.sync_directory(parent))
+    }
+
+    fn open_files_limit(&self) -> u64 {
+        u64::MAX
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {

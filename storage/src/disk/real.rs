@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space, parent_of};
+use rustix::process::{Resource, getrlimit};
+
+use super::{Disk, DiskFile, DiskLock, Entry, OpenMode, Space};
 use file::RealFile;
 use lock::FileLock;
 
@@ -39,22 +41,17 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile::new(options.open(path)?)))
     }
 
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let mut missing = Vec::new();
-        let mut directory = Some(path);
-        while let Some(level) = directory.filter(|level| !level.as_os_str().is_empty() && !level.exists()) {
-            missing.push(level);
-            directory = level.parent();
-        }
-        for level in missing.into_iter().rev() {
+    fn make_directory(&self, path: &Path) -> io::Result<usize> {
+        let is_missing = |level: &&Path| !level.as_os_str().is_empty() && !level.exists();
+        let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+        for level in missing.iter().rev() {
             match fs::create_dir(level) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => other?,
             }
-            self.sync_directory(parent_of(level))?;
         }
         if path.is_dir() {
-            Ok(())
+            Ok(missing.len())
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
@@ -115,6 +112,10 @@ impl Disk for RealDisk {
                 .open(path)
         };
         Ok(Box::new(FileLock::take(path, open)?))
+    }
+
+    fn open_files_limit(&self) -> u64 {
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {

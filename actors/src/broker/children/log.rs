@@ -121,6 +121,7 @@ impl Ground {
             gate: Arc::clone(&shared.gate),
             idle: broker.log.clone().recipient(),
             sync_interval: self.config.checkpoint_interval,
+            open_files: Arc::clone(&self.open_files),
         });
         let ground = self.clone();
         let start = Box::new(

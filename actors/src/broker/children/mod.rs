@@ -22,6 +22,7 @@ use super::system::{SharedNursery, with_nursery};
 use super::wiring::{BrokerChildren, Pending, Wiring};
 use crate::commit_log::SendGate;
 use crate::config::BrokerConfig;
+use crate::consume_queue::open_files::OpenFiles;
 use crate::group::GroupView;
 use crate::http::BrokerSources;
 use crate::index::Backlog;
@@ -57,6 +58,7 @@ pub(super) struct Ground {
     pub(super) groups: GroupView,
     pub(super) membership: MembershipView,
     pub(super) offsets: OffsetView,
+    pub(super) open_files: Arc<OpenFiles>,
 }
 
 /// The parts of the store that many share.

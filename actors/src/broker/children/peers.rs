@@ -81,7 +81,8 @@ impl Ground {
     pub(super) fn start_registrar(&self) -> Addr<Registrar> {
         let ground = self.clone();
         let mut is_first = true;
-        self.start(ChildSpec::new("registrar", Thread::Io(0)), move |_| {
+        // A registration holds all topics, and to encode ten thousand takes longer than an I/O thread may.
+        self.start(ChildSpec::new("registrar", Thread::Files), move |_| {
             if !std::mem::take(&mut is_first) {
                 ground.register_again();
             }

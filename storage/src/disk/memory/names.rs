@@ -36,6 +36,9 @@ struct PendingName {
 
 #[derive(Debug)]
 enum NameChange {
+    Directory {
+        path: PathBuf,
+    },
     Link {
         path: PathBuf,
         inode: Arc<Inode>,
@@ -131,20 +134,22 @@ impl Names {
         Ok(())
     }
 
-    /// Makes a directory and its parents; their names are durable at once.
-    pub(super) fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+    /// Makes a directory and its parents, and gives how many levels were missing.
+    pub(super) fn make_directory(&mut self, sequence: u64, path: &Path) -> io::Result<usize> {
+        let mut made = 0;
         for level in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
             match self.node(level) {
                 Some(Node::Directory) => {}
                 Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
                 None => {
-                    self.sync_directory(parent_of(level))?;
+                    made += 1;
                     self.cached.insert(level.to_owned(), Node::Directory);
-                    self.durable.insert(level.to_owned(), Node::Directory);
+                    let path = level.to_owned();
+                    self.wait(sequence, NameChange::Directory { path });
                 }
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     pub(super) fn sync_directory(&mut self, directory: &Path) -> io::Result<()> {
@@ -230,6 +235,7 @@ impl Names {
                 continue;
             }
             match pending.change {
+                NameChange::Directory { path } => _ = self.durable.insert(path, Node::Directory),
                 NameChange::Link { path, inode } => _ = self.durable.insert(path, Node::File(inode)),
                 NameChange::Rename { from, to, inode } => {
                     self.durable.remove(&from);
@@ -244,7 +250,7 @@ impl Names {
 impl NameChange {
     fn target(&self) -> &Path {
         match self {
-            Self::Link { path, .. } | Self::Unlink { path } => path,
+            Self::Directory { path } | Self::Link { path, .. } | Self::Unlink { path } => path,
             Self::Rename { to, .. } => to,
         }
     }
@@ -252,14 +258,14 @@ impl NameChange {
     fn inode(&self) -> Option<&Arc<Inode>> {
         match self {
             Self::Link { inode, .. } | Self::Rename { inode, .. } => Some(inode),
-            Self::Unlink { .. } => None,
+            Self::Directory { .. } | Self::Unlink { .. } => None,
         }
     }
 
     fn source(&self) -> Option<&Path> {
         match self {
             Self::Rename { from, .. } => Some(from),
-            Self::Link { .. } | Self::Unlink { .. } => None,
+            Self::Directory { .. } | Self::Link { .. } | Self::Unlink { .. } => None,
         }
     }
 }
