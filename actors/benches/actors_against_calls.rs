@@ -14,6 +14,7 @@ use cuemq_actors::allocator::Allocate;
 use cuemq_actors::commit_log::{
     AppendBatch, CommitLog, Confirmed, DeletionNote, Neighbours, Poison, QueueIdle, SendGate,
 };
+use cuemq_actors::consume_queue::open_files::OpenFiles;
 use cuemq_actors::consume_queue::{
     ConsumeQueue, FoundQueue, Heritage, QueueActors, QueueNeighbours, RemoveFiles, SyncQueue,
 };
@@ -232,6 +233,7 @@ fn start_log(
         gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
         idle: Probe::<QueueIdle>::new().recipient(),
         sync_interval: NEVER,
+        open_files: OpenFiles::new(u64::MAX, Vec::new()),
     });
     let (found, queues): (Vec<_>, Vec<_>) = (0..QUEUES)
         .map(|queue_id| start_queue(stage, ground, queue_id, &neighbours))

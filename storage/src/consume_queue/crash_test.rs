@@ -74,7 +74,11 @@ impl World {
     fn recover(&mut self, disk: &Arc<dyn Disk>) -> crate::Result<ConsumeQueue> {
         // As the start of a store does it: one that was killed has perhaps not come to it.
         let directory = self.place().directory()?;
-        for above in directory.ancestors().skip(1).filter(|above| disk.exists(above).unwrap_or(false)) {
+        for above in directory
+            .ancestors()
+            .skip(1)
+            .filter(|above| disk.exists(above).unwrap_or(false))
+        {
             crate::disk::sync_directory(disk.as_ref(), above)?;
         }
         let opening = Opening::AfterCrash(self.confirmed);

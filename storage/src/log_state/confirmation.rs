@@ -3,6 +3,8 @@
 //! A crash loses what a target has not synced. Recovery therefore dispatches again from the lowest position that some
 //! target has not confirmed, and a restarted target is fed again from its own.
 
+use std::collections::BTreeSet;
+
 use crate::hash::Map;
 use crate::position::PhysicalOffset;
 use crate::span::Span;
@@ -20,15 +22,19 @@ pub enum Target {
 #[derive(Debug, Default)]
 pub(super) struct Confirmations {
     outstanding: Map<Target, Span>,
+    /// The same by where each begins: with ten thousand queues, the lowest is asked for ten thousand times in a round of syncs.
+    by_position: BTreeSet<(PhysicalOffset, Target)>,
 }
 
 impl Confirmations {
     /// Notes that `target` was handed something in `from..upto`.
     pub(super) fn note(&mut self, target: Target, from: PhysicalOffset, upto: PhysicalOffset) {
-        self.outstanding
-            .entry(target)
-            .or_insert(Span::new(from, upto))
-            .hand(upto);
+        let by_position = &mut self.by_position;
+        let owed = self.outstanding.entry(target).or_insert_with(|| {
+            by_position.insert((from, target));
+            Span::new(from, upto)
+        });
+        owed.hand(upto);
     }
 
     /// Notes that `target` holds everything up to `upto` on disk.
@@ -36,8 +42,12 @@ impl Confirmations {
         let Some(outstanding) = self.outstanding.get_mut(&target) else {
             return;
         };
+        self.by_position.remove(&(outstanding.from, target));
         match outstanding.without(upto) {
-            Some(left) => *outstanding = left,
+            Some(left) => {
+                self.by_position.insert((left.from, target));
+                *outstanding = left;
+            }
             None => drop(self.outstanding.remove(&target)),
         }
     }
@@ -45,7 +55,7 @@ impl Confirmations {
     /// The lowest position that some target owes; `None` when nobody owes anything.
     #[must_use]
     pub(super) fn lowest(&self) -> Option<PhysicalOffset> {
-        self.outstanding.values().map(|outstanding| outstanding.from).min()
+        self.by_position.first().map(|&(from, _)| from)
     }
 }
 
