@@ -160,6 +160,20 @@ impl Topics {
         let is_staged = self.table.is_staged();
         self.unsaved.answer(outcome, is_staged, || ctx.notify(Save))
     }
+
+    /// Tells the name servers of the table, then answers the changes, and writes those that have come meanwhile.
+    fn tell(&mut self, table: TopicConfigTable, unsaved: Unsaved, ctx: &mut Context<Self>) {
+        let changed = TopicsChanged { table: Arc::new(table) };
+        let told = self.registrar.as_ref().map(|registrar| registrar.send(changed));
+        self.telling = true;
+        let settled = settle_when(told, unsaved).into_actor(self);
+        ctx.spawn(settled.map(|(), topics, ctx| {
+            topics.telling = false;
+            if !topics.unsaved.is_empty() {
+                ctx.notify(Save);
+            }
+        }));
+    }
 }
 
 impl Actor for Topics {
@@ -276,18 +290,7 @@ impl Handler<Save> for Topics {
             return unsaved.settle(&Err(NotSaved::Failed(Arc::new(error))));
         }
         self.table.publish();
-        let told = self
-            .registrar
-            .as_ref()
-            .map(|registrar| registrar.send(TopicsChanged { table: Arc::new(table) }));
-        self.telling = true;
-        let settled = settle_when(told, unsaved).into_actor(self);
-        ctx.spawn(settled.map(|(), topics, ctx| {
-            topics.telling = false;
-            if !topics.unsaved.is_empty() {
-                ctx.notify(Save);
-            }
-        }));
+        self.tell(table, unsaved, ctx);
     }
 }
 
