@@ -260,6 +260,7 @@ mod tests {
     use cuemq_net::frame::HeaderCodec;
 
     use super::*;
+    use crate::group::SubscriptionGroup;
     use crate::io::look_up::Status;
     use crate::rebalance::TagFilter;
     use crate::testing::{Probe, Stage};
@@ -278,7 +279,7 @@ mod tests {
             queue_offset: 7,
             max_messages: 32,
             filter: Arc::new(TagFilter::parse("*").unwrap()),
-            suggestion: None,
+            group: SubscriptionGroup::fresh("G"),
             flow: None,
             deadline_ms: 0,
         };

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 /// One for each type, and two for the compressed form of a registration.
-const READERS: [fn(&[u8]); 32] = [
+const READERS: [fn(&[u8]); 33] = [
     unfold,
     fold_and_unfold,
     reprint::<BrokerStatsData>,
@@ -32,6 +32,7 @@ const READERS: [fn(&[u8]); 32] = [
     reprint::<LockBatch>,
     reprint::<LockedQueues>,
     reprint::<MessageQueue>,
+    reprint::<OffsetMovedEvent>,
     reprint::<ProducerConnection>,
     reprint::<RegisterBrokerBody>,
     reprint::<ResetOffset>,

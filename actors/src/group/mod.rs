@@ -8,6 +8,8 @@ mod table;
 
 pub use table::{GroupTable, Refusal, is_group_name};
 
+use std::sync::Arc;
+
 use cuemq_net::body::SubscriptionGroupConfig;
 
 use crate::config_table::{Config, Named, View};
@@ -24,6 +26,18 @@ pub struct GroupId(pub u32);
 impl From<u32> for GroupId {
     fn from(number: u32) -> Self {
         Self(number)
+    }
+}
+
+impl SubscriptionGroup {
+    /// A group that is being made by its first use, with the settings that it will have; its number is nobody's.
+    #[must_use]
+    pub fn fresh(name: &str) -> Arc<Self> {
+        Arc::new(Self {
+            id: GroupId(u32::MAX),
+            name: Arc::from(name),
+            config: SubscriptionGroupConfig::default(),
+        })
     }
 }
 

@@ -236,6 +236,7 @@ mod tests {
     use cuemq_net::frame::HeaderCodec;
 
     use super::*;
+    use crate::group::SubscriptionGroup;
     use crate::rebalance::TagFilter;
     use crate::testing::{Probe, Stage};
 
@@ -319,7 +320,7 @@ mod tests {
                 queue_offset,
                 max_messages: 32,
                 filter: Arc::new(TagFilter::All),
-                suggestion: None,
+                group: SubscriptionGroup::fresh("G"),
                 flow: None,
                 deadline_ms,
             });

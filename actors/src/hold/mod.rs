@@ -12,6 +12,7 @@ use std::sync::Arc;
 use cuemq_net::frame::HeaderCodec;
 pub use parked_pulls::{ParkedPulls, Parking, Woken};
 
+use crate::group::SubscriptionGroup;
 use crate::rebalance::TagFilter;
 use crate::traffic::Flow;
 
@@ -41,21 +42,12 @@ pub struct ParkedPull {
     pub max_messages: u32,
     /// Which messages are wanted, as far as their tags tell.
     pub filter: Arc<TagFilter>,
-    /// Which broker its answer suggests; `None` for the master at all times.
-    pub suggestion: Option<Box<Suggestion>>,
+    /// Whose pull it is.
+    pub group: Arc<SubscriptionGroup>,
     /// Counts what its group gets; `None` where too many are counted already.
     pub flow: Option<Arc<Flow>>,
     /// When it is answered in any case, by the monotonic clock in milliseconds; 0 for one that does not wait.
     pub deadline_ms: u64,
-}
-
-/// Where the consumers of a group are to pull from (`slaveReadEnable`), by the brokers' ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suggestion {
-    /// Who reads what is in memory (`brokerId` of the group).
-    pub near: i64,
-    /// Who is far behind (`whichBrokerWhenConsumeSlowly`).
-    pub far: i64,
 }
 
 impl ParkedPull {

@@ -284,6 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::group::SubscriptionGroup;
     use crate::rebalance::TagFilter;
 
     fn peer(slot: u32) -> PeerKey {
@@ -311,7 +312,7 @@ mod tests {
             queue_offset,
             max_messages: 32,
             filter: Arc::new(TagFilter::All),
-            suggestion: None,
+            group: SubscriptionGroup::fresh("G"),
             flow: None,
             deadline_ms,
         })

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod egress;
 pub mod identity;
 pub mod look_up;
+pub mod offset_moves;
 pub mod outbox;
 pub mod peer_table;
 pub mod pull;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cuemq_net::body::{MessageModel, SubscriptionGroupConfig};
+use cuemq_net::body::MessageModel;
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -14,11 +14,13 @@ use cuemq_net::response::{self, PullResponse, ResponseHead};
 use cuemq_storage::position::PhysicalOffset;
 
 use super::look_up::{Found, Status, Wanted};
+use super::offset_moves;
 use super::peer_table::Peer;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
+use crate::group::SubscriptionGroup;
+use crate::hold::ParkedPull;
 use crate::hold::actor::{HoldLimits, Park};
-use crate::hold::{ParkedPull, Suggestion};
 use crate::rebalance::TagFilter;
 use crate::topic::Topic;
 
@@ -74,6 +76,7 @@ fn checked(
         );
     }
     let group = group_of(io, broker, &header)?;
+    let broadcasts = group.config.consume_broadcast_enable;
     let topic = topic_of(broker, &header)?;
     let config = &topic.config;
     let queue_id = match u32::try_from(header.queue_id) {
@@ -86,7 +89,7 @@ fn checked(
             return refuse(ResponseCode::SYSTEM_ERROR, remark);
         }
     };
-    let filter = filter_of(broker, &header, group)?;
+    let filter = filter_of(broker, &header, broadcasts)?;
     if header.sys_flag & COMMIT != 0 && io.identity.broker_id == 0 {
         io.router.commit_with_pull(&header);
     }
@@ -98,7 +101,7 @@ fn checked(
         queue_offset: header.queue_offset.cast_unsigned(),
         max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
         filter,
-        suggestion: io.identity.live.slave_read.is_on().then(|| Box::new(group.suggestion)),
+        group,
         flow: io.traffic.to_group(&topic.name, header.consumer_group, |topic, group| {
             broker.topics.contains(topic) && broker.groups.contains(group)
         }),
@@ -120,48 +123,24 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
     io.clock.monotonic_ms().saturating_add(wait)
 }
 
-/// What a pull needs to know of its group.
-#[derive(Clone, Copy)]
-struct GroupRules {
-    consumes: bool,
-    broadcasts: bool,
-    suggestion: Suggestion,
-}
-
-impl GroupRules {
-    fn of(config: &SubscriptionGroupConfig) -> Self {
-        Self {
-            consumes: config.consume_enable,
-            broadcasts: config.consume_broadcast_enable,
-            suggestion: Suggestion {
-                near: config.broker_id,
-                far: config.which_broker_when_consume_slowly,
-            },
-        }
-    }
-}
-
-fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<GroupRules, Refusal> {
-    let known = broker
-        .groups
-        .with(header.consumer_group, |group| GroupRules::of(&group.config));
+fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<SubscriptionGroup>, Refusal> {
     // Java makes a group on its first use; the pull goes on meanwhile with the settings that it will have.
     let fresh = || {
-        let rules = GroupRules::of(&SubscriptionGroupConfig::default());
-        io.router.make_group(header.consumer_group).then_some(rules)
+        let name = header.consumer_group;
+        io.router.make_group(name).then(|| SubscriptionGroup::fresh(name))
     };
-    let Some(rules) = known.or_else(fresh) else {
+    let Some(group) = broker.groups.get(header.consumer_group).or_else(fresh) else {
         let remark = format!(
             "subscription group [{}] does not exist, create it first",
             header.consumer_group
         );
         return refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
     };
-    if !rules.consumes {
+    if !group.config.consume_enable {
         let remark = format!("subscription group no permission, {}", header.consumer_group);
         return refuse(ResponseCode::NO_PERMISSION, remark);
     }
-    Ok(rules)
+    Ok(group)
 }
 
 fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, Refusal> {
@@ -180,7 +159,7 @@ fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, 
 }
 
 /// The filter that the pull brings itself, or the one of the group's last heartbeat.
-fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, group: GroupRules) -> Result<Arc<TagFilter>, Refusal> {
+fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, broadcasts: bool) -> Result<Arc<TagFilter>, Refusal> {
     if header.sys_flag & SUBSCRIPTION != 0 {
         check_expression(header.expression_type)?;
         let expression = header.subscription.unwrap_or_default();
@@ -206,7 +185,7 @@ fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, group: GroupRules) ->
             "the consumer's group info not exist",
         );
     };
-    if model == MessageModel::Broadcasting && !group.broadcasts {
+    if model == MessageModel::Broadcasting && !broadcasts {
         let remark = format!(
             "the consumer group[{}] can not consume by broadcast way",
             header.consumer_group
@@ -296,27 +275,31 @@ fn code(found: &Found, pull: &ParkedPull) -> ResponseCode {
 }
 
 /// The broker to pull from next: another one for a consumer that reads what is not in memory any more.
-fn suggested(broker: &BrokerSide, pull: &ParkedPull, found: &Found) -> i64 {
-    let Some(suggestion) = &pull.suggestion else {
+fn suggested(io: &IoState, broker: &BrokerSide, pull: &ParkedPull, found: &Found) -> i64 {
+    if !io.identity.live.slave_read.is_on() {
         return MASTER;
-    };
+    }
     let is_far = |reached: PhysicalOffset| broker.log.visible().0.saturating_sub(reached.0) > broker.in_memory_bytes;
     if found.reached.is_some_and(is_far) {
-        suggestion.far
+        pull.group.config.which_broker_when_consume_slowly
     } else {
-        suggestion.near
+        pull.group.config.broker_id
     }
 }
 
 fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let fields = PullResponse {
-        suggest_which_broker_id: suggested(broker, pull, &found),
+        suggest_which_broker_id: suggested(io, broker, pull, &found),
         next_begin_offset: signed(found.next_begin),
         min_offset: signed(found.min_offset),
         max_offset: signed(found.max_offset),
     };
-    let head = ResponseHead::new(code(&found, pull), pull.opaque);
+    let code = code(&found, pull);
+    if code == ResponseCode::PULL_OFFSET_MOVED {
+        offset_moves::note(io, broker, peer, pull, fields.next_begin_offset);
+    }
+    let head = ResponseHead::new(code, pull.opaque);
     let remark = found.status.name();
     let messages = u64::from(found.messages);
     if messages > 0 {

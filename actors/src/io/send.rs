@@ -10,7 +10,7 @@ use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::message::properties::KnownProperties;
-use cuemq_net::message::record::{self, RecordFields};
+use cuemq_net::message::record::{self, RecordError, RecordFields};
 use cuemq_net::message::{batch, properties, sysflag};
 use cuemq_net::request::SendHeader;
 use cuemq_net::version::Version;
@@ -395,30 +395,8 @@ impl Encoder<'_, '_> {
             Ok(length) if length as u64 <= limit => {}
             _ => return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL),
         }
-        let start = batch.bytes.len();
-        let Ok(length) = record::encode(&fields, &mut batch.bytes) else {
-            return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL);
-        };
-        let number = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-        for_each_key(&self.topic.name, &part.known, system_flag, |hash| {
-            batch.keys.push(PendingKey { record: number, hash });
-        });
-        batch.records.push(PendingRecord {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            length: u32::try_from(length).unwrap_or(u32::MAX),
-            queue_slot: self
-                .broker
-                .queues
-                .slot(&self.topic.name, self.queue_id)
-                .unwrap_or(UNRESOLVED),
-            queue_id: self.queue_id,
-            tags_code: queue_tags_code(&self.topic.name, &part.known, 0, &DelayLevels::none()),
-            joined: part.joined,
-            queued: is_queued(system_flag),
-            physical_offset: cuemq_storage::position::PhysicalOffset(0),
-            queue_offset: cuemq_storage::position::QueueOffset(0),
-        });
-        Ok(())
+        push(self.broker, batch, &fields, (self.queue_id, &part.known, part.joined))
+            .or_else(|_| refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL))
     }
 
     /// Notes who waits for the records from `first` on, which begin at byte `start`, and what they bring.
@@ -436,6 +414,37 @@ impl Encoder<'_, '_> {
             records: u32::try_from(batch.records.len() - first).unwrap_or(u32::MAX),
         });
     }
+}
+
+/// Appends a record to a batch, and what its queue and the index need of it: the queue's number, what the properties hold,
+/// and whether it must stand in one file with the record before it.
+///
+/// # Errors
+/// When a field is longer than a record can tell; nothing is appended then.
+pub(super) fn push(
+    broker: &BrokerSide,
+    batch: &mut SendBatch,
+    fields: &RecordFields<'_>,
+    (queue_id, known, joined): (u32, &KnownProperties<'_>, bool),
+) -> Result<(), RecordError> {
+    let start = batch.bytes.len();
+    let length = record::encode(fields, &mut batch.bytes)?;
+    let number = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
+    for_each_key(fields.topic, known, fields.system_flag, |hash| {
+        batch.keys.push(PendingKey { record: number, hash });
+    });
+    batch.records.push(PendingRecord {
+        start: u32::try_from(start).unwrap_or(u32::MAX),
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+        queue_slot: broker.queues.slot(fields.topic, queue_id).unwrap_or(UNRESOLVED),
+        queue_id,
+        tags_code: queue_tags_code(fields.topic, known, 0, &DelayLevels::none()),
+        joined,
+        queued: is_queued(fields.system_flag),
+        physical_offset: cuemq_storage::position::PhysicalOffset(0),
+        queue_offset: cuemq_storage::position::QueueOffset(0),
+    });
+    Ok(())
 }
 
 /// Takes back what a refused request has added.

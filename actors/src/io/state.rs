@@ -17,6 +17,7 @@ use super::budget::Budgets;
 use super::egress::{LookedUp, Lost};
 use super::identity::Identity;
 use super::look_up::Limits;
+use super::offset_moves::OffsetMoves;
 use super::peer_table::{Peer, PeerTable};
 use super::send::Batches;
 use super::send_context::SendBatch;
@@ -100,6 +101,8 @@ pub struct IoState {
     pub stopping: Cell<bool>,
     /// The batches that the connection whose turn it is fills; empty between turns.
     pub batches: RefCell<Batches>,
+    /// Which consumers were told of lately.
+    pub offset_moves: RefCell<OffsetMoves>,
     /// Connections that wait for room in the log.
     held_back: RefCell<Vec<PeerKey>>,
     /// The read buffer, taken by the connection whose turn it is.
@@ -160,6 +163,7 @@ impl IoState {
             handshakes: parts.handshakes,
             stopping: Cell::new(false),
             batches: RefCell::default(),
+            offset_moves: RefCell::default(),
             held_back: RefCell::default(),
             read_buffer: RefCell::default(),
             header_scratch: RefCell::default(),

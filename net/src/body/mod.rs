@@ -27,7 +27,8 @@ pub use heartbeat::{
 pub use list::{ConsumerList, GroupList, KvTable, SubscriptionGroupConfigs, TopicConfigs, TopicList};
 pub use lock::{LockBatch, LockedQueues};
 pub use offset::{
-    ConsumerOffsetTable, ConsumerStatus, CorrectionOffsets, DelayOffsetTable, QueueOffset, ResetOffset, ResetOffsetList,
+    ConsumerOffsetTable, ConsumerStatus, CorrectionOffsets, DelayOffsetTable, OffsetMovedEvent, QueueOffset,
+    ResetOffset, ResetOffsetList,
 };
 pub use queue::MessageQueue;
 pub use register::{MAX_INFLATED, RegisterBrokerBody, RegisterError};

@@ -1,7 +1,7 @@
 //! Tables of offsets: a broker's own (codes 43 and 45, `consumerOffset.json`, `delayOffset.json`) and those of resets
 //! and status questions (codes 220 to 223, 308). Java's `ConsumerOffsetSerializeWrapper`,
 //! `DelayOffsetSerializeWrapper`, `ResetOffsetBody`, `ResetOffsetBodyForC`, `GetConsumerStatusBody`,
-//! `QueryCorrectionOffsetBody`.
+//! `QueryCorrectionOffsetBody`, and the note of a moved one, `OffsetMovedEvent`.
 
 use super::{Body, ExtraMembers, MessageQueue};
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,26 @@ pub struct CorrectionOffsets {
     pub correction_offsets: BTreeMap<i32, i64>,
 }
 
+/// What a message in the topic `OFFSET_MOVED_EVENT` tells: a consumer asked for what is not there, and was sent elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OffsetMovedEvent {
+    /// The consumer's group.
+    pub consumer_group: String,
+    /// The queue.
+    pub message_queue: MessageQueue,
+    /// The queue offset at which it is to go on.
+    #[serde(rename = "offsetNew")]
+    pub next_queue_offset: i64,
+    /// The queue offset that it asked for.
+    #[serde(rename = "offsetRequest")]
+    pub asked_queue_offset: i64,
+}
+
 impl Body for ConsumerOffsetTable {}
 impl Body for DelayOffsetTable {}
 impl Body for ResetOffset {}
 impl Body for ResetOffsetList {}
 impl Body for ConsumerStatus {}
 impl Body for CorrectionOffsets {}
+impl Body for OffsetMovedEvent {}

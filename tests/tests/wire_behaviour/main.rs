@@ -2,7 +2,7 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `retention`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`,
+//! `offset_moves`, `retention`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`,
 //! `group_settings`, `figures`, `settings`; and `http`, where operators read.
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod figures;
 mod group_settings;
 mod groups;
 mod http;
+mod offset_moves;
 mod old_messages;
 mod pulls;
 mod queries;

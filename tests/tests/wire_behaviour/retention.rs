@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cuemq_actors::config::BrokerConfig;
 use cuemq_actors::testing::{ManualClock, TestBroker};
-use cuemq_net::body::{Body, KvTable, TopicConfigTable};
+use cuemq_net::body::{Body, KvTable, OffsetMovedEvent, TopicConfigTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
@@ -126,6 +126,10 @@ fn files_go_at_their_age_with_what_leads_to_them_and_a_consumer_that_is_behind_i
     assert_eq!(behind.remark.as_deref(), Some("OFFSET_TOO_SMALL"));
     let moved = (ResponseCode::PULL_OFFSET_MOVED.0, [0, LEFT, LEFT, MESSAGES]);
     assert_eq!(positions(&behind), moved);
+    arrived(&mut client, "OFFSET_MOVED_EVENT", 1);
+    let told = bodies(&client.ask(pull_from("OFFSET_MOVED_EVENT", 0)));
+    let told = OffsetMovedEvent::decode(&told[0]).unwrap();
+    assert_eq!((told.asked_queue_offset, told.next_queue_offset), (1, LEFT));
     let left = client.ask(pull_from(TOPIC, LEFT));
     assert_eq!(bodies(&left), [vec![4; BODY_BYTES]]);
     let earliest = client.ask(of_queue(RequestCode::GET_EARLIEST_MSG_STORETIME));
