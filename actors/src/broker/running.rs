@@ -104,6 +104,13 @@ pub async fn start(config: BrokerConfig, services: Services, seams: Seams) -> Re
     risen
 }
 
+/// The name servers as clients reach them: the one of this process by the announced address, and those that are given.
+fn told_to_clients(config: &BrokerConfig, doors: &Doors) -> Vec<String> {
+    let own = doors.name_server.as_ref();
+    let own = own.map(|door| SocketAddr::new(config.announce, door.address.port()).to_string());
+    own.into_iter().chain(config.name_servers.iter().cloned()).collect()
+}
+
 /// A system that is coming up.
 struct Rising {
     seams: Seams,
@@ -129,6 +136,7 @@ impl Rising {
         let sources = Arc::new(self.sources(services));
         let http = opening.bind_http(Arc::clone(&sources)).await?;
         let doors = opening.bind_all(services).await?;
+        let _ = sources.name_servers.set(told_to_clients(&config, &doors));
         if let (Some(door), true) = (&doors.name_server, services.broker) {
             // Reached by the address that is listened on, whatever is announced.
             config.name_servers.push(reachable(door.address).to_string());

@@ -137,7 +137,7 @@ async fn serve(
     // One who wants it to end while it starts waits for no such line.
     if !signals.has_come() {
         if let Some(http) = running.http {
-            tracing::info!(%http, "/healthz and /metrics are served");
+            tracing::info!(%http, "/healthz, /metrics and /rocketmq/nsaddr are served");
         }
         say_ready(&running, role, &data, flush, clock.monotonic());
     }

@@ -1,4 +1,5 @@
-//! What operators read: `/healthz` and `/metrics` at the address of `--http`, off by default.
+//! What operators read: `/healthz` and `/metrics` at the address of `--http`, off by default. And what clients ask that are
+//! given no name server: `/rocketmq/nsaddr`, as an address server tells it (`TopAddressing` in Java).
 //!
 //! It is for machines within one's own network: whoever reaches the address may read, and nothing can be changed there. What
 //! clients can do is bounded (`server`): 64 connections, one GET on each, 16 KiB of header, 5 s for it and 30 s for all.

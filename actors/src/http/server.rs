@@ -1,4 +1,4 @@
-//! The actor that serves `/healthz` and `/metrics`: an accept loop and a task for each connection, all within the actor, so
+//! The actor that serves `/healthz`, `/metrics` and `/rocketmq/nsaddr`: an accept loop and a task for each connection, all within the actor, so
 //! that they end with it. It is not restarted: nothing but a failing library can end it, and no message waits for it.
 //!
 //! A connection gets one answer and is closed, so that one that rests or trickles cannot hold its place for long.
@@ -66,6 +66,7 @@ impl HttpServer {
         let routes = Router::new()
             .route("/healthz", get(healthz))
             .route("/metrics", get(metrics))
+            .route("/rocketmq/nsaddr", get(name_servers))
             .with_state(Arc::clone(&self.parts.sources));
         ctx.spawn(accept(socket, routes).into_actor(self));
     }
@@ -150,6 +151,18 @@ async fn healthz(State(sources): State<Arc<Sources>>) -> Response {
         state.body() + "\n",
     )
         .into_response()
+}
+
+/// What an address server says: the name servers with `;` between them, and nothing else.
+async fn name_servers(State(sources): State<Arc<Sources>>) -> Response {
+    match sources.name_servers.get().filter(|known| !known.is_empty()) {
+        Some(known) => known.join(";").into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            "no name server is known here: give one with -n\n",
+        )
+            .into_response(),
+    }
 }
 
 async fn metrics(State(sources): State<Arc<Sources>>) -> Response {

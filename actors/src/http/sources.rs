@@ -46,6 +46,8 @@ pub struct Sources {
     pub children: Children,
     /// The connections of each service that runs, as soon as they are served.
     pub connections: OnceLock<Limits>,
+    /// The name servers that clients are to ask, as `host:port`, as soon as they are known.
+    pub name_servers: OnceLock<Vec<String>>,
     /// What a name server knows, where one runs.
     pub name_server: Option<Arc<RouteFigures>>,
     /// Whether a broker is to run.
@@ -101,6 +103,7 @@ impl Sources {
             standing,
             children,
             connections: OnceLock::new(),
+            name_servers: OnceLock::new(),
             name_server: None,
             with_broker: false,
             broker: OnceLock::new(),

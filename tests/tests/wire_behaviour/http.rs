@@ -272,3 +272,17 @@ fn an_address_in_use_is_an_error_of_the_start() {
     let error = started.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
 }
+
+#[test]
+fn a_client_that_is_given_no_name_server_is_told_which_there_are() {
+    let broker = with_http()
+        .config(|config| config.name_servers = vec!["127.0.0.1:1".to_owned()])
+        .start()
+        .unwrap();
+    let page = get(broker.http(), "/rocketmq/nsaddr");
+    assert_eq!(
+        (page.status, page.body),
+        (200, format!("{};127.0.0.1:1", broker.name_server()))
+    );
+    broker.stop().unwrap();
+}
