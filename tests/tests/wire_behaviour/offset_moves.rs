@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuemq_actors::testing::{ManualClock, TestBroker};
-use cuemq_net::body::{Body, MessageQueue, OffsetMovedEvent};
+use cuemq_net::body::{Body, OffsetMovedEvent};
 use cuemq_net::code::ResponseCode;
 use cuemq_net::command::Command;
 use cuemq_net::message::properties::Properties;
@@ -21,7 +21,7 @@ fn moved(client: &mut Connection, pull: Command) {
     assert_eq!(ResponseCode(answer.code), ResponseCode::PULL_OFFSET_MOVED, "{answer:?}");
 }
 
-/// The events, of which there are `count` behind what is sent here and has come: sends keep their order.
+/// The events, of which there are `count`, when they have come.
 fn events(client: &mut Connection, count: i64) -> Vec<OffsetMovedEvent> {
     arrived(client, EVENTS, count);
     let found = client.ask(pull_from(EVENTS, 0));
@@ -49,15 +49,10 @@ fn a_consumer_beyond_the_last_message_is_told_of_with_its_group_as_tag_and_key()
         [("KEYS", "consumers"), ("DELAY", "0"), ("TAGS", "consumers")]
     );
     let told = OffsetMovedEvent::decode(record.body()).unwrap();
-    let queue = MessageQueue {
-        topic: TOPIC.to_owned(),
-        broker_name: told.message_queue.broker_name.clone(),
-        queue_id: 0,
-    };
-    assert!(!queue.broker_name.is_empty());
+    let broker_name = told.message_queue.broker_name;
+    assert!(!broker_name.is_empty());
     let expected = format!(
-        r#"{{"consumerGroup":"consumers","messageQueue":{{"brokerName":"{}","queueId":0,"topic":"Moved"}},"offsetNew":0,"offsetRequest":7}}"#,
-        queue.broker_name
+        r#"{{"consumerGroup":"consumers","messageQueue":{{"brokerName":"{broker_name}","queueId":0,"topic":"Moved"}},"offsetNew":0,"offsetRequest":7}}"#
     );
     assert_eq!(std::str::from_utf8(record.body()).unwrap(), expected);
     broker.stop().unwrap();
