@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use memory::MemoryDisk;
-pub(crate) use named::{holds_only_zeros, list, sync_directory};
+pub(crate) use named::{holds_only_zeros, list, sync_directory, sync_file_system};
 pub use probe::probe;
 pub use real::RealDisk;
 
@@ -109,6 +109,9 @@ pub trait Disk: Send + Sync + 'static {
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes everything durable that the file system of a directory holds, names and contents, and gives whether it did: not
+    /// where the directory is missing, or where the system does not promise to tell what went wrong.
+    fn sync_file_system(&self, path: &Path) -> io::Result<bool>;
     /// Locks a file exclusively, making it (with the text `lock`, as Java does) when needed; `WouldBlock` when it is
     /// held already, by this process or another. Nobody opens a locked file: POSIX drops the lock when any handle of it
     /// is closed.

@@ -99,7 +99,7 @@ fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<(u64, u64)>> {
 
 /// Whether a crash can have left a file without its length: then nothing in it was confirmed.
 pub(super) fn may_be_short(disk: &dyn Disk, directory: &Path, first_byte: u64, opening: Opening) -> Result<bool> {
-    let Opening::AfterCrash(limit) = opening else {
+    let Some(limit) = opening.crashed_from() else {
         return Ok(false);
     };
     let path = file_path(directory, first_byte / UNIT_BYTES);

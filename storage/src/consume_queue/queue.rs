@@ -49,6 +49,19 @@ pub enum Opening {
     /// The machine or the process has crashed. Every unit of a record that begins below this position was synced; the
     /// others are dropped, and the queue is to be fed again from here.
     AfterCrash(PhysicalOffset),
+    /// The same for one of many queues: who opens them has synced their file system, and does so again before anything is
+    /// appended to one of them, so that none is synced by itself.
+    AfterCrashTogether(PhysicalOffset),
+}
+
+impl Opening {
+    /// From which position on units are dropped after a crash.
+    pub(super) fn crashed_from(self) -> Option<PhysicalOffset> {
+        match self {
+            Self::AfterCrash(limit) | Self::AfterCrashTogether(limit) => Some(limit),
+            Self::Clean | Self::Again(_) => None,
+        }
+    }
 }
 
 /// What an append did.

@@ -50,7 +50,7 @@ impl ConsumeQueue {
         if end == self.end {
             Ok(Cut::default())
         } else {
-            self.cut(end)
+            self.cut(end, true)
         }
     }
 
@@ -84,11 +84,14 @@ impl ConsumeQueue {
                 self.unsynced.restart(synced, synced_physical);
                 self.note_unsynced_files(synced)?;
             }
-            Opening::AfterCrash(limit) => {
-                // A process that was killed can have made a file whose name only the page cache has.
-                self.view.sync_directory()?;
+            Opening::AfterCrash(limit) | Opening::AfterCrashTogether(limit) => {
+                let alone = matches!(opening, Opening::AfterCrash(_));
+                if alone {
+                    // A process that was killed can have made a file whose name only the page cache has.
+                    self.view.sync_directory()?;
+                }
                 let end = probe.partition_point_of_pairs(extent.start, extent.end, begins_below(limit))?;
-                let below = self.cut(end)?;
+                let below = self.cut(end, alone)?;
                 cut = Cut {
                     units: below.units,
                     files: cut.files + below.files,
@@ -98,8 +101,8 @@ impl ConsumeQueue {
         Ok(cut)
     }
 
-    /// Ends the queue at `end`: removes later files, zeroes what is written behind, and syncs where anything changed.
-    fn cut(&mut self, end: u64) -> Result<Cut> {
+    /// Ends the queue at `end`: removes later files, zeroes what is written behind, and if `synced`, syncs that.
+    fn cut(&mut self, end: u64, synced: bool) -> Result<Cut> {
         let extent = self.view.extent();
         let last = end.saturating_sub(1).max(extent.start);
         let last = last - last % self.view.units_per_file;
@@ -107,7 +110,7 @@ impl ConsumeQueue {
         later.reverse();
         let files = later.len();
         self.remove(later)?;
-        let units = self.zero(last, end)?;
+        let units = self.zero(last, end, synced)?;
         self.tail = None;
         self.set_end(end)?;
         self.unsynced.restart(end, self.end_physical);
@@ -151,7 +154,7 @@ impl ConsumeQueue {
 
     /// Zeroes the units from `end` on in the file that begins at `start`, and gives about how many were written: those in
     /// front of the first [`COUNT_STEP`] that are not.
-    fn zero(&self, start: u64, end: u64) -> Result<u64> {
+    fn zero(&self, start: u64, end: u64, synced: bool) -> Result<u64> {
         let path = file_path(&self.view.directory, start);
         let file = self
             .view
@@ -175,7 +178,9 @@ impl ConsumeQueue {
         if from < file_bytes {
             let zeroed = file.zero(from, file_bytes - from, Blocks::Released);
             zeroed.map_err(|error| StoreError::io("zero", &path, error))?;
-            file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
+            if synced {
+                file.sync_data().map_err(|error| StoreError::io("sync", &path, error))?;
+            }
         }
         Ok(units)
     }
@@ -198,7 +203,7 @@ impl ConsumeQueue {
             return Ok(());
         }
         self.check_exclusive()?;
-        self.cut(last).map(|_| ())
+        self.cut(last, true).map(|_| ())
     }
 
     /// Whether a unit that is there at `queue_offset` can be the one that is fed, or that of an older record.

@@ -48,7 +48,8 @@ pub struct MemoryDisk {
 }
 
 impl MemoryDisk {
-    /// An empty disk. The seed decides what a kill leaves of the write that it hits.
+    /// An empty disk. The seed decides what a kill leaves of the write that it hits, and whether the file system can be
+    /// synced as a whole: an even one's can.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -282,6 +283,18 @@ impl Disk for MemoryDisk {
         let mut state = self.machine.state();
         self.ask(&mut state, Operation::SyncDirectory, path)?;
         state.names.sync_directory(path)
+    }
+
+    fn sync_file_system(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.machine.state();
+        self.ask(&mut state, Operation::SyncFileSystem, path)?;
+        if !state.syncs_whole || state.names.node(path).is_none() {
+            return Ok(false);
+        }
+        state.names.sync_all();
+        let files = state.names.files();
+        files.values().try_for_each(|file| file.data().sync())?;
+        Ok(true)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {

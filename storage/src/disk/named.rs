@@ -20,6 +20,12 @@ pub(crate) fn sync_directory(disk: &dyn Disk, directory: &Path) -> Result<()> {
         .map_err(|error| StoreError::io("sync", directory, error))
 }
 
+/// As [`Disk::sync_file_system`].
+pub(crate) fn sync_file_system(disk: &dyn Disk, directory: &Path) -> Result<bool> {
+    disk.sync_file_system(directory)
+        .map_err(|error| StoreError::io("sync", directory, error))
+}
+
 /// Whether there is nothing but zeros in a file.
 pub(crate) fn holds_only_zeros(disk: &dyn Disk, path: &Path) -> Result<bool> {
     let io = |operation| move |error| StoreError::io(operation, path, error);

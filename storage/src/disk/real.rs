@@ -5,6 +5,7 @@
 
 mod file;
 mod lock;
+mod system;
 
 use std::fs::{self, File};
 use std::io;
@@ -112,6 +113,16 @@ impl Disk for RealDisk {
                 .open(path)
         };
         Ok(Box::new(FileLock::take(path, open)?))
+    }
+
+    fn sync_file_system(&self, path: &Path) -> io::Result<bool> {
+        match File::open(path) {
+            Ok(directory) if system::tells_what_it_lost(&directory)? => rustix::fs::syncfs(&directory)?,
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     fn open_files_limit(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::StoreLayout;
 use crate::consume_queue::{EXTENSION_FOLDER, FOLDER};
-use crate::disk::{Disk, list, parent_of, sync_directory};
+use crate::disk::{Disk, list, parent_of, sync_directory, sync_file_system};
 use crate::error::{Result, StoreError};
 
 /// Syncs the directories that hold directories: those above the store's and the log's, the store's own, and after a crash
@@ -41,6 +41,9 @@ fn sync_above(disk: &dyn Disk, directory: &Path) -> Result<()> {
 }
 
 fn sync_topics(disk: &dyn Disk, topics: &Path) -> Result<()> {
+    if sync_file_system(disk, topics)? {
+        return Ok(());
+    }
     let entries = list(disk, topics)?;
     if !entries.is_empty() {
         sync_directory(disk, topics)?;

@@ -44,10 +44,10 @@ use self::scan::{Checks, FoundLog, ScanEnd};
 use self::start::Start;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, LogFiles, LogParts, QueueTable};
-use crate::consume_queue::{self, ConsumeQueue};
+use crate::consume_queue::{self, ConsumeQueue, Opening};
 use crate::delay_level::DelayLevels;
 use crate::deletions::Deletions;
-use crate::disk::Disk;
+use crate::disk::{Disk, sync_file_system};
 use crate::error::{Result, StoreError};
 use crate::index::{self, Index};
 use crate::interrupt::Interrupt;
@@ -329,7 +329,11 @@ fn walk(
     start: Start,
     interrupt: &Interrupt,
 ) -> std::result::Result<(Refeed, ScanEnd), WalkError> {
-    let opening = start.opening();
+    let folder = layout.root.join(consume_queue::FOLDER);
+    let opening = match start.opening() {
+        Opening::AfterCrash(limit) if sync_file_system(disk.as_ref(), &folder)? => Opening::AfterCrashTogether(limit),
+        other => other,
+    };
     let index = match layout.index {
         Some(sizes) => Some(open_index(disk, layout, sizes, start.index_opening())?),
         None => None,
@@ -345,6 +349,9 @@ fn walk(
     for queue in queues.queues {
         interrupt.check()?;
         refeed.open(&queue.topic, queue.queue_id)?;
+    }
+    if let Opening::AfterCrashTogether(_) = opening {
+        sync_file_system(disk.as_ref(), &folder)?;
     }
     lost_keys::feed(disk.as_ref(), found, start, &mut refeed, interrupt)?;
     let units = refeed.queues.iter().map(|queue| queue.end().0).sum::<u64>();

@@ -47,7 +47,7 @@ impl ConsumeQueue {
                 key: "mappedFileSizeConsumeQueueExt",
             });
         }
-        files.cut(end, matches!(opening, Opening::AfterCrash(_)))?;
+        files.cut(end, opening.crashed_from().is_some())?;
         if end == 0 {
             files = Arc::new(sized(file_bytes));
         }

@@ -35,6 +35,8 @@ pub enum Operation {
     Remove,
     /// Syncing a directory.
     SyncDirectory,
+    /// [`Disk::sync_file_system`](crate::disk::Disk::sync_file_system).
+    SyncFileSystem,
     /// Taking a lock.
     Lock,
 }

@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) trace: Trace,
     pub(super) room: Arc<Room>,
+    /// Whether the file system can be synced as a whole.
+    pub(super) syncs_whole: bool,
     clock: Option<Arc<dyn Clock>>,
     entropy: SeededEntropy,
     /// Counts crashes and kills; what was opened in an earlier life is dead.
@@ -58,6 +60,7 @@ impl Machine {
             faults: Faults::default(),
             trace: Trace::default(),
             room: Room::new(capacity),
+            syncs_whole: seed.is_multiple_of(2),
             clock: None,
             entropy: SeededEntropy::new(seed),
             life: 0,

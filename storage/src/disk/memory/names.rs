@@ -158,6 +158,10 @@ impl Names {
         Ok(())
     }
 
+    pub(super) fn sync_all(&mut self) {
+        self.settle(|_, _| true);
+    }
+
     /// Forgets what processes saw: of the waiting changes, given by index and sequence, those that `survives` chooses
     /// reach the disk, with the earlier ones that they depend on. The files that are left, by number.
     pub(super) fn crash(&mut self, mut survives: impl FnMut(usize, u64) -> bool) -> BTreeMap<u64, Arc<Inode>> {
