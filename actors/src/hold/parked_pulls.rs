@@ -361,10 +361,10 @@ mod tests {
     #[test]
     fn a_message_that_came_before_the_pull_was_parked_is_not_missed() {
         let mut parked = ParkedPulls::new(100, 10);
-        let woken = (peer(0), pull(1, 0, 5, 100));
+        let pull = pull(1, 0, 5, 100);
         assert_eq!(
-            parked.park(peer(0), pull(1, 0, 5, 100), QueueOffset(6)),
-            Parking::Arrived(woken)
+            parked.park(peer(0), pull.clone(), QueueOffset(6)),
+            Parking::Arrived((peer(0), pull))
         );
         assert!(parked.is_empty());
     }
