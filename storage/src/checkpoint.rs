@@ -13,7 +13,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +44,21 @@ impl Checkpoint {
             .min(self.consume_queue_ms)
             .saturating_sub(MARGIN_MS)
             .max(0)
+    }
+
+    /// What the checkpoint of the store in `root` says, zeros where there is none; nothing on the disk changes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look_up(disk: &dyn Disk, root: &Path) -> Result<Self> {
+        let path = root.join("checkpoint");
+        let mut bytes = [0; 24];
+        let read = match disk.open(&path, OpenMode::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            opened => opened.and_then(|file| file.read_at(&mut bytes, 0)),
+        };
+        read.map_err(|error| StoreError::io("read", &path, error))?;
+        Ok(Self::decode(&bytes))
     }
 
     fn encode(&self) -> [u8; 24] {

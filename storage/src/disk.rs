@@ -116,6 +116,16 @@ pub trait Disk: Send + Sync + 'static {
     /// held already, by this process or another. Nobody opens a locked file: POSIX drops the lock when any handle of it
     /// is closed.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
+    /// Whether somebody holds the lock on a file, of this process or another; nothing is made or locked.
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let _ = path;
+        Ok(false)
+    }
+    /// Gives a file a second name on the same file system; `Unsupported` or `CrossesDevices` where there is no way.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The room on the file system that holds `path` (which must exist).
     fn space(&self, path: &Path) -> io::Result<Space>;
 

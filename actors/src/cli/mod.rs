@@ -4,6 +4,7 @@ mod complaint;
 mod logs;
 mod serve;
 mod signals;
+mod store;
 mod tls;
 
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::bench;
 
 pub use logs::{LogArguments, LogForm, LogRotation};
 pub use serve::ServeArguments;
+pub use store::{BackupArguments, CheckArguments, DumpArguments, StoreArguments, StoreCommand};
 pub use tls::{InitArguments, TlsCommand};
 
 /// What a wrong flag, file, port or directory ends with.
@@ -39,6 +41,9 @@ enum Command {
     Broker(ServeArguments),
     /// Drives a broker with a load and measures it; any broker that speaks RocketMQ.
     Bench(bench::Arguments),
+    /// Looks into a store directory, ours or RocketMQ's, without a broker: checks it, shows its records, copies it.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Makes what TLS needs.
     #[command(subcommand)]
     Tls(TlsCommand),
@@ -63,6 +68,7 @@ impl Cli {
             Command::Namesrv(arguments) => serve::run(arguments, serve::Role::NameServer),
             Command::Broker(arguments) => serve::run(arguments, serve::Role::Broker),
             Command::Bench(arguments) => bench::run(arguments),
+            Command::Store(command) => store::run(command),
             Command::Tls(command) => tls::run(command),
         });
         logs::finish();

@@ -113,7 +113,7 @@ pub(super) fn may_be_short(disk: &dyn Disk, directory: &Path, first_byte: u64, o
 }
 
 /// The first byte that a file's name of 20 digits says, which is that of a unit; `None` for other names.
-pub(super) fn parse_name(name: &str) -> Option<u64> {
+pub(crate) fn parse_name(name: &str) -> Option<u64> {
     parse_place(name).filter(|first_byte| first_byte % UNIT_BYTES == 0)
 }
 

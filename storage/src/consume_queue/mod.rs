@@ -35,8 +35,9 @@ use std::path::{Path, PathBuf};
 
 pub use by_time::offset_by_time;
 pub use discover::{Discovery, FoundQueue, discover};
-pub(crate) use extension::FOLDER as EXTENSION_FOLDER;
 pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
+pub(crate) use extension::{FOLDER as EXTENSION_FOLDER, code_of};
+pub(crate) use files::parse_name;
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};
 pub use recover::Cut;
 pub use retention::{OldFiles, Trim};

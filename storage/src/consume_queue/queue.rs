@@ -348,7 +348,7 @@ impl QueuePlace<'_> {
     }
 
     /// The queue's directory. A topic that is no plain directory name is refused.
-    pub(super) fn directory(&self) -> Result<PathBuf> {
+    pub(crate) fn directory(&self) -> Result<PathBuf> {
         let topics = self.root.join(FOLDER);
         if !Self::is_possible(self.topic) {
             let reason = format!("{:?} is no name of a topic", self.topic);

@@ -129,6 +129,14 @@ impl Disk for RealDisk {
         getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        lock::is_held(path, || File::open(path))
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let found = rustix::fs::statvfs(path)?;
         Ok(Space {

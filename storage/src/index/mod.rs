@@ -23,6 +23,7 @@ mod name;
 mod open;
 mod put;
 mod query;
+mod reader;
 mod rebuild;
 mod slots;
 
@@ -38,6 +39,7 @@ pub use flush::{IndexSync, Synced};
 pub use open::{Cut, Opening};
 pub use put::IndexKey;
 pub use query::{Answer, MOST_ANSWERS, Question};
+pub(crate) use reader::{IndexReader, ReadEntry};
 
 use crate::disk::{Disk, sync_directory};
 use crate::error::{Result, StoreError};
@@ -45,7 +47,7 @@ use crate::position::PhysicalOffset;
 use file::IndexFile;
 
 /// The folder of the index in a store.
-const FOLDER: &str = "index";
+pub(crate) const FOLDER: &str = "index";
 
 /// How many slots and entries a file has (Java's `maxHashSlotNum` and `maxIndexNum`). The files do not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,39 @@ use crate::disk::{Disk, Entry, holds_only_zeros, list, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::segment::parse_file_name;
 
+/// What lies in the log's directory.
+pub(super) struct Listing {
+    /// The files, but for one that was still being made.
+    pub(super) found: FoundLog,
+    /// Likewise, with their entries.
+    files: Vec<(u64, Entry)>,
+    /// The one that was still being made: it holds nothing.
+    pub(super) unfinished: Option<Entry>,
+}
+
+impl Listing {
+    /// Fails unless all files have one length and follow one another.
+    pub(super) fn check(&self) -> Result<()> {
+        check(&self.found, &self.files)
+    }
+}
+
 /// The files of the log: all of one length, without gaps.
 pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
+    let listing = list_log(disk, layout)?;
+    if let Some(entry) = &listing.unfinished {
+        let path = listing.found.directory.join(&entry.name);
+        tracing::warn!(file = %path.display(), length = entry.length, "a file that was still being made; removed");
+        disk.remove_file(&path)
+            .map_err(|error| StoreError::io("remove", &path, error))?;
+        sync_directory(disk, &listing.found.directory)?;
+    }
+    listing.check()?;
+    Ok(listing.found)
+}
+
+/// Lists the files of the log; nothing on the disk changes.
+pub(super) fn list_log(disk: &dyn Disk, layout: &StoreLayout) -> Result<Listing> {
     let directory = layout.commit_log.clone();
     let mut files = Vec::new();
     for entry in list(disk, &directory)? {
@@ -29,23 +60,22 @@ pub(super) fn log(disk: &dyn Disk, layout: &StoreLayout) -> Result<FoundLog> {
         _ => false,
     };
     let expected = if says_nothing { DEFAULT_SEGMENT_BYTES } else { expected };
+    let mut unfinished = None;
     if let Some((_, last)) = files.last()
         && (says_nothing || last.length < expected && holds_only_zeros(disk, &directory.join(&last.name))?)
     {
-        let path = directory.join(&last.name);
-        tracing::warn!(file = %path.display(), length = last.length, "a file that was still being made; removed");
-        disk.remove_file(&path)
-            .map_err(|error| StoreError::io("remove", &path, error))?;
-        sync_directory(disk, &directory)?;
-        files.pop();
+        unfinished = files.pop().map(|(_, entry)| entry);
     }
     let found = FoundLog {
         directory,
         segment_bytes: expected,
         starts: files.iter().map(|(start, _)| *start).collect(),
     };
-    check(&found, &files)?;
-    Ok(found)
+    Ok(Listing {
+        found,
+        files,
+        unfinished,
+    })
 }
 
 fn check(found: &FoundLog, files: &[(u64, Entry)]) -> Result<()> {

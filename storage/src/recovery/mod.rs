@@ -19,6 +19,7 @@ mod destination;
 mod directories;
 mod find;
 mod foreign;
+pub mod inspect;
 mod lost_keys;
 mod misplaced;
 mod note;

@@ -59,7 +59,7 @@ impl LogNote {
     /// Reads it, and makes sure that it is on disk.
     pub(super) fn read(disk: &dyn Disk, layout: &StoreLayout) -> Result<Option<Self>> {
         let path = layout.note_path();
-        let note = snapshot::read(disk, &path, NOTE)?;
+        let note = Self::look_up(disk, layout)?;
         // A process that was killed may have left its name in the page cache alone.
         if note.is_some()
             && let Some(directory) = path.parent()
@@ -67,6 +67,11 @@ impl LogNote {
             sync_directory(disk, directory)?;
         }
         Ok(note)
+    }
+
+    /// Reads it, and nothing on the disk changes.
+    pub(super) fn look_up(disk: &dyn Disk, layout: &StoreLayout) -> Result<Option<Self>> {
+        snapshot::read(disk, &layout.note_path(), NOTE)
     }
 
     /// Writes it durably.

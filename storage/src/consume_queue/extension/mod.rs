@@ -14,6 +14,12 @@
 //!
 //! [`ConsumeQueue::open_extension`]: super::ConsumeQueue::open_extension
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::error::Result;
+
 mod files;
 mod open;
 mod reader;
@@ -46,6 +52,16 @@ const ADDRESS_MAX: i64 = i32::MIN as i64 - 1;
 /// Where in the extension the unit lies that is found in place of a tags code, if one is.
 fn place_of(tags_code: i64) -> Option<u64> {
     (tags_code <= ADDRESS_MAX).then(|| tags_code.wrapping_sub(i64::MIN).cast_unsigned())
+}
+
+/// The tags code of an entry of the queue in `queue_directory`; `None` where the unit that it leads to is not there.
+pub(crate) fn code_of(disk: &Arc<dyn Disk>, queue_directory: &Path, entry: i64) -> Result<Option<i64>> {
+    let Some(place) = place_of(entry) else {
+        return Ok(Some(entry));
+    };
+    let files = ExtensionFiles::find(disk, queue_directory)?;
+    let unit = files.map(|files| files.unit(place)).transpose()?;
+    Ok(unit.flatten().map(|unit| unit.tags_code))
 }
 
 /// What stands in place of the tags code for a unit at this place.

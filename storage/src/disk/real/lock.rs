@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::disk::DiskLock;
 
@@ -53,6 +54,19 @@ impl FileLock {
         held.insert(identity, file);
         Ok(Self { identity })
     }
+}
+
+/// Whether anybody holds the lock. A file that this process has locked is not opened.
+pub(super) fn is_held(path: &Path, open: impl FnOnce() -> io::Result<File>) -> io::Result<bool> {
+    let held = held();
+    match path.metadata() {
+        Ok(found) if held.contains_key(&identity_of(&found)) => return Ok(true),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let whole = Flock::from(FlockType::WriteLock);
+    Ok(fcntl_getlk(&open()?, &whole)?.is_some())
 }
 
 impl DiskLock for FileLock {}
