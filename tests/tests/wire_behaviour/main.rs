@@ -2,8 +2,8 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `offset_moves`, `retention`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask for: `topics`,
-//! `group_settings`, `figures`, `settings`; and `http`, where operators read.
+//! `offset_moves`, `retention`, `backup`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask
+//! for: `topics`, `group_settings`, `figures`, `settings`; and `http`, where operators read.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -14,6 +14,7 @@
     reason = "a test prepares files that a broker finds, and is its client"
 )]
 
+mod backup;
 mod connections;
 mod extensions;
 mod figures;

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 
-use cuemq_net::message::record::Record;
+use cuemq_net::message::record::{BLANK_BYTES, Record};
 
 use super::holes::{Hole, look_behind};
 use super::{Finding, Place, Severity, Store};
+use crate::disk::OpenMode;
 use crate::error::{Result, StoreError};
 use crate::position::PhysicalOffset;
 use crate::recovery::StoreLayout;
@@ -125,11 +126,17 @@ impl<'a> LogWalk<'a> {
                 break;
             }
             let behind = look_behind(disk, file, at)?;
-            // Its owner may have been writing it: once more, now that a later one is there.
-            if self.store.is_in_use && behind.record.is_some() && doubted != Some(at) {
-                doubted = Some(at);
-                from = at;
-                continue;
+            if self.store.is_in_use {
+                if behind.record.is_none() && !self.goes_on(file_end)? {
+                    // Its owner has written no further. What it writes meanwhile in later files is not looked at.
+                    return Err(Stop::Asked);
+                }
+                // Its owner may have been writing here: once more, now that something later is there.
+                if doubted != Some(at) {
+                    doubted = Some(at);
+                    from = at;
+                    continue;
+                }
             }
             from = behind.record.unwrap_or(file_end);
             let damage = end.damage;
@@ -141,6 +148,20 @@ impl<'a> LogWalk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file that begins here has something in it.
+    fn goes_on(&self, start: u64) -> Result<bool> {
+        let found = &self.store.found;
+        if found.starts.binary_search(&start).is_err() {
+            return Ok(false);
+        }
+        let path = found.path(start);
+        let mut head = [0; BLANK_BYTES];
+        let opened = self.store.disk.open(&path, OpenMode::Read);
+        let read = opened.and_then(|file| file.read_at(&mut head, 0));
+        read.map_err(|error| StoreError::io("read", &path, error))?;
+        Ok(head != [0; BLANK_BYTES])
     }
 
     fn walk_on(
