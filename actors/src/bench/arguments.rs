@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use cuemq_net::frame::HeaderCodec;
 
+use super::rocketmq_arguments::{ConsumerArguments, ProducerArguments};
+use super::suite_arguments::SuiteArguments;
+
 /// What `cuemq bench` is asked for.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -22,6 +25,14 @@ pub(super) enum Command {
     Send(SendArguments),
     /// Pulls messages that are stored already, round and round
     Pull(PullArguments),
+    /// Sends at a rate and waits for the messages: how long each takes from when it was due to its receipt
+    Latency(LatencyArguments),
+    /// Sends like RocketMQ's benchmark producer, and prints its line
+    Producer(ProducerArguments),
+    /// Consumes like RocketMQ's benchmark consumer, and prints its line
+    Consumer(ConsumerArguments),
+    /// Measures two brokers or more in turn, three times each, and prints one table
+    Suite(SuiteArguments),
     /// Measures what no broker can beat here: answers without storing anything, or the disk's fdatasync
     Floor(FloorArguments),
 }
@@ -71,6 +82,24 @@ pub(super) struct LoadArguments {
     /// Prints the report as one line of JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// What the progress begins with.
+    #[arg(skip)]
+    pub(super) label: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LatencyArguments {
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    /// Requests in flight on each connection at most
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) in_flight: u32,
+    /// Bytes of a message's body
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=16_000_000))]
+    pub(super) body: u32,
+    /// Connections of the consumer at most; each polls as many queues as the others
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) consumers: u32,
 }
 
 #[derive(Debug, Args)]
@@ -164,7 +193,7 @@ impl LoadArguments {
 }
 
 /// Reads a number of seconds between none and a day.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if (0.0..=86_400.0).contains(&seconds) {
         Ok(seconds)
@@ -174,7 +203,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a number of seconds in which something can be measured.
-fn some_seconds(text: &str) -> Result<f64, String> {
+pub(super) fn some_seconds(text: &str) -> Result<f64, String> {
     match seconds(text)? {
         some if some >= 0.01 => Ok(some),
         _ => Err("at least 0.01 seconds are measured".to_owned()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use cuemq_net::body::{Body, KvTable, TopicRouteData};
+use cuemq_net::body::{Body, KvTable, QueueData, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
@@ -18,7 +18,7 @@ use cuemq_storage::clock::{Clock, RealClock};
 use serde::Serialize;
 
 use super::arguments::LoadArguments;
-use super::engine::Work;
+use super::engine::{Moment, Work};
 use super::pull::Queue;
 use super::send::{Message, Sends};
 use super::template::FIRST_OPAQUE;
@@ -48,6 +48,14 @@ pub(super) struct Server {
     pub(super) release: Option<String>,
     /// Settings that say what its figures mean, where it tells.
     pub(super) settings: Vec<(String, String)>,
+}
+
+impl Server {
+    /// One of the settings.
+    pub(super) fn setting(&self, key: &str) -> Option<&str> {
+        let found = self.settings.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// A connection that has one request in flight at a time.
@@ -108,11 +116,14 @@ impl Caller {
     /// Sends one message to each topic, which makes those that are not there yet.
     pub(super) fn make_topics(&mut self, message: &Message, topics: &[String], queues: u32, run: u64) -> Result<()> {
         let mut sends = Sends::new(message, topics, queues, run)?;
-        let wall_ms = RealClock::new().now_ms();
+        let moment = Moment {
+            at_ns: 0,
+            wall_ms: RealClock::new().now_ms(),
+        };
         // the first requests go to the first queue of each topic in turn
         for topic in topics {
             let mut request = Vec::new();
-            sends.ask(0, FIRST_OPAQUE, wall_ms, &mut request);
+            sends.ask(0, FIRST_OPAQUE, moment, &mut request);
             let answer = self.exchange(&request)?;
             let remark = answer.remark.unwrap_or_default();
             let code = ResponseCode(answer.code);
@@ -163,8 +174,8 @@ impl Caller {
     }
 
     /// The master that has a topic, or the one where it would be made.
-    fn route(&mut self, topic: &str) -> Result<String> {
-        for topic in [topic, DEFAULT_TOPIC] {
+    fn route(&mut self, wanted: &str) -> Result<(String, Option<QueueData>)> {
+        for topic in [wanted, DEFAULT_TOPIC] {
             let header = RouteInfo {
                 topic,
                 accept_standard_json_only: true,
@@ -174,12 +185,27 @@ impl Caller {
             let answer = self.call(&request)?;
             if ResponseCode(answer.code) == ResponseCode::SUCCESS {
                 let route = TopicRouteData::decode(&answer.body).context("the name server's answer")?;
-                let master = route.broker_datas.iter().find_map(|broker| broker.broker_addrs.get(&0));
-                return master.cloned().context("the name server knows no master of the topic");
+                let mut brokers = route.broker_datas.iter();
+                let (broker, master) = brokers
+                    .find_map(|broker| Some((broker, broker.broker_addrs.get(&0)?)))
+                    .context("the name server knows no master of the topic")?;
+                let mut queues = route.queue_datas.into_iter();
+                let queues = queues.find(|queues| topic == wanted && queues.broker_name == broker.broker_name);
+                return Ok((master.clone(), queues));
             }
         }
-        bail!("the name server knows no broker that has {topic} or makes topics on first use: name one with --broker")
+        bail!("the name server knows no broker that has {wanted} or makes topics on first use: name one with --broker")
     }
+}
+
+/// Where a topic is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    /// Queues to read; `None` when the topic is not there yet.
+    pub(super) read_queues: Option<u32>,
+    /// Queues to write; `None` when the topic is not there yet.
+    pub(super) write_queues: Option<u32>,
 }
 
 /// Connects, with a limit on the time it takes.
@@ -195,12 +221,22 @@ pub(super) fn broker(load: &LoadArguments) -> Result<SocketAddr> {
     if let Some(broker) = &load.broker {
         return resolve(broker);
     }
+    Ok(place(load, &format!("{}-0", load.topic_prefix))?.address)
+}
+
+/// Where a topic is, as the name server tells it.
+pub(super) fn place(load: &LoadArguments, topic: &str) -> Result<Place> {
     let namesrv = load
         .namesrv
         .as_deref()
         .context("neither --broker nor --namesrv is given")?;
     let mut caller = Caller::connect(resolve(namesrv)?)?;
-    resolve(&caller.route(&format!("{}-0", load.topic_prefix))?)
+    let (master, queues) = caller.route(topic)?;
+    Ok(Place {
+        address: resolve(&master)?,
+        read_queues: queues.as_ref().map(|queues| queues.read_queue_nums),
+        write_queues: queues.map(|queues| queues.write_queue_nums),
+    })
 }
 
 fn resolve(name_and_port: &str) -> Result<SocketAddr> {

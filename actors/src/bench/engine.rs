@@ -18,6 +18,7 @@ use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_storage::clock::Clock;
 
+use super::follow::Receipts;
 use super::pace::Pace;
 use super::pipe::{Inflow, Pipe};
 use super::poll::{Interest, Poll, Ready};
@@ -26,23 +27,45 @@ use super::slots::Slots;
 use super::tally::Tally;
 
 /// How long requests in flight may still be answered after the measured time.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// A wait that ends nearer than this to the next due request is no wait: the system wakes a thread late.
 const SPIN: Duration = Duration::from_millis(2);
 
 /// What requests ask and what their answers mean.
-pub(super) trait Work {
+pub(super) trait Work: Sized {
+    /// Whether the end waits for the answers to all requests; a long poll may stay open.
+    const OWES_ANSWERS: bool = true;
+
+    /// Hears which time is measured.
+    fn begin(&mut self, _window: Window) {}
+
     /// Appends the next request. `slot` tells the requests that can be in flight at once apart, over all connections of
     /// this thread.
-    fn ask(&mut self, slot: usize, opaque: i32, wall_ms: u64, out: &mut Vec<u8>);
+    fn ask(&mut self, slot: usize, opaque: i32, moment: Moment, out: &mut Vec<u8>);
 
     /// Takes in an answer; the messages and the bytes that it stands for.
     fn answered(&mut self, slot: usize, answer: Answer<'_>, scanner: &mut Scanner) -> Outcome;
+
+    /// What a consumer received.
+    fn receipts(self) -> Option<Receipts> {
+        None
+    }
+}
+
+/// When a request began, or when its answer was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment {
+    /// In ns of the run's clock; of a request, when it was due (open loop) or is made (closed loop).
+    pub(super) at_ns: u64,
+    /// The time of day in ms.
+    pub(super) wall_ms: u64,
 }
 
 /// One answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer<'a> {
+    /// When it was read.
+    pub(super) moment: Moment,
     pub(super) code: i32,
     pub(super) codec: HeaderCodec,
     pub(super) header: &'a [u8],
@@ -71,8 +94,73 @@ pub(super) struct Window {
 /// What the thread that shows progress sees of the others.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    /// Messages so far, warm-up included.
-    pub(super) messages: AtomicU64,
+    messages: AtomicU64,
+    answers: AtomicU64,
+    refused: AtomicU64,
+    lost: AtomicU64,
+    time_us: AtomicU64,
+    longest_us: AtomicU64,
+}
+
+/// Counts so far, warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) messages: u64,
+    /// Requests that were answered with success.
+    pub(super) answers: u64,
+    /// Requests that were refused.
+    pub(super) refused: u64,
+    /// Requests that went with their connection.
+    pub(super) lost: u64,
+    /// The latencies of all answers with success.
+    pub(super) time_us: u64,
+    /// The longest of them.
+    pub(super) longest_us: u64,
+}
+
+impl Live {
+    fn show(&self, passed: &Passed) {
+        self.messages.store(passed.messages, Ordering::Relaxed);
+        self.answers.store(passed.answers, Ordering::Relaxed);
+        self.refused.store(passed.refused, Ordering::Relaxed);
+        self.lost.store(passed.lost, Ordering::Relaxed);
+        self.time_us.store(passed.time_us, Ordering::Relaxed);
+        self.longest_us.store(passed.longest_us, Ordering::Relaxed);
+    }
+
+    pub(super) fn passed(&self) -> Passed {
+        Passed {
+            messages: self.messages.load(Ordering::Relaxed),
+            answers: self.answers.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            time_us: self.time_us.load(Ordering::Relaxed),
+            longest_us: self.longest_us.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Passed {
+    fn note(&mut self, code: i32, latency_ns: u64) {
+        if code == ResponseCode::SUCCESS.0 {
+            self.answers += 1;
+            self.time_us += latency_ns / 1000;
+            self.longest_us = self.longest_us.max(latency_ns / 1000);
+        } else {
+            self.refused += 1;
+        }
+    }
+
+    /// What several threads did.
+    pub(super) fn add(mut self, other: Self) -> Self {
+        self.messages += other.messages;
+        self.answers += other.answers;
+        self.refused += other.refused;
+        self.lost += other.lost;
+        self.time_us += other.time_us;
+        self.longest_us = self.longest_us.max(other.longest_us);
+        self
+    }
 }
 
 struct Lane {
@@ -86,6 +174,7 @@ struct Lane {
 pub(super) struct Engine<'c, W> {
     clock: &'c dyn Clock,
     poll: Poll,
+    ready: Vec<Ready>,
     lanes: Vec<Lane>,
     in_flight: usize,
     /// Set for an open loop.
@@ -96,8 +185,8 @@ pub(super) struct Engine<'c, W> {
     work: W,
     scanner: Scanner,
     tally: Tally,
-    /// Messages so far, warm-up included.
-    messages: u64,
+    passed: Passed,
+    has_begun: bool,
 }
 
 impl<'c, W: Work> Engine<'c, W> {
@@ -108,8 +197,9 @@ impl<'c, W: Work> Engine<'c, W> {
         in_flight: u32,
         rate: Option<u64>,
         window: Window,
-        work: W,
+        mut work: W,
     ) -> anyhow::Result<Self> {
+        work.begin(window);
         let poll = Poll::new()?;
         let mut lanes = Vec::with_capacity(sockets.len());
         for (number, socket) in sockets.into_iter().enumerate() {
@@ -124,6 +214,7 @@ impl<'c, W: Work> Engine<'c, W> {
         Ok(Self {
             clock,
             poll,
+            ready: Vec::new(),
             lanes,
             in_flight: in_flight as usize,
             pace: rate.map(|rate| Pace::new(window.start_ns, rate)),
@@ -132,42 +223,66 @@ impl<'c, W: Work> Engine<'c, W> {
             work,
             scanner: Scanner::new(),
             tally: Tally::new()?,
-            messages: 0,
+            passed: Passed::default(),
+            has_begun: false,
         })
     }
 
     /// Makes the load until the measured time is over and its requests are answered.
-    pub(super) fn run(mut self, live: &Live) -> io::Result<Tally> {
-        let mut ready: Vec<Ready> = Vec::new();
-        let mut is_first = true;
-        loop {
-            let now = now_ns(self.clock);
-            if self.is_over(now) {
-                self.settle(now);
-                return Ok(self.tally);
-            }
-            if self.pace.is_some() {
-                self.issue_due(now);
-            } else if is_first {
-                (0..self.lanes.len()).for_each(|number| self.refill(number, now));
-                is_first = false;
-            }
-            self.poll.wait(Some(self.patience(now)), &mut ready)?;
-            for event in ready.drain(..) {
-                if event.writable {
-                    self.flush(event.number);
-                }
-                if event.readable {
-                    self.receive(event.number);
-                }
-            }
-            live.messages.store(self.messages, Ordering::Relaxed);
+    pub(super) fn run(mut self, live: &Live) -> io::Result<(Tally, W)> {
+        while self.turn(live, Duration::MAX)? {}
+        Ok(self.finish())
+    }
+
+    /// Sends what is due, waits at most so long and takes in what came; `false` when the load is over.
+    pub(super) fn turn(&mut self, live: &Live, limit: Duration) -> io::Result<bool> {
+        let now = now_ns(self.clock);
+        if self.is_over(now) {
+            return Ok(false);
         }
+        if self.pace.is_some() {
+            self.issue_due(now);
+        } else if !self.has_begun {
+            (0..self.lanes.len()).for_each(|number| self.refill(number, now));
+        }
+        self.has_begun = true;
+        let mut ready = std::mem::take(&mut self.ready);
+        self.poll.wait(Some(self.patience(now).min(limit)), &mut ready)?;
+        for event in ready.drain(..) {
+            if event.writable {
+                self.flush(event.number);
+            }
+            if event.readable {
+                self.receive(event.number);
+            }
+        }
+        self.ready = ready;
+        live.show(&self.passed);
+        Ok(true)
+    }
+
+    /// What was counted, with the requests that are still open, and the work as it stands.
+    pub(super) fn finish(mut self) -> (Tally, W) {
+        self.settle(now_ns(self.clock));
+        (self.tally, self.work)
+    }
+
+    pub(super) fn work(&mut self) -> &mut W {
+        &mut self.work
+    }
+
+    /// Answers to requests of the measured time that were a success.
+    pub(super) fn successes(&self) -> u64 {
+        let others: u64 = self.tally.others.values().map(|answers| answers.count).sum();
+        self.tally.answers - others
     }
 
     fn is_over(&self, now: u64) -> bool {
         let until = self.window.until_ns;
         let open = || {
+            if !W::OWES_ANSWERS {
+                return false;
+            }
             let in_flight = self
                 .lanes
                 .iter()
@@ -240,8 +355,12 @@ impl<'c, W: Work> Engine<'c, W> {
     fn ask(&mut self, number: usize, since_ns: u64, wall_ms: u64) {
         let lane = &mut self.lanes[number];
         if let (Some(pipe), Some((slot, opaque))) = (&mut lane.pipe, lane.slots.take(since_ns)) {
+            let moment = Moment {
+                at_ns: since_ns,
+                wall_ms,
+            };
             self.work
-                .ask(number * self.in_flight + slot, opaque, wall_ms, pipe.output());
+                .ask(number * self.in_flight + slot, opaque, moment, pipe.output());
         }
     }
 
@@ -280,6 +399,7 @@ impl<'c, W: Work> Engine<'c, W> {
     }
 
     fn take_answers(&mut self, number: usize, now: u64) -> Result<(), String> {
+        let wall_ms = self.clock.now_ms();
         let lane = &mut self.lanes[number];
         let Some(pipe) = &mut lane.pipe else { return Ok(()) };
         while let Some(frame) = pipe.next_frame().map_err(|error| error.to_string())? {
@@ -296,13 +416,15 @@ impl<'c, W: Work> Engine<'c, W> {
             };
             let slot = number * self.in_flight + flown.slot;
             let answer = Answer {
+                moment: Moment { at_ns: now, wall_ms },
                 code,
                 codec: frame.codec,
                 header,
                 body,
             };
             let outcome = self.work.answered(slot, answer, &mut self.scanner);
-            self.messages += outcome.messages;
+            self.passed.messages += outcome.messages;
+            self.passed.note(code, now.saturating_sub(flown.since_ns));
             let window = self.window.from_ns..self.window.until_ns;
             if window.contains(&now) {
                 self.tally.count(outcome.messages, outcome.bytes);
@@ -329,13 +451,14 @@ impl<'c, W: Work> Engine<'c, W> {
         if let Some(pipe) = lane.pipe.take() {
             // closing it does the same
             let _ = self.poll.remove(pipe.socket());
+            self.passed.lost += lane.slots.in_flight() as u64;
             self.tally.lost_connections.note(|| Some(reason.to_owned()));
         }
     }
 
     /// Counts what got no answer: with the time it has waited, so that it is not missing among the slow ones.
     fn settle(&mut self, now: u64) {
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().filter(|_| W::OWES_ANSWERS) {
             self.tally.unanswered += lane.slots.in_flight() as u64;
             let measured = lane
                 .slots
@@ -368,6 +491,6 @@ pub(super) fn now_ns(clock: &dyn Clock) -> u64 {
     nanoseconds(clock.monotonic())
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,6 @@
 //! two looks. The looking thread is not one of the generators and sleeps in between.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -17,7 +16,9 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::arguments::LoadArguments;
 use super::ask;
-use super::engine::{Engine, Live, Window, Work, now_ns};
+use super::consumer::Consumer;
+use super::engine::{Engine, Live, Passed, Window, Work, now_ns};
+use super::follow::Receipts;
 use super::process::{Memory, Process};
 use super::tally::Tally;
 
@@ -32,7 +33,21 @@ pub(super) struct Measured {
     /// open loop waits actively for the next request to be due.)
     pub(super) generator_cores: f64,
     pub(super) server: Option<ServerUse>,
+    /// What consumers received.
+    pub(super) receipts: Option<Receipts>,
 }
+
+/// What belongs to a load beside its requests.
+#[derive(Default)]
+pub(super) struct Beside<'a> {
+    /// A consumer that the first thread drives in turn with its requests.
+    pub(super) consumer: Option<Consumer>,
+    /// Hears now and then what all threads have done until then, in ns of the run's clock.
+    pub(super) listener: Option<&'a mut dyn FnMut(u64, Passed)>,
+}
+
+/// A thread's counts at its end.
+type Ended = (Tally, Option<Receipts>);
 
 /// What the server's process used within the measured time.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +68,9 @@ struct Sample {
     server_cpu: Option<Duration>,
 }
 
-struct Observer<'a> {
+struct Observer<'a, 'b> {
     clock: &'a dyn Clock,
+    listener: Option<&'b mut dyn FnMut(u64, Passed)>,
     lives: &'a [Live],
     server: Option<Process>,
     window: Window,
@@ -66,6 +82,7 @@ pub(super) fn measure<W: Work + Send>(
     load: &LoadArguments,
     in_flight: u32,
     address: SocketAddr,
+    beside: Beside<'_>,
     work: impl Fn(usize, usize) -> Result<W>,
 ) -> Result<Measured> {
     ensure!(
@@ -92,14 +109,21 @@ pub(super) fn measure<W: Work + Send>(
     let window = window(&clock, load);
     let lives: Vec<Live> = (0..threads).map(|_| Live::default()).collect();
     let (done, finished) = mpsc::channel();
+    let mut consumer = beside.consumer;
     thread::scope(|scope| {
         for (thread, sockets, rate, work) in shares {
             let (done, clock, live) = (done.clone(), &clock, &lives[thread]);
+            let consumer = consumer.take();
             let core = load.cpu.map(|first| first + thread);
             scope.spawn(move || {
-                let run = || -> Result<Tally> {
+                let run = || -> Result<Ended> {
                     pin(core)?;
-                    Ok(Engine::new(clock, sockets, in_flight, rate, window, work)?.run(live)?)
+                    let engine = Engine::new(clock, sockets, in_flight, rate, window, work)?;
+                    if let Some(consumer) = consumer {
+                        return consumer.run_with(engine, clock, window, live);
+                    }
+                    let (tally, work) = engine.run(live)?;
+                    Ok((tally, work.receipts()))
                 };
                 // nobody listens once another thread has failed
                 let _ = done.send(run());
@@ -108,19 +132,21 @@ pub(super) fn measure<W: Work + Send>(
         drop(done);
         let observer = Observer {
             clock: &clock,
+            listener: beside.listener,
             lives: &lives,
             server,
             window,
-            progress: progress(),
+            progress: progress(load.label.clone()),
         };
         observer.observe(&finished)
     })
 }
 
-impl Observer<'_> {
+impl Observer<'_, '_> {
     /// Waits for the threads' tallies; looks at the processes when the measured time begins and when it ends.
-    fn observe(&self, finished: &Receiver<Result<Tally>>) -> Result<Measured> {
+    fn observe(mut self, finished: &Receiver<Result<Ended>>) -> Result<Measured> {
         let mut tally = Tally::new()?;
+        let mut receipts = None;
         let (mut first, mut last) = (None, None);
         loop {
             let now = now_ns(self.clock);
@@ -131,6 +157,10 @@ impl Observer<'_> {
                 last = Some(self.sample()?);
             }
             self.show(now);
+            let passed = self.passed();
+            if let Some(listener) = &mut self.listener {
+                listener(now, passed);
+            }
             let mark = if first.is_none() {
                 self.window.from_ns
             } else {
@@ -139,7 +169,11 @@ impl Observer<'_> {
             let mark = Duration::from_nanos(mark.saturating_sub(now));
             let limit = if mark.is_zero() { TICK } else { mark.min(TICK) };
             match finished.recv_timeout(limit) {
-                Ok(thread) => tally.add(thread?)?,
+                Ok(thread) => {
+                    let (counted, received) = thread?;
+                    tally.add(counted)?;
+                    receipts = receipts.or(received);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -166,23 +200,21 @@ impl Observer<'_> {
             tally,
             generator_cores: last.own_cpu.saturating_sub(first.own_cpu).as_secs_f64() / seconds,
             server,
+            receipts,
         })
     }
 
     fn sample(&self) -> Result<Sample> {
         Ok(Sample {
             at_ns: now_ns(self.clock),
-            messages: self.messages(),
+            messages: self.passed().messages,
             own_cpu: Process::own().cpu()?,
             server_cpu: self.server.map(Process::cpu).transpose()?,
         })
     }
 
-    fn messages(&self) -> u64 {
-        self.lives
-            .iter()
-            .map(|live| live.messages.load(Ordering::Relaxed))
-            .sum()
+    fn passed(&self) -> Passed {
+        self.lives.iter().map(Live::passed).fold(Passed::default(), Passed::add)
     }
 
     fn show(&self, now: u64) {
@@ -199,16 +231,19 @@ impl Observer<'_> {
         self.progress.set_length(until - from);
         self.progress.set_position(now.min(until) - from);
         let seconds = Duration::from_nanos(now - start_ns).as_secs_f64().max(0.001);
-        let rate = self.messages() as f64 / seconds;
+        let rate = self.passed().messages as f64 / seconds;
         self.progress.set_message(format!("{phase}, {rate:.0} msg/s so far"));
     }
 }
 
 /// A bar on a terminal, and nothing elsewhere.
-fn progress() -> ProgressBar {
+fn progress(label: Option<String>) -> ProgressBar {
     let bar = ProgressBar::new(1);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix}{bar:40} {msg}") {
         bar.set_style(style);
+    }
+    if let Some(label) = label {
+        bar.set_prefix(label);
     }
     bar
 }

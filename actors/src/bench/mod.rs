@@ -4,7 +4,11 @@
 //! |---|---|
 //! | `measure` | a run: the generator threads, the progress, the server's process |
 //! | `engine` | one generator thread: connections, requests in flight, what is counted |
-//! | `send`, `pull` | the requests and what their answers mean |
+//! | `loads` | the loads, each from its flags to its report |
+//! | `tools`, `rocketmq_line` | what RocketMQ's own benchmark tools do, and the lines that they print |
+//! | `suite` | several brokers in turn, and one table |
+//! | `send`, `pull`, `follow` | the requests and what their answers mean |
+//! | `consumer`, `stamp` | long polls beside an open loop, and the time that a message carries to them |
 //! | `template`, `scan`, `slots`, `pace` | frames that are patched, answers that are scanned, opaques, the timetable |
 //! | `pipe`, `poll` | one socket, and waiting for many |
 //! | `floor`, `fdatasync` | what no broker can beat on this machine |
@@ -20,9 +24,14 @@
 
 mod arguments;
 mod ask;
+#[cfg(test)]
+mod broker_tests;
+mod consumer;
 mod engine;
 mod fdatasync;
 mod floor;
+mod follow;
+mod loads;
 mod measure;
 mod pace;
 mod pipe;
@@ -30,30 +39,35 @@ mod poll;
 mod process;
 mod pull;
 mod report;
+mod rocketmq_arguments;
+mod rocketmq_line;
 mod scan;
 mod send;
 mod slots;
+mod stamp;
+mod suite;
+mod suite_arguments;
+mod suite_rows;
+mod suite_table;
 mod tally;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tools;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use cuemq_storage::clock::RealClock;
 use cuemq_storage::disk::RealDisk;
-use cuemq_storage::entropy::{Entropy, SeededEntropy};
 
 pub use arguments::Arguments;
-use arguments::{Command, FloorArguments, LoadArguments, PullArguments, SendArguments};
-use ask::{Caller, Server};
+use arguments::{Command, FloorArguments};
 use floor::Floor;
-use measure::{Measured, measure, pin};
-use pull::Pulls;
-use report::{Load, Report};
-use send::{Message, Sends};
+use measure::pin;
+use report::Report;
 
 /// Runs one of the benchmarks. The status is a failure when messages did not come through, a connection was lost or an
 /// answer cannot be right; answers that refuse are counted, not judged.
@@ -62,87 +76,26 @@ use send::{Message, Sends};
 /// When the server or the directory cannot be used, with what to do about it.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
-        Command::Send(arguments) => send(&arguments),
-        Command::Pull(arguments) => pull(&arguments),
+        Command::Send(arguments) => tell(arguments.load.json, &loads::send(&arguments)?),
+        Command::Pull(arguments) => tell(arguments.load.json, &loads::pull(&arguments)?),
+        Command::Latency(arguments) => tell(arguments.load.json, &loads::latency(&arguments)?),
+        Command::Producer(arguments) => {
+            let report = tools::producer(&arguments, &mut io::stdout())?;
+            tell(arguments.tool.json, &report)
+        }
+        Command::Consumer(arguments) => {
+            let report = tools::consumer(&arguments, &mut io::stdout())?;
+            tell(arguments.tool.json, &report)
+        }
+        Command::Suite(arguments) => suite::run(&arguments),
         Command::Floor(arguments) => floor(&arguments),
     }
 }
 
-fn send(arguments: &SendArguments) -> Result<ExitCode> {
-    let SendArguments { load, in_flight, .. } = arguments;
-    let address = ask::broker(load)?;
-    let mut caller = Caller::connect(address)?;
-    let server = caller.identity(address)?;
-    let message = Message {
-        codec: load.header.codec(),
-        body_bytes: arguments.body as usize,
-        wait: arguments.wait,
-        tag: arguments.tag.clone(),
-        keys: arguments.keys,
-    };
-    let topics = load.topic_names();
-    let run = SeededEntropy::from_system()?.next_u64();
-    caller.make_topics(&message, &topics, load.queues, run)?;
-    let measured = measure(load, *in_flight, address, |thread, _| {
-        let number = thread as u64 + 1;
-        let sends = Sends::new(&message, &topics, load.queues, run.wrapping_add(number))?;
-        Ok(sends.starting_at(thread * topics.len() * load.queues as usize / load.threads as usize))
-    })?;
-    let mut detail = format!("bodies of {} bytes", arguments.body);
-    if !arguments.wait {
-        detail.push_str(" that need not be waited for");
-    }
-    if let Some(tag) = &arguments.tag {
-        detail.push_str(&format!(", tag {tag}"));
-    }
-    if arguments.keys {
-        detail.push_str(", a key each");
-    }
-    let load_made = Load::new("send", load, *in_flight, detail);
-    tell(load, load_made, server, measured)
-}
-
-fn pull(arguments: &PullArguments) -> Result<ExitCode> {
-    let PullArguments { load, in_flight, .. } = arguments;
-    let address = ask::broker(load)?;
-    let mut caller = Caller::connect(address)?;
-    let server = caller.identity(address)?;
-    let mut queues = Vec::new();
-    for topic in load.topic_names() {
-        queues.extend(caller.queues(&topic, load.queues)?);
-    }
-    queues.retain(|queue| queue.max > queue.min);
-    ensure!(
-        !queues.is_empty(),
-        "no messages are stored in the topics {}-*: send some first by `cuemq bench send`",
-        load.topic_prefix
-    );
-    let max_messages = arguments.max_messages;
-    let measured = measure(load, *in_flight, address, |thread, readers| {
-        let first = thread * queues.len() / load.threads as usize;
-        Pulls::new(
-            load.header.codec(),
-            max_messages,
-            &queues,
-            readers,
-            first,
-            arguments.verify,
-        )
-    })?;
-    let verified = if arguments.verify { ", checksums compared" } else { "" };
-    let load_made = Load::new(
-        "pull",
-        load,
-        *in_flight,
-        format!("up to {max_messages} messages a pull{verified}"),
-    );
-    tell(load, load_made, server, measured)
-}
-
-fn tell(arguments: &LoadArguments, load: Load, server: Server, measured: Measured) -> Result<ExitCode> {
-    let report = Report::new(load, arguments.pid, server, measured);
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+/// Prints a report, and judges it.
+fn tell(json: bool, report: &Report) -> Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
     } else {
         println!("{}", report.text());
     }

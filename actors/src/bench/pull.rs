@@ -10,7 +10,7 @@ use cuemq_net::frame::HeaderCodec;
 use cuemq_net::message::record;
 use cuemq_net::request::PullHeader;
 
-use super::engine::{Answer, Outcome, Work};
+use super::engine::{Answer, Moment, Outcome, Work};
 use super::scan::Scanner;
 use super::template::{Place, Template};
 
@@ -118,7 +118,7 @@ impl Pulls {
 }
 
 impl Work for Pulls {
-    fn ask(&mut self, slot: usize, opaque: i32, _wall_ms: u64, out: &mut Vec<u8>) {
+    fn ask(&mut self, slot: usize, opaque: i32, _moment: Moment, out: &mut Vec<u8>) {
         let Reader { pull, next } = self.readers[slot];
         let Pull { template, place, .. } = &mut self.pulls[pull];
         template.set_opaque(opaque);
@@ -192,7 +192,7 @@ mod tests {
     /// Which queue and position is asked for next.
     fn asked(pulls: &mut Pulls) -> (i32, u64) {
         let mut out = Vec::new();
-        pulls.ask(0, 1_000_000_007, 0, &mut out);
+        pulls.ask(0, 1_000_000_007, Moment::default(), &mut out);
         let command = Command::decode(&Bytes::from(out)).unwrap();
         assert_eq!((command.code, command.opaque), (11, 1_000_000_007));
         let field = |key| command.fields.get(key).unwrap();
@@ -226,6 +226,7 @@ mod tests {
 
     fn answer(pulls: &mut Pulls, code: i32, body: &[u8]) -> Outcome {
         let answer = Answer {
+            moment: Moment::default(),
             code,
             codec: HeaderCodec::Json,
             header: br#"{"code":21,"extFields":{"minOffset":"7"}}"#,

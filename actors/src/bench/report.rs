@@ -25,16 +25,18 @@ const WIDTH: u16 = 120;
 pub(super) struct Report {
     schema: u32,
     load: Load,
-    server: Server,
-    process: Option<ProcessReport>,
+    pub(super) server: Server,
+    pub(super) process: Option<ProcessReport>,
     /// Cores' worth of time that the generator itself took.
     generator_cores: f64,
     messages: u64,
-    messages_per_second: f64,
+    pub(super) messages_per_second: f64,
     /// 10^6 bytes a second: of bodies (send), of records (pull).
     megabytes_per_second: f64,
     /// Of requests.
     latency_us: Latency,
+    /// Of messages, until a consumer had them.
+    receipt: Option<ReceiptReport>,
     answers: u64,
     /// Answers other than success.
     others: Vec<CodeReport>,
@@ -48,7 +50,7 @@ pub(super) struct Report {
 /// The load that was made.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Load {
-    /// `send` or `pull`.
+    /// `send`, `pull`, `latency`, `producer` or `consumer`.
     pub(super) kind: &'static str,
     pub(super) connections: u32,
     pub(super) in_flight: u32,
@@ -66,14 +68,24 @@ pub(super) struct Load {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct ProcessReport {
+pub(super) struct ProcessReport {
     pid: u32,
     name: String,
     allowed_cores: String,
     cores_used: f64,
-    cpu_us_per_message: f64,
-    anonymous_bytes: u64,
-    file_mapped_bytes: u64,
+    pub(super) cpu_us_per_message: f64,
+    pub(super) anonymous_bytes: u64,
+    pub(super) file_mapped_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ReceiptReport {
+    /// Messages that were received.
+    messages: u64,
+    /// Messages that were acknowledged and not received in time.
+    missing: u64,
+    /// From when they were due, or born, to their receipt.
+    latency_us: Latency,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -157,7 +169,17 @@ impl Report {
             tally,
             generator_cores,
             server: used,
+            receipts,
         } = measured;
+        let refused: u64 = tally.others.values().map(|answers| answers.count).sum();
+        let receipt = receipts.map(|receipts| {
+            let messages = receipts.latencies.len();
+            ReceiptReport {
+                messages,
+                missing: (tally.answers - refused).saturating_sub(messages),
+                latency_us: Latency::of(&receipts.latencies),
+            }
+        });
         let process = pid.zip(used).map(|(pid, used)| {
             let (name, allowed_cores) = Process::new(pid).identity().unwrap_or_default();
             ProcessReport {
@@ -185,6 +207,7 @@ impl Report {
             messages_per_second: tally.messages as f64 / load.seconds,
             megabytes_per_second: tally.bytes as f64 / 1e6 / load.seconds,
             latency_us: Latency::of(&tally.latencies),
+            receipt,
             answers: tally.answers,
             others: others.collect(),
             broken: tally.broken,
@@ -196,9 +219,17 @@ impl Report {
         }
     }
 
+    /// The latencies of receipts, or of requests where nobody waits for messages.
+    pub(super) fn main_latency(&self) -> &Latency {
+        self.receipt
+            .as_ref()
+            .map_or(&self.latency_us, |receipt| &receipt.latency_us)
+    }
+
     /// Whether messages came through, all connections lasted and nothing impossible was answered.
     pub(super) fn is_sound(&self) -> bool {
-        self.messages > 0 && self.lost_connections.count == 0 && self.broken.count == 0
+        let missing = self.receipt.as_ref().map_or(0, |receipt| receipt.missing);
+        self.messages > 0 && missing == 0 && self.lost_connections.count == 0 && self.broken.count == 0
     }
 
     /// The tables, with a line each before them on the load and the server.
@@ -246,8 +277,17 @@ impl Report {
             ("p99 us", format!("{:.0}", latency.p99)),
             ("p99.9 us", format!("{:.0}", latency.p99_9)),
             ("max us", format!("{:.0}", latency.max)),
-            ("generator cores", format!("{:.2}", self.generator_cores)),
         ];
+        if let Some(ReceiptReport { latency_us, .. }) = &self.receipt {
+            cells.extend([
+                ("receipt p50 us", format!("{:.0}", latency_us.p50)),
+                ("p90 us", format!("{:.0}", latency_us.p90)),
+                ("p99 us", format!("{:.0}", latency_us.p99)),
+                ("p99.9 us", format!("{:.0}", latency_us.p99_9)),
+                ("max us", format!("{:.0}", latency_us.max)),
+            ]);
+        }
+        cells.push(("generator cores", format!("{:.2}", self.generator_cores)));
         if let Some(process) = &self.process {
             cells.extend([
                 ("server cores", format!("{:.2}", process.cores_used)),
@@ -276,6 +316,10 @@ impl Report {
             rows.push((what.to_owned(), answers.count, answers.example.clone()));
         }
         for (what, count) in [
+            (
+                "messages acknowledged and not received",
+                self.receipt.as_ref().map_or(0, |receipt| receipt.missing),
+            ),
             ("requests never answered", self.unanswered),
             ("requests due and never sent", self.never_sent),
             ("most requests that waited for room", self.longest_backlog),
@@ -344,6 +388,7 @@ mod tests {
             tally,
             generator_cores: 0.25,
             server: Some(used),
+            receipts: None,
         };
         Report::new(load, Some(std::process::id()), server, measured)
     }
@@ -406,6 +451,7 @@ mod tests {
             "messages_per_second",
             "megabytes_per_second",
             "latency_us",
+            "receipt",
             "answers",
             "others",
             "broken",

@@ -9,8 +9,9 @@ use cuemq_net::frame::HeaderCodec;
 use cuemq_net::message::properties::{self, name};
 use cuemq_net::request::SendHeader;
 
-use super::engine::{Answer, Outcome, Work};
+use super::engine::{Answer, Moment, Outcome, Work};
 use super::scan::Scanner;
+use super::stamp;
 use super::template::{Place, Template};
 
 /// The producing group.
@@ -31,6 +32,8 @@ pub(super) struct Message {
     pub(super) wait: bool,
     pub(super) tag: Option<String>,
     pub(super) keys: bool,
+    /// Whether each body begins with when its message was due, for who waits for it.
+    pub(super) stamped: bool,
 }
 
 struct Send {
@@ -45,6 +48,8 @@ pub(super) struct Sends {
     sends: Vec<Send>,
     next: usize,
     body: Vec<u8>,
+    /// The run, if bodies are stamped.
+    stamp: Option<u64>,
     count: u64,
 }
 
@@ -67,6 +72,7 @@ impl Sends {
             sends,
             next: 0,
             body: body(message.body_bytes),
+            stamp: message.stamped.then_some(run),
             count: 0,
         })
     }
@@ -79,7 +85,7 @@ impl Sends {
 }
 
 impl Work for Sends {
-    fn ask(&mut self, _slot: usize, opaque: i32, wall_ms: u64, out: &mut Vec<u8>) {
+    fn ask(&mut self, _slot: usize, opaque: i32, moment: Moment, out: &mut Vec<u8>) {
         let count = self.sends.len();
         let send = &mut self.sends[self.next];
         self.next = if self.next + 1 == count { 0 } else { self.next + 1 };
@@ -87,12 +93,16 @@ impl Work for Sends {
         let template = &mut send.template;
         template.set_opaque(opaque);
         template.set_hexadecimal(send.count, self.count);
-        template.set_decimal(send.born, wall_ms);
+        template.set_decimal(send.born, moment.wall_ms);
         if let Some(key) = send.key {
             template.set_hexadecimal(key, self.count);
         }
         out.extend_from_slice(template.bytes());
+        let at = out.len();
         out.extend_from_slice(&self.body);
+        if let Some(run) = self.stamp {
+            stamp::write(&mut out[at..], run, moment.at_ns);
+        }
     }
 
     fn answered(&mut self, _slot: usize, answer: Answer<'_>, _: &mut Scanner) -> Outcome {
@@ -174,13 +184,18 @@ mod tests {
             wait: false,
             tag: Some("TagA".to_owned()),
             keys: true,
+            stamped: false,
         };
         let topics = ["T-0".to_owned(), "T-1".to_owned()];
         let mut sends = Sends::new(&message, &topics, 2, 0xAB).unwrap();
         let mut commands = Vec::new();
         for number in 0..5 {
             let mut out = Vec::new();
-            sends.ask(0, 1_000_000_000 + number, 1_700_000_000_000 + number as u64, &mut out);
+            let moment = Moment {
+                at_ns: 0,
+                wall_ms: 1_700_000_000_000 + number as u64,
+            };
+            sends.ask(0, 1_000_000_000 + number, moment, &mut out);
             commands.push(Command::decode(&Bytes::from(out)).unwrap());
         }
         commands

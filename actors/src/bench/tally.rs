@@ -96,7 +96,7 @@ impl Answers {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.count += other.count;
         self.example = self.example.take().or(other.example);
     }

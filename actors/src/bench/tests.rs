@@ -32,6 +32,7 @@ fn message(codec: HeaderCodec) -> Message {
         wait: true,
         tag: None,
         keys: false,
+        stamped: false,
     }
 }
 
@@ -52,7 +53,7 @@ fn window(clock: &dyn Clock, length: Duration) -> Window {
 fn drive<W: Work>(clock: &dyn Clock, address: SocketAddr, rate: Option<u64>, length: Duration, work: W) -> Tally {
     let sockets = vec![TcpStream::connect(address).unwrap()];
     let engine = Engine::new(clock, sockets, 1, rate, window(clock, length), work).unwrap();
-    engine.run(&Live::default()).unwrap()
+    engine.run(&Live::default()).unwrap().0
 }
 
 /// Serves one connection until its end: `answer` makes an answer of each request, or `None` to close.
