@@ -39,8 +39,12 @@ long:
 sim SEED:
     CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation every_history_keeps_the_promises -- --exact --nocapture
 
-# micro-benchmarks, and actors against plain calls; `cuemq bench` measures whole brokers
+# our broker and others in turn, with one table: `just bench --ours HOST:PORT --against NAME=HOST:PORT`; see BENCHMARKS.md
 bench *ARGS:
+    cargo run --locked --release -- bench suite {{ARGS}}
+
+# micro-benchmarks, and actors against plain calls
+micro *ARGS:
     cargo bench --locked --workspace --bench codec --bench actors_against_calls {{ARGS}}
 
 # instructions of the hot path against their record (needs valgrind); `just counts --record` writes the record anew
