@@ -115,6 +115,7 @@
 //!
 //! [`testing`] has a message of its own: the `Settle` of a probe.
 
+pub mod address_server;
 pub mod allocator;
 pub mod bench;
 pub mod broker;

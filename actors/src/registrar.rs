@@ -1,6 +1,7 @@
 //! Registers the broker with every name server: at the start, every 30 s, and at once when a topic is made, before its
 //! sender is answered, so that the topic can be found by whoever hears of it (`BrokerOuterAPI` in Java). A name server's
-//! answer names the order topics.
+//! answer names the order topics. An address server, where one is asked, names further name servers, at the start and every
+//! two minutes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use cuemq_storage::hash::Map;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, Notify};
 
+use crate::address_server::{self, AddressServer};
 use crate::io::identity::Identity;
 use crate::net::Net;
 use crate::supervise::Context;
@@ -51,6 +53,8 @@ pub struct RegistrarParts {
     pub net: Arc<dyn Net>,
     /// The name servers, as `host:port`.
     pub name_servers: Vec<String>,
+    /// Tells more of them, where one is asked.
+    pub address_server: Option<AddressServer>,
     /// Who the broker is.
     pub identity: Arc<Identity>,
     /// Tells the topics.
@@ -74,6 +78,8 @@ pub struct Registrar {
 struct LinkTable {
     /// By their names.
     links: RefCell<Map<String, Rc<Link>>>,
+    /// What the address server said last; empty before it has said anything.
+    learned: RefCell<Vec<String>>,
     /// One of them has ended; its name server may have forgotten the broker with it.
     lost: Notify,
     /// The broker goes: what is lost now is meant to be.
@@ -89,6 +95,35 @@ type Link = Mutex<Option<Caller>>;
 impl LinkTable {
     fn of(&self, server: &str) -> Rc<Link> {
         Rc::clone(self.links.borrow_mut().entry(server.to_owned()).or_default())
+    }
+
+    /// The name servers that are given, and those that the address server told of.
+    fn servers(&self, given: &[String]) -> Vec<String> {
+        let learned = self.learned.borrow();
+        let more = learned.iter().filter(|server| !given.contains(server));
+        given.iter().chain(more).cloned().collect()
+    }
+
+    /// Takes over what the address server says, and leaves those that it names no longer; whether that is news.
+    fn learn(&self, given: &[String], known: Vec<String>) -> bool {
+        if *self.learned.borrow() == known {
+            return false;
+        }
+        tracing::info!(
+            name_servers = known.join(";"),
+            "the address server names these name servers"
+        );
+        self.learned.replace(known);
+        let servers = self.servers(given);
+        self.links.borrow_mut().retain(|server, link| {
+            let stays = servers.contains(server);
+            if let (false, Ok(link)) = (stays, link.try_lock()) {
+                // A name server forgets a broker with its connection.
+                link.as_ref().inspect(|caller| caller.close());
+            }
+            stays
+        });
+        true
     }
 }
 
@@ -120,10 +155,28 @@ impl Registrar {
         }
     }
 
+    /// Asks the address server again and again, and registers with whom it names anew.
+    fn ask_on(&self) -> impl Future<Output = ()> + use<> {
+        let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
+        async move {
+            while parts.address_server.is_some() && !links.leaving.get() {
+                tokio::time::sleep(address_server::EVERY).await;
+                if parts.ask(&links).await
+                    && let Ok(topics) = parts.topics.send(ExportTopics).await
+                {
+                    parts.register(&links, topics).await;
+                }
+            }
+        }
+    }
+
     /// Registers with the topics as they are now.
     fn register(&self) -> impl Future<Output = usize> + use<> {
         let (parts, links) = (self.parts.clone(), Rc::clone(&self.links));
         async move {
+            if links.learned.borrow().is_empty() {
+                parts.ask(&links).await;
+            }
             match parts.topics.send(ExportTopics).await {
                 Ok(topics) => parts.register(&links, topics).await,
                 Err(_) => 0,
@@ -133,6 +186,21 @@ impl Registrar {
 }
 
 impl RegistrarParts {
+    /// Asks the address server; whether it names others than before. One that does not answer changes nothing.
+    async fn ask(&self, links: &LinkTable) -> bool {
+        let Some(server) = &self.address_server else {
+            return false;
+        };
+        match server.ask().await {
+            Ok(known) => links.learn(&self.name_servers, known),
+            Err(error) => {
+                let url = server.url();
+                tracing::warn!(url, %error, "the address server tells no name servers; those known so far are kept");
+                false
+            }
+        }
+    }
+
     /// Registers with these topics. A broker that may not be read or written limits the permission of each, so that clients
     /// hear from the name servers what it refuses.
     async fn register(&self, links: &Links, mut topics: TopicConfigTable) -> usize {
@@ -185,7 +253,8 @@ impl RegistrarParts {
 
     /// Sends a request to every name server at once; the answers of those that took it.
     async fn tell_all(&self, links: &Links, request: &Command) -> Vec<Command> {
-        let calls = self.name_servers.iter().map(|server| self.tell(links, server, request));
+        let servers = links.servers(&self.name_servers);
+        let calls = servers.iter().map(|server| self.tell(links, server, request));
         let told = futures_util::future::join_all(calls).await;
         told.into_iter().flatten().collect()
     }
@@ -268,6 +337,8 @@ impl Actor for Registrar {
         });
         let watching = self.register_when_lost();
         ctx.spawn(watching.into_actor(self));
+        let asking = self.ask_on();
+        ctx.spawn(asking.into_actor(self));
     }
 }
 
@@ -312,6 +383,7 @@ mod tests {
 
     use actix::Addr;
     use futures_util::future::{LocalBoxFuture, pending, ready};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
     use tokio::time::timeout;
 
@@ -359,10 +431,20 @@ mod tests {
     }
 
     fn start(stage: &mut Stage, server: &Server, interval: Duration) -> Addr<Registrar> {
+        start_with(stage, vec![server.address.clone()], None, interval)
+    }
+
+    fn start_with(
+        stage: &mut Stage,
+        name_servers: Vec<String>,
+        address_server: Option<AddressServer>,
+        interval: Duration,
+    ) -> Addr<Registrar> {
         let topics = Probe::<ExportTopics>::new().recipient();
         let parts = RegistrarParts {
             net: Arc::new(TcpNet),
-            name_servers: vec![server.address.clone()],
+            name_servers,
+            address_server,
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10_911, 1 << 20)),
             topics,
             order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),
@@ -396,6 +478,42 @@ mod tests {
         assert!(server.heard.try_recv().is_err());
     }
 
+    /// An address server that gives these lists, one to each who asks, and then says nothing of use.
+    async fn address_server(lists: Vec<String>) -> AddressServer {
+        let mut listener = TcpNet.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let domain = listener.local_addr().unwrap().to_string();
+        drop(actix_rt::spawn(async move {
+            for list in lists.into_iter().chain(std::iter::repeat("?".to_owned())) {
+                let mut stream = listener.accept().await.unwrap().into_stream().unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await.unwrap();
+                let answer = format!("HTTP/1.0 200 OK\r\n\r\n{list}\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }));
+        AddressServer::new(Arc::new(TcpNet), &domain, "nsaddr")
+    }
+
+    #[actix::test]
+    async fn an_address_server_says_with_whom_to_register_and_what_is_no_list_is_passed_over() {
+        let (mut stage, mut first, mut second) = (Stage::new(), Server::start().await, Server::start().await);
+        let lists = vec![first.address.clone(), second.address.clone()];
+        let registrar = start_with(&mut stage, Vec::new(), Some(address_server(lists).await), NEVER);
+        assert_eq!(registrar.send(RegisterNow).await.unwrap(), 1);
+        assert_eq!(first.next().await, (1, RequestCode::REGISTER_BROKER));
+        // Nothing is under way on a socket now, so that time may pass at once.
+        tokio::time::pause();
+        tokio::time::advance(address_server::EVERY).await;
+        tokio::time::resume();
+        assert_eq!(second.next().await, (1, RequestCode::REGISTER_BROKER));
+        assert_eq!(registrar.send(RegisterNow).await.unwrap(), 1, "the first is left");
+        assert!(first.heard.try_recv().is_err());
+        tokio::time::pause();
+        tokio::time::advance(address_server::EVERY).await;
+        tokio::time::resume();
+        assert_eq!(registrar.send(RegisterNow).await.unwrap(), 1, "the second is kept");
+    }
+
     /// A network that takes every call for a connection and answers none.
     struct SilentNet;
 
@@ -421,6 +539,7 @@ mod tests {
         let parts = RegistrarParts {
             net: Arc::new(SilentNet),
             name_servers: vec!["127.0.0.1:9876".to_owned(), "127.0.0.1:9877".to_owned()],
+            address_server: None,
             identity: Arc::new(Identity::new(&BrokerConfig::for_test(), 10911, 1 << 20)),
             topics: topics.recipient(),
             order_topics: Probe::answering(|_: &MarkOrderTopics| Ok(false)).recipient(),

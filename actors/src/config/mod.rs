@@ -39,6 +39,7 @@ pub use error::{ConfigError, Place};
 pub use retention::RetentionConfig;
 pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};
 pub use validate::Invalid;
+pub(crate) use value::peers_in;
 
 use crate::slow::SlowLimits;
 
@@ -68,6 +69,12 @@ pub struct BrokerConfig {
     pub http: Option<SocketAddr>,
     /// Name servers to register with, as `host:port` (`namesrvAddr`).
     pub name_servers: Vec<String>,
+    /// Whether an address server is asked for further name servers (`fetchNamesrvAddrByAddressServer`).
+    pub ask_address_server: bool,
+    /// The address server's host, with port 8080 or its own (`rocketmq.namesrv.domain`).
+    pub address_server: String,
+    /// The page of it that is asked for (`rocketmq.namesrv.domain.subgroup`).
+    pub address_server_page: String,
     /// The cluster (`brokerClusterName`).
     pub cluster_name: String,
     /// The broker's name (`brokerName`).
@@ -156,6 +163,9 @@ impl Default for BrokerConfig {
             order_messages: false,
             http: None,
             name_servers: Vec::new(),
+            ask_address_server: false,
+            address_server: "jmenv.tbsite.net".to_owned(),
+            address_server_page: "nsaddr".to_owned(),
             cluster_name: "DefaultCluster".to_owned(),
             broker_name: "broker-a".to_owned(),
             broker_id: 0,

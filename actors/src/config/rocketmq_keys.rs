@@ -91,6 +91,18 @@ const BROKER: &[(&str, Effect)] = &[
     ("listenPort", Sets("port", Form::Number)),
     ("namesrvAddr", Sets("name_server.addresses", Form::Text)),
     (
+        "fetchNamesrvAddrByAddressServer",
+        Sets("name_server.ask_address_server", Form::Truth),
+    ),
+    (
+        "rocketmq.namesrv.domain",
+        Sets("name_server.address_server", Form::Text),
+    ),
+    (
+        "rocketmq.namesrv.domain.subgroup",
+        Sets("name_server.address_server_page", Form::Text),
+    ),
+    (
         "registerNameServerPeriod",
         Sets("name_server.register_interval", Form::RegisterPeriod),
     ),
@@ -280,7 +292,7 @@ const NOT_YET: &[&str] = &[
     // filters, slow consumers, topics of clusters and brokers
     "enableCalcFilterBitMap", "filterSupportRetry", "enablePropertyFilter",
     "disableConsumeIfConsumerReadSlowly", "consumerFallbehindThreshold", "clusterTopicEnable", "brokerTopicEnable",
-    "traceTopicEnable", "msgTraceTopicName", "storeReplyMessageEnable", "fetchNamesrvAddrByAddressServer",
+    "traceTopicEnable", "msgTraceTopicName", "storeReplyMessageEnable",
     "storePathConsumeQueue", "storePathIndex", "storeCheckpoint", "abortFile", "messageStorePlugIn",
 ];
 

@@ -26,6 +26,7 @@ const VALUES: &[(&str, Show)] = &[
     ("deleteWhen", |c| c.retention.hours.to_string()),
     ("diskSpaceCleanForciblyRatio", |c| c.retention.forced_percent.to_string()),
     ("enableConsumeQueueExt", |c| c.queue_extension.to_string()),
+    ("fetchNamesrvAddrByAddressServer", |c| c.ask_address_server.to_string()),
     ("fileReservedTime", |c| (c.retention.age.as_secs() / 3600).to_string()),
     ("flushConsumerOffsetInterval", |c| c.offsets_interval.as_millis().to_string()),
     ("flushDiskType", |c| flush(c.flush).to_owned()),

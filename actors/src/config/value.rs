@@ -93,6 +93,27 @@ impl Value {
     }
 
     /// Addresses as a list, or as one text with `;` between them.
+    /// A host, with a port or without.
+    pub(super) fn host(&self) -> Read<String> {
+        let text = self.text()?;
+        if is_peer(&text) || is_peer(&format!("{text}:1")) {
+            Ok(text)
+        } else {
+            wrong("a host, or host:port")
+        }
+    }
+
+    /// A part of a path.
+    pub(super) fn path_part(&self) -> Read<String> {
+        let text = self.text()?;
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.?=".contains(letter);
+        if !text.is_empty() && text.chars().all(is_plain) {
+            Ok(text)
+        } else {
+            wrong("letters, digits, `-`, `_` and `.`")
+        }
+    }
+
     pub(super) fn peers(&self) -> Read<Vec<String>> {
         let parts: Vec<&str> = match self {
             Self::List(list) => list.iter().map(|part| part.trim()).collect(),
@@ -105,6 +126,11 @@ impl Value {
             wrong("addresses as host:port, several with ; between them")
         }
     }
+}
+
+/// The addresses in `host:port;host:port`; `None` when one of them is none.
+pub(crate) fn peers_in(text: &str) -> Option<Vec<String>> {
+    Value::Text(text.to_owned()).peers().ok()
 }
 
 /// Whether this is `host:port`, an IPv6 host in brackets.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::Addr;
 
 use super::Ground;
+use crate::address_server::AddressServer;
 use crate::namesrv::{Desk, KvFile, NameServer, Settings};
 use crate::placement::Thread;
 use crate::rebalance::actor::{ConnectionsOfThread, Neighbours as Members, Rebalance, RebalanceSettings};
@@ -89,6 +90,7 @@ impl Ground {
             Ok(Registrar::new(RegistrarParts {
                 net: Arc::clone(&ground.seams.net),
                 name_servers: ground.config.name_servers.clone(),
+                address_server: ground.address_server(),
                 identity: Arc::clone(&ground.identity),
                 topics: ground.wiring.broker().topics.clone().recipient(),
                 order_topics: ground.wiring.broker().topics.clone().recipient(),
@@ -96,5 +98,18 @@ impl Ground {
                 interval: ground.config.register_interval,
             }))
         })
+    }
+
+    /// The address server, where one is asked.
+    fn address_server(&self) -> Option<AddressServer> {
+        let config = &self.config;
+        let ask = || {
+            AddressServer::new(
+                Arc::clone(&self.seams.net),
+                &config.address_server,
+                &config.address_server_page,
+            )
+        };
+        config.ask_address_server.then(ask)
     }
 }
