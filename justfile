@@ -35,6 +35,10 @@ long:
     tests/interop/java-opens-ours
     tests/interop/overload
 
+# build the image of deploy/Containerfile, and try it (needs podman or docker)
+image:
+    deploy/try-image
+
 # one simulated history, with its trace
 sim SEED:
     CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation every_history_keeps_the_promises -- --exact --nocapture

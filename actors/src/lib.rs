@@ -96,6 +96,8 @@
 //! | `MarkOrderTopics` | `Registrar` | `Topics` | one for each registration |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
 //! | `RenewTopics` | `Settings` | `Topics` | one for each change of the broker's permission |
+//! | `FollowFile` | the program, at a SIGHUP | `Settings` | one at a time |
+//! | `TakeNow` | the program, at a SIGHUP | `Watch` | one at a time |
 //! | `ChangeSettings`, `TellSettings` | connections | `Settings` | one of a connection at a time |
 //! | `FindFigure`, `TellStore` | connections | `Statistics` | one of a connection at a time |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |

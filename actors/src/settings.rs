@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, MessageResult, Recipient};
+use arc_swap::ArcSwap;
 use cuemq_net::body::DataVersion;
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::disk::Disk;
 use cuemq_storage::table::write_table;
 
-use crate::config::BrokerConfig;
 use crate::config::live::{self, ChangeRefused, LiveConfig, LiveSettings};
+use crate::config::{BrokerConfig, ConfigError, Difference};
 use crate::supervise::{Cause, Context};
 use crate::topic::actor::RenewTopics;
 
@@ -30,6 +31,15 @@ pub struct ChangeSettings {
 #[rtype(result = "(DataVersion, String)")]
 pub struct TellSettings;
 
+/// Put in force what can be changed while the broker runs, as a settings file that was read again says. From the program,
+/// one for each SIGHUP, and one at a time.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Vec<Difference>, ConfigError>")]
+pub struct FollowFile {
+    /// The settings as the next start would have them.
+    pub config: Box<BrokerConfig>,
+}
+
 /// Why settings were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChanged {
@@ -44,8 +54,8 @@ pub enum NotChanged {
 /// What the settings' owner works with.
 #[derive(Clone)]
 pub struct SettingsParts {
-    /// The settings that the broker was started with.
-    pub config: BrokerConfig,
+    /// The settings that the broker was started with, or those of its file as it was read again.
+    pub config: Arc<ArcSwap<BrokerConfig>>,
     /// What all threads read.
     pub live: LiveSettings,
     /// The disk.
@@ -69,8 +79,9 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read, or something in it cannot be.
     pub fn open(parts: SettingsParts) -> Result<Self, Cause> {
-        let file = live::read_file(parts.disk.as_ref(), &parts.config.data)?;
-        let config = LiveConfig::open(parts.config.clone(), parts.live.clone(), &file)?;
+        let config = parts.config.load_full();
+        let file = live::read_file(parts.disk.as_ref(), &config.data)?;
+        let config = LiveConfig::open(config.as_ref().clone(), parts.live.clone(), &file)?;
         let version = DataVersion {
             timestamp: i64::try_from(parts.clock.now_ms()).unwrap_or(i64::MAX),
             ..DataVersion::default()
@@ -78,19 +89,35 @@ impl Settings {
         Ok(Self { parts, config, version })
     }
 
+    fn follow(&mut self, read_again: &BrokerConfig) -> Result<Vec<Difference>, ConfigError> {
+        let permission = self.config.config().permission;
+        let changed = self.config.follow(read_again)?;
+        if !changed.is_empty() {
+            // For this actor's next life.
+            self.parts.config.store(Arc::new(self.config.config().clone()));
+            self.say_changed(self.config.config().permission != permission);
+        }
+        Ok(changed)
+    }
+
+    /// Counts a change, and has the name servers hear of it where it concerns them.
     #[expect(clippy::disallowed_methods, reason = "one for each change by an administrator")]
-    fn change(&mut self, text: &str) -> Result<(), NotChanged> {
-        let change = self.config.check(text)?;
-        let path = live::path_below(&self.parts.config.data);
-        write_table(self.parts.disk.as_ref(), &path, change.file_text().as_bytes())?;
-        let concerns_routes = change.concerns_routes(&self.config);
-        self.config.apply(change);
+    fn say_changed(&mut self, concerns_routes: bool) {
         self.version
             .advance(i64::try_from(self.parts.clock.now_ms()).unwrap_or(i64::MAX));
-        tracing::info!(changed = text.trim(), "settings were changed");
         if concerns_routes {
             self.parts.topics.do_send(RenewTopics);
         }
+    }
+
+    fn change(&mut self, text: &str) -> Result<(), NotChanged> {
+        let change = self.config.check(text)?;
+        let path = live::path_below(&self.config.config().data);
+        write_table(self.parts.disk.as_ref(), &path, change.file_text().as_bytes())?;
+        let concerns_routes = change.concerns_routes(&self.config);
+        self.config.apply(change);
+        self.say_changed(concerns_routes);
+        tracing::info!(changed = text.trim(), "settings were changed");
         Ok(())
     }
 }
@@ -104,6 +131,14 @@ impl Handler<ChangeSettings> for Settings {
 
     fn handle(&mut self, ChangeSettings { text }: ChangeSettings, _: &mut Self::Context) -> Self::Result {
         self.change(&text)
+    }
+}
+
+impl Handler<FollowFile> for Settings {
+    type Result = Result<Vec<Difference>, ConfigError>;
+
+    fn handle(&mut self, FollowFile { config }: FollowFile, _: &mut Self::Context) -> Self::Result {
+        self.follow(&config)
     }
 }
 

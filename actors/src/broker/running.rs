@@ -16,7 +16,7 @@ use super::system::{BrokerSystem, Draw, GuardStore, HealthOf, SharedNursery, Sta
 use super::wiring::{Pending, Wiring};
 use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, ConfigError, Difference};
 use crate::consume_queue::open_files::OpenFiles;
 use crate::group::GroupView;
 use crate::http::{Children, Sources};
@@ -30,8 +30,10 @@ use crate::offset::OffsetView;
 use crate::offset::actor::{Offsets, SaveOffsets};
 use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
+use crate::settings::FollowFile;
 use crate::supervise::{Health, Nursery};
 use crate::tls::server::Tls;
+use crate::tls::watch::TakeNow;
 use crate::topic::TopicView;
 use crate::traffic::Traffic;
 
@@ -64,6 +66,17 @@ pub struct Running {
     wiring: Wiring,
     limits: Vec<Arc<ConnectionLimit>>,
     closing: Option<Closing>,
+}
+
+/// Why settings that were read again are not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReloaded {
+    /// They do not go with those of the start.
+    #[error(transparent)]
+    Unusable(#[from] ConfigError),
+    /// An actor is being built anew.
+    #[error("the owner of the settings or of the TLS files does not answer ({0}); try again")]
+    Busy(#[from] actix::MailboxError),
 }
 
 /// What is needed to leave the store in order.
@@ -292,6 +305,22 @@ impl Running {
             Ok(standing) => standing.failed.clone().unwrap_or_default(),
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Takes up what changes without a restart: files of TLS as they are now, and of `read_again`, the settings as the next
+    /// start would have them, those that a broker can change while it runs. Tells which of these are different now.
+    ///
+    /// # Errors
+    /// When those settings do not go with the others, or their owner does not answer; none has changed then.
+    pub async fn reload(&self, read_again: &BrokerConfig) -> Result<Vec<Difference>, NotReloaded> {
+        if let Some(watch) = &self.wiring.tls_watch {
+            watch.send(TakeNow).await?;
+        }
+        let Some(broker) = &self.wiring.broker else {
+            return Ok(Vec::new());
+        };
+        let config = Box::new(read_again.clone());
+        Ok(broker.settings.send(FollowFile { config }).await??)
     }
 
     /// Ends the system in order: the name servers hear of it, what is in flight is answered, everything is flushed, the

@@ -22,6 +22,7 @@ use crate::registrar::Registrar;
 use crate::retention::Retention;
 use crate::settings::Settings;
 use crate::statistics::actor::Statistics;
+use crate::tls::watch::Watch;
 use crate::topic::actor::Topics;
 
 /// The broker's children.
@@ -50,6 +51,8 @@ pub(super) struct Wiring {
     pub(super) egress: Vec<Addr<Egress>>,
     pub(super) broker: Option<BrokerChildren>,
     pub(super) name_server: Option<Addr<NameServer>>,
+    /// Where TLS has files.
+    pub(super) tls_watch: Option<Addr<Watch>>,
 }
 
 /// A wiring that may not be complete yet.

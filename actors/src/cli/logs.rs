@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -56,6 +57,36 @@ pub struct LogArguments {
     keep: u16,
 }
 
+/// Whether the log file is to be opened again before the next line.
+static REOPEN: AtomicBool = AtomicBool::new(false);
+
+/// A log file that is opened again when somebody wants it: who moved it away, or removed it, finds a new one in its place.
+struct Reopened {
+    file: RollingFileAppender,
+    arguments: LogArguments,
+}
+
+impl Write for Reopened {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if REOPEN.swap(false, Ordering::Relaxed) {
+            // One that cannot be opened now is written on as it was.
+            if let Ok(file) = self.arguments.open() {
+                self.file = file;
+            }
+        }
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Has the log file opened again, with the next line.
+pub(super) fn reopen() {
+    REOPEN.store(true, Ordering::Relaxed);
+}
+
 /// Ends the writing thread when it is dropped, behind the last line.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
@@ -67,7 +98,10 @@ pub(super) fn start(arguments: &LogArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = arguments.file.is_none() && io::stderr().is_terminal();
     let writer: Box<dyn Write + Send> = match &arguments.file {
-        Some(_) => Box::new(arguments.open()?),
+        Some(_) => Box::new(Reopened {
+            file: arguments.open()?,
+            arguments: arguments.clone(),
+        }),
         None => Box::new(io::stderr()),
     };
     let lines = NonBlockingBuilder::default()

@@ -1,6 +1,6 @@
 //! `cuemq server`, `cuemq namesrv`, `cuemq broker`: from flags and files to a running system, and its end by a signal.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,14 +11,16 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::{Clock, RealClock};
-use cuemq_storage::disk::RealDisk;
+use cuemq_storage::disk::{Disk as _, DiskLock, RealDisk};
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::FlushMode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::shutdown::name_server_lock;
 use super::signals::{Signals, end_at_once};
+use super::{notify, reload};
 use crate::broker::{self, Running, Seams, Services, SystemError};
-use crate::config::{BrokerConfig, file};
+use crate::config::file;
 use crate::net::TcpNet;
 use crate::placement::{Layout, Threads};
 use crate::supervise::{Faults, install_panic_hook};
@@ -61,7 +63,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "IP:PORT")]
     http: Option<SocketAddr>,
     /// A settings file: our own (*.toml), or RocketMQ's broker.conf, with which all interfaces are listened on
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", alias = "configFile", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Name servers to register with, as host:port;host:port [environment: NAMESRV_ADDR]
     #[arg(short = 'n', long = "namesrvAddr", value_name = "ADDRS")]
@@ -69,6 +71,9 @@ pub struct ServeArguments {
     /// Prints the settings in force, and where each comes from, and ends
     #[arg(short = 'p', long = "printConfigItem")]
     print: bool,
+    /// Prints the important ones of the settings in force, and ends
+    #[arg(short = 'm', long = "printImportantConfig", conflicts_with = "print")]
+    print_important: bool,
 }
 
 /// Runs what `role` says until a signal comes.
@@ -76,12 +81,12 @@ pub struct ServeArguments {
 /// # Errors
 /// When something given is wrong or taken; nothing on the disk has changed then.
 pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
-    let settings = file::Settings::gather(&arguments.flags(), role == Role::NameServer)?;
-    if arguments.print {
-        print!("{}", settings.table());
+    let flags = arguments.flags();
+    let settings = file::Settings::gather(&flags, role == Role::NameServer)?;
+    if arguments.print || arguments.print_important {
+        print!("{}", settings.table(arguments.print_important));
         return Ok(ExitCode::SUCCESS);
     }
-    let config = settings.into_config();
     install_panic_hook();
     raise_open_files();
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
@@ -89,7 +94,7 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
     let system = actix_rt::System::new();
     let signals = system.block_on(Signals::listen())?;
     let layout = Layout::for_cores(cores);
-    let layout = if config.http.is_some() {
+    let layout = if settings.config().http.is_some() {
         layout.with_http()
     } else {
         layout
@@ -105,7 +110,7 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
         faults: Faults::default(),
         interrupt: signals.interrupt(),
     };
-    let ended = system.block_on(serve(config, role, seams, clock, signals));
+    let ended = system.block_on(serve((settings, flags), role, seams, clock, signals));
     let joined = system.block_on(threads.join(JOIN_LIMIT));
     if let Err(error) = joined {
         tracing::warn!(%error, "some threads did not end in time");
@@ -114,7 +119,7 @@ pub(super) fn run(arguments: ServeArguments, role: Role) -> Result<ExitCode> {
 }
 
 async fn serve(
-    config: BrokerConfig,
+    (settings, flags): (file::Settings, file::Flags),
     role: Role,
     seams: Seams,
     clock: Arc<dyn Clock>,
@@ -124,16 +129,18 @@ async fn serve(
         broker: role != Role::NameServer,
         name_server: role != Role::Broker,
     };
-    let data = config.data.clone();
-    let flush = config.flush;
+    let (data, flush) = (settings.config().data.clone(), settings.config().flush);
     tracing::info!(data = %data.display(), "starting");
-    let running = match broker::start(config, services, seams).await {
+    let starting = notify::Starting::tell();
+    let running = match broker::start(settings.config().clone(), services, seams).await {
         Err(SystemError::Store(StoreError::Interrupted)) => {
             tracing::info!("ended before the store was open; the next start recovers it");
             return Ok(ExitCode::SUCCESS);
         }
         started => started?,
     };
+    drop(starting);
+    let _lock = (role != Role::Broker).then(|| lock_name_server(&data)).flatten();
     // One who wants it to end while it starts waits for no such line.
     if !signals.has_come() {
         if let Some(http) = running.http {
@@ -141,11 +148,18 @@ async fn serve(
         }
         say_ready(&running, role, &data, flush, clock.monotonic());
     }
-    let failed = tokio::select! {
-        biased;
-        () = signals.first() => None,
-        failed = running.failed() => Some(failed),
+    let reloads = signals.reloads();
+    let failed = loop {
+        tokio::select! {
+            biased;
+            () = signals.first() => break None,
+            failed = running.failed() => break Some(failed),
+            () = reloads.notified() => {
+                reload::reload(&running, &flags, &settings, role == Role::NameServer).await;
+            }
+        }
     };
+    notify::stopping();
     let Some(failed) = failed else {
         running.stop().await?;
         return Ok(ExitCode::SUCCESS);
@@ -173,6 +187,25 @@ fn raise_open_files() {
     }
 }
 
+/// Locks the name server's part of the data directory, so that `cuemq shutdown namesrv` finds this process. It serves without
+/// as well.
+fn lock_name_server(data: &Path) -> Option<Box<dyn DiskLock>> {
+    let path = name_server_lock(data);
+    let directory = path
+        .parent()
+        .map_or(Ok(()), |directory| RealDisk.create_directory(directory));
+    let locked = directory.and_then(|()| RealDisk.lock(&path));
+    let path = path.display();
+    let warn = |error: &io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock => tracing::warn!(
+            %path,
+            "another name server uses this data directory, and each overwrites what the other one keeps: give one of them another --data"
+        ),
+        _ => tracing::warn!(%path, %error, "`cuemq shutdown namesrv` will not find this process"),
+    };
+    locked.inspect_err(warn).ok()
+}
+
 /// The one line on standard output that says that sends are accepted.
 fn say_ready(running: &Running, role: Role, data: &Path, flush: FlushMode, started_in: Duration) {
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
@@ -193,6 +226,7 @@ fn say_ready(running: &Running, role: Role, data: &Path, flush: FlushMode, start
             data.display()
         ),
     };
+    notify::ready(&line);
     let mut out = std::io::stdout().lock();
     // Nobody may be reading; the broker runs all the same.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

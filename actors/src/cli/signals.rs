@@ -1,13 +1,18 @@
-//! SIGTERM and SIGINT: the first one ends the program in order, also while it starts, the second one at once.
+//! SIGTERM and SIGINT: the first one ends the program in order, also while it starts, the second one at once. SIGHUP has
+//! settings, TLS files and the log file taken up anew; where it means that the terminal is gone at which the program was
+//! started, it ends it in order.
 //!
 //! They are waited for on a thread of their own, so that neither a recovery nor a disk that hangs keeps the second one
 //! waiting.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 
 use actix::Arbiter;
 use anyhow::{Context as _, Result};
 use cuemq_storage::interrupt::Interrupt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// A second signal ends the process at once, with this status.
 const IMPATIENT: i32 = 130;
@@ -15,6 +20,15 @@ const IMPATIENT: i32 = 130;
 /// Whether a signal has come.
 pub(super) struct Signals {
     come: watch::Receiver<bool>,
+    reloads: Arc<Notify>,
+}
+
+/// The signals that are waited for.
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    had_terminal: bool,
 }
 
 impl Signals {
@@ -22,21 +36,21 @@ impl Signals {
     pub(super) async fn listen() -> Result<Self> {
         let (tell, come) = watch::channel(false);
         let (ready, listening) = oneshot::channel();
+        let reloads = Arc::new(Notify::new());
+        let reload = Arc::clone(&reloads);
         Arbiter::new().spawn(async move {
-            let signals =
-                signal(SignalKind::terminate()).and_then(|first| Ok((first, signal(SignalKind::interrupt())?)));
-            match signals {
-                Ok((terminate, interrupt)) => {
+            match Heard::new() {
+                Ok(signals) => {
                     // Whoever starts the program waits for it.
                     let _ = ready.send(Ok(()));
-                    hear(terminate, interrupt, &tell).await;
+                    hear(signals, &tell, &reload).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
         });
         let listens = listening.await.context("the thread that waits for signals has ended")?;
         listens.context("signals cannot be waited for")?;
-        Ok(Self { come })
+        Ok(Self { come, reloads })
     }
 
     /// Ends a recovery when a signal comes.
@@ -50,6 +64,11 @@ impl Signals {
         *self.come.borrow()
     }
 
+    /// Tells when settings are to be read again; one that came before is told at once.
+    pub(super) fn reloads(&self) -> Arc<Notify> {
+        Arc::clone(&self.reloads)
+    }
+
     /// Waits until one has come.
     pub(super) async fn first(&mut self) {
         if self.come.wait_for(|come| *come).await.is_err() {
@@ -58,20 +77,39 @@ impl Signals {
     }
 }
 
-async fn hear(mut terminate: Signal, mut interrupt: Signal, tell: &watch::Sender<bool>) {
-    next(&mut terminate, &mut interrupt).await;
-    tracing::info!("stopping: a second signal ends the process at once");
-    tell.send_replace(true);
-    next(&mut terminate, &mut interrupt).await;
-    end_at_once();
+impl Heard {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            had_terminal: io::stdin().is_terminal(),
+        })
+    }
+
+    /// Waits for one that ends the program.
+    async fn end(&mut self, reload: &Notify) {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {}
+            }
+            if self.had_terminal && !io::stdin().is_terminal() {
+                return;
+            }
+            reload.notify_one();
+        }
+    }
 }
 
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+async fn hear(mut signals: Heard, tell: &watch::Sender<bool>, reload: &Notify) {
+    signals.end(reload).await;
+    tracing::info!("stopping: a second signal ends the process at once");
+    tell.send_replace(true);
+    signals.end(reload).await;
+    end_at_once();
 }
 
 /// Ends the process as somebody wants it who has lost patience.

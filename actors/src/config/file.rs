@@ -12,9 +12,11 @@ use cuemq_storage::disk::{Disk, RealDisk};
 use cuemq_storage::index::Layout as IndexLayout;
 
 use super::broker_conf::Contents;
+use super::difference::{Difference, between};
 use super::error::{ConfigError, Place};
 use super::given::{Given, Note};
 use super::local_address::local_address;
+use super::rocketmq_keys as keys;
 use super::setting::{self, Draft, SETTINGS};
 use super::value::Value;
 use super::{BrokerConfig, ClientAuth, TlsMode, live, toml};
@@ -117,15 +119,17 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The settings in force, each with its value and where it comes from.
+    /// The settings in force, each with its value and where it comes from: all of them, or those that RocketMQ calls
+    /// important.
     #[must_use]
-    pub fn table(&self) -> String {
+    pub fn table(&self, important: bool) -> String {
         let mut table = Table::new();
         table.load_style(NOTHING);
         table.set_header(["setting", "value", "from"]);
         let concerned = SETTINGS
             .iter()
-            .filter(|setting| !self.name_server_only || setting.is_for_name_server());
+            .filter(|setting| !self.name_server_only || setting.is_for_name_server())
+            .filter(|setting| !important || keys::is_important(setting.name));
         for setting in concerned {
             let from = self.places.get(setting.name).unwrap_or(&Place::Default);
             table.add_row([setting.name.to_owned(), (setting.show)(&self.draft), from.to_string()]);
@@ -136,6 +140,20 @@ impl Settings {
         let mut text = table.trim_fmt();
         text.push('\n');
         text
+    }
+
+    /// What a start would have otherwise with `read_again`, of that which is read at the start alone.
+    #[must_use]
+    pub fn needs_restart(&self, read_again: &Self) -> Vec<Difference> {
+        let mut all = between(&self.draft, &read_again.draft);
+        all.retain(|difference| self.name_server_only || !live::is_live(difference.setting));
+        all
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn config(&self) -> &BrokerConfig {
+        &self.draft.config
     }
 
     /// The frozen values.
@@ -258,7 +276,12 @@ impl Settings {
     fn take(&mut self, given: &Given) -> Result<(), ConfigError> {
         given.apply(&mut self.draft)?;
         let earlier = self.places.insert(given.setting.name, given.place.clone());
-        if let (Place::Environment(_), Some(earlier @ Place::File { .. })) = (&given.place, earlier) {
+        let is_of_other_file = |earlier: &Place| match (earlier, &given.place) {
+            (Place::File { path: one, .. }, Place::File { path: other, .. }) => one != other,
+            (Place::File { .. }, Place::Environment(_)) => true,
+            _ => false,
+        };
+        if let Some(earlier) = earlier.filter(is_of_other_file) {
             self.notes
                 .push(Note::Info(format!("{} counts, not what {earlier} says", given.place)));
         }

@@ -1,4 +1,4 @@
-//! The settings that change while the broker runs (codes 25 and 26): which they are, as all threads read them, and the file
+//! The settings that change while the broker runs (codes 25 and 26, and SIGHUP): which they are, as all threads read them, and the file
 //! that keeps what was changed.
 //!
 //! `<data>/cuemq/live.properties` holds the changed ones by RocketMQ's names; the next start takes them over those of the
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cuemq_storage::disk::Disk;
 
 use super::broker_conf::Contents;
+use super::difference::{Difference, differences};
 use super::error::{ConfigError, Place};
 use super::nearest::nearest;
 use super::rocketmq_keys::{self as keys, Effect};
@@ -209,6 +210,26 @@ impl LiveConfig {
         })
     }
 
+    /// Puts what `read_again`, the settings as the next start would have them, says of those that can be changed in force,
+    /// and tells what is different now.
+    ///
+    /// # Errors
+    /// When it does not go with the settings of the start; nothing has changed then.
+    pub fn follow(&mut self, read_again: &BrokerConfig) -> Result<Vec<Difference>, ConfigError> {
+        let config = self.config.with_live_of(read_again);
+        config.validate()?;
+        let changed = differences(&self.config, &config);
+        self.live.follow(&config);
+        self.config = config;
+        Ok(changed)
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
     /// Puts a change in force.
     pub fn apply(&mut self, change: Change) {
         self.live.follow(&change.config);
@@ -229,6 +250,30 @@ impl Change {
     pub fn concerns_routes(&self, before: &LiveConfig) -> bool {
         self.config.permission != before.config.permission
     }
+}
+
+impl BrokerConfig {
+    /// These settings, with those of `other` that can be changed while a broker runs.
+    fn with_live_of(&self, other: &Self) -> Self {
+        let mut config = self.clone();
+        config.auto_create_group = other.auto_create_group;
+        config.auto_create_topic = other.auto_create_topic;
+        config.permission = other.permission;
+        config.long_polling = other.long_polling;
+        config.max_message_size = other.max_message_size;
+        config.short_polling = other.short_polling;
+        config.retention.age = other.retention.age;
+        config.retention.hours = other.retention.hours;
+        config.slave_read = other.slave_read;
+        config.trace_on = other.trace_on;
+        config
+    }
+}
+
+/// Whether a setting of this name can be changed while a broker runs.
+pub(super) fn is_live(setting: &str) -> bool {
+    let sets = |key: &str| matches!(keys::of_broker(key), Some(Effect::Sets(name, _)) if name == setting);
+    LIVE_KEYS.iter().any(|key| sets(key))
 }
 
 /// The file of changes below a data directory.
@@ -295,6 +340,25 @@ mod tests {
             assert_ne!(format!("{:?}", live.live), before, "{key}");
             assert!(live.text().contains(&format!("{key}={value}\n")), "{key}");
         }
+    }
+
+    #[test]
+    fn every_live_key_follows_a_file_that_is_read_again_and_nothing_else_does() {
+        let (mut live, mut changed) = (config(), config());
+        let text = "autoCreateSubscriptionGroup=false\nautoCreateTopicEnable=false\nbrokerPermission=4\ndeleteWhen=05\n\
+                    fileReservedTime=2000\nlongPollingEnable=false\nmaxMessageSize=2000\nshortPollingTimeMills=2000\n\
+                    slaveReadEnable=true\ntraceOn=false\n";
+        changed.apply(changed.check(text).unwrap());
+        let read_again = BrokerConfig {
+            region: "elsewhere".to_owned(),
+            ..changed.config.clone()
+        };
+        let differences = live.follow(&read_again).unwrap();
+        assert_eq!(differences.len(), LIVE_KEYS.len(), "{differences:?}");
+        assert!(differences.iter().all(|difference| is_live(difference.setting)));
+        assert_eq!(format!("{:?}", live.live), format!("{:?}", changed.live));
+        assert_eq!(live.text(), changed.text());
+        assert!(live.follow(&read_again).unwrap().is_empty());
     }
 
     #[test]

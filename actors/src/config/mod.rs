@@ -5,6 +5,7 @@
 //! the one list of `setting`. What must hold between settings stands in `validate`.
 
 mod broker_conf;
+mod difference;
 mod error;
 pub mod file;
 mod given;
@@ -35,6 +36,7 @@ use cuemq_storage::index::Layout as IndexLayout;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::StoreLayout;
 
+pub use difference::Difference;
 pub use error::{ConfigError, Place};
 pub use retention::RetentionConfig;
 pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};

@@ -84,6 +84,29 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
         .chain(NOT_YET.iter().copied())
 }
 
+/// Whether a setting is one of those that RocketMQ calls important (`mqbroker -m`).
+pub(super) fn is_important(setting: &str) -> bool {
+    let sets = |key: &str| matches!(of_broker(key), Some(Sets(name, _)) if name == setting);
+    IMPORTANT.iter().any(|key| sets(key))
+}
+
+/// The keys that carry `@ImportantField` and have an effect here.
+const IMPORTANT: [&str; 13] = [
+    "autoCreateSubscriptionGroup",
+    "autoCreateTopicEnable",
+    "brokerClusterName",
+    "brokerIP1",
+    "brokerName",
+    "deleteWhen",
+    "fileReservedTime",
+    "flushDiskType",
+    "flushIntervalCommitLog",
+    "messageIndexEnable",
+    "namesrvAddr",
+    "storePathCommitLog",
+    "storePathRootDir",
+];
+
 const BROKER: &[(&str, Effect)] = &[
     ("storePathRootDir", Sets("data", Form::Text)),
     ("storePathCommitLog", Sets("store.commit_log", Form::Text)),

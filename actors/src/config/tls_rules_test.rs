@@ -79,7 +79,7 @@ fn javas_names_count_in_a_broker_conf_and_in_the_file_that_it_names_and_in_javas
         &[("/broker.conf", ""), known],
     ] {
         let settings = gather(files, false).unwrap();
-        let table = settings.table();
+        let table = settings.table(false);
         assert!(table.contains("(hidden)") && !table.contains("123456"), "{table}");
         let config = settings.into_config();
         assert_eq!((config.tls, config.tls_client), expected(), "{files:?}");

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext};
+use actix::{Actor, AsyncContext, Handler, Message};
 use cuemq_storage::disk::Disk;
 
 use super::material::Read;
@@ -17,6 +17,11 @@ use crate::supervise::Context;
 
 /// How often files are looked at.
 pub const LOOK: Duration = Duration::from_millis(500);
+
+/// Take what the files hold now, without waiting for a second look. From the program, one for each SIGHUP.
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "()")]
+pub struct TakeNow;
 
 /// What a look found: the contents, or why there are none.
 type Found = Result<Read, String>;
@@ -67,6 +72,12 @@ impl Watched {
         self.last = found;
     }
 
+    fn take_now(&mut self, disk: &dyn Disk) {
+        // Whoever asks knows the files to be whole.
+        self.last = self.side.files().read(disk).map_err(|error| error.to_string());
+        self.look(disk);
+    }
+
     fn take(&self, found: Found) {
         let name = self.side.name();
         let renewed = found.and_then(|contents| self.side.renew(contents).map_err(|error| error.to_string()));
@@ -85,5 +96,15 @@ impl Actor for Watch {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LOOK, |watch, _| watch.look());
+    }
+}
+
+impl Handler<TakeNow> for Watch {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeNow, _: &mut Self::Context) {
+        for watched in &mut self.watched {
+            watched.take_now(self.disk.as_ref());
+        }
     }
 }

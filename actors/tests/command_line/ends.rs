@@ -14,10 +14,10 @@ use rustix::process::Signal;
 use crate::{Home, Running, send};
 
 /// A pipe in the place of a table that a start reads when the store is open: it waits until somebody writes.
-struct Obstacle(PathBuf);
+pub(crate) struct Obstacle(PathBuf);
 
 impl Obstacle {
-    fn lay(home: &Home) -> Self {
+    pub(crate) fn lay(home: &Home) -> Self {
         let config = home.data().join("config");
         std::fs::create_dir_all(&config).unwrap();
         let path = config.join("consumerOffset.json");
@@ -26,7 +26,7 @@ impl Obstacle {
     }
 
     /// Lets the start go on, with an empty table.
-    fn clear(self) -> File {
+    pub(crate) fn clear(self) -> File {
         let writer = open(&self.0, OFlags::RDWR, Mode::empty()).unwrap();
         std::fs::remove_file(&self.0).unwrap();
         writer.into()

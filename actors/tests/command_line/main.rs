@@ -1,7 +1,8 @@
 //! The program as people meet it: what it prints, what signals do to it, and what it says when something is wrong.
 //!
 //! Here: a running `cuemq`. The tests are sorted by subject: `roles` (what runs and what it prints), `ends` (signals),
-//! `logs` (what is written where), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
+//! `logs` (what is written where), `operations` (other names, SIGHUP, a service manager), `deployment` (the samples of
+//! `deploy/`), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -12,11 +13,13 @@
     reason = "a test prepares and reads files of another process, and is its client"
 )]
 
+mod deployment;
 mod ends;
 #[cfg(target_os = "linux")]
 mod footprint;
 mod logs;
 mod mistakes;
+mod operations;
 mod roles;
 mod tls;
 
@@ -47,9 +50,15 @@ const SETTINGS: &str = "[store]\nsegment_bytes = \"1 MiB\"\nindex_slots = 500\ni
 
 /// `cuemq` with arguments, and without the settings of whoever runs the test.
 fn cuemq(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cuemq"));
+    let mut command = program(Path::new(env!("CARGO_BIN_EXE_cuemq")));
+    command.args(arguments);
     command
-        .args(arguments)
+}
+
+/// What lies at a path, without the settings of whoever runs the test.
+fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command
         .env_remove("NAMESRV_ADDR")
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())

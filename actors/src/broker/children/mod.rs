@@ -123,7 +123,7 @@ impl Ground {
 
     /// Starts everything and completes the wiring.
     pub(super) fn start_all(&self, store: Option<(OpenStore, Shared)>, name_server: Option<Settings>) -> Wiring {
-        self.start_tls_watch();
+        let tls_watch = self.start_tls_watch();
         let name_server = name_server.map(|settings| self.start_name_server(settings));
         let shared = store.as_ref().map(|(_, shared)| shared.clone());
         let broker = store.map(|(store, shared)| self.start_broker(store, &shared));
@@ -135,6 +135,7 @@ impl Ground {
             egress,
             broker,
             name_server,
+            tls_watch,
         };
         self.wiring.complete(wiring.clone());
         wiring

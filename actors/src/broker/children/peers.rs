@@ -71,12 +71,10 @@ impl Ground {
     }
 
     /// Watches the files of TLS, where there are any.
-    pub(super) fn start_tls_watch(&self) {
+    pub(super) fn start_tls_watch(&self) -> Option<Addr<Watch>> {
         let (disk, sides) = (Arc::clone(&self.seams.disk), self.tls.with_files());
-        if !sides.is_empty() {
-            let spec = ChildSpec::new("tls files", Thread::Upkeep);
-            self.start(spec, move |_| Ok(Watch::new(Arc::clone(&disk), &sides)));
-        }
+        let spec = ChildSpec::new("tls files", Thread::Upkeep);
+        (!sides.is_empty()).then(|| self.start(spec, move |_| Ok(Watch::new(Arc::clone(&disk), &sides))))
     }
 
     pub(super) fn start_registrar(&self) -> Addr<Registrar> {

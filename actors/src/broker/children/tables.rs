@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Addr;
+use arc_swap::ArcSwap;
 
 use super::{Ground, Shared};
 use crate::config::BrokerConfig;
@@ -74,12 +75,13 @@ impl Ground {
 
     pub(super) fn start_settings(&self) -> Addr<Settings> {
         let ground = self.clone();
+        let config = Arc::new(ArcSwap::from_pointee(BrokerConfig {
+            port: ground.identity.store_host.port(),
+            ..ground.config.as_ref().clone()
+        }));
         self.start(ChildSpec::new("settings", Thread::Files), move |_| {
             Settings::open(SettingsParts {
-                config: BrokerConfig {
-                    port: ground.identity.store_host.port(),
-                    ..ground.config.as_ref().clone()
-                },
+                config: Arc::clone(&config),
                 live: ground.identity.live.clone(),
                 disk: Arc::clone(&ground.seams.disk),
                 clock: Arc::clone(&ground.seams.clock),
