@@ -35,9 +35,9 @@ long:
     tests/interop/java-opens-ours
     tests/interop/overload
 
-# build the image of deploy/Containerfile, and try it (needs podman or docker)
+# build the image of examples/deploy/Containerfile, and try it (needs podman or docker)
 image:
-    deploy/try-image
+    examples/deploy/try-image
 
 # one simulated history, with its trace
 sim SEED:

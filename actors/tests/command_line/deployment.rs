@@ -1,5 +1,5 @@
-//! The samples of `deploy/`: every settings file says what the program reads, every unit starts it, and what the Containerfile
-//! runs, runs. Whether an engine builds the image, `deploy/try-image` tries where there is one.
+//! The samples of `examples/deploy/`: every settings file says what the program reads, every unit starts it, and what the Containerfile
+//! runs, runs. Whether an engine builds the image, `examples/deploy/try-image` tries where there is one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The files below `deploy/` whose name ends so.
+/// The files below `examples/deploy/` whose name ends so.
 fn samples(ends: &[&str]) -> Vec<PathBuf> {
-    let deploy = root().join("deploy");
+    let deploy = root().join("examples/deploy");
     let all = [deploy.clone(), deploy.join("two-masters")]
         .into_iter()
         .flat_map(|folder| fs::read_dir(folder).unwrap());
@@ -63,9 +63,9 @@ fn every_unit_is_one_that_systemd_takes_and_starts_the_program_with_a_sample() {
         assert!(text.contains("\nType=notify\n") && text.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"));
         let line = line_of(&text, "ExecStart=/usr/bin/cuemq ");
         let sample = |word: &str| match word {
-            "/etc/cuemq/cuemq.toml" => root().join("deploy/single.toml"),
-            "/etc/cuemq/namesrv.toml" => root().join("deploy/namesrv.toml"),
-            "/etc/cuemq/broker.toml" => root().join("deploy/two-masters/broker-a.toml"),
+            "/etc/cuemq/cuemq.toml" => root().join("examples/deploy/single.toml"),
+            "/etc/cuemq/namesrv.toml" => root().join("examples/deploy/namesrv.toml"),
+            "/etc/cuemq/broker.toml" => root().join("examples/deploy/two-masters/broker-a.toml"),
             other => other.into(),
         };
         let mut command = cuemq(line.split(' ').map(sample));
@@ -97,7 +97,7 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn what_the_image_copies_is_there_and_what_it_runs_starts_serves_and_stops() {
-    let text = fs::read_to_string(root().join("deploy/Containerfile")).unwrap();
+    let text = fs::read_to_string(root().join("examples/deploy/Containerfile")).unwrap();
     let copied: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("COPY ")).collect();
     let (of_stage, of_context): (Vec<&str>, Vec<&str>) = copied.iter().partition(|line| line.starts_with("--from"));
     assert_eq!(

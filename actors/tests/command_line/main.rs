@@ -2,7 +2,7 @@
 //!
 //! Here: a running `cuemq`. The tests are sorted by subject: `roles` (what runs and what it prints), `ends` (signals),
 //! `logs` (what is written where), `operations` (other names, SIGHUP, a service manager), `deployment` (the samples of
-//! `deploy/`), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
+//! `examples/deploy/`), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
