@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{Home, PATIENCE, Running, SETTINGS, ask, cuemq, message, run, send};
 
 /// Does the name server know the topic that every broker has?
-fn knows_broker(name_server: std::net::SocketAddr, broker: std::net::SocketAddr) -> bool {
+pub(crate) fn knows_broker(name_server: std::net::SocketAddr, broker: std::net::SocketAddr) -> bool {
     let request = Frame::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_field("topic", "TBW102");
     let answer = ask(name_server, &request);
     answer.code == 0 && String::from_utf8_lossy(&answer.body).contains(&broker.to_string())
