@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::MailboxError;
+use cuemq_actors::group::SubscriptionGroup;
 use cuemq_actors::hold::ParkedPull;
 use cuemq_actors::hold::actor::{Arrived, Hold, HoldLimits, Park, QueueEnds, QueueWatch, Resume};
 use cuemq_actors::peer::PeerKey;
@@ -42,7 +43,7 @@ fn pull(opaque: i32) -> Park {
         queue_offset: 5,
         max_messages: 32,
         filter: Arc::new(TagFilter::All),
-        suggestion: None,
+        group: SubscriptionGroup::fresh("Readers"),
         flow: None,
         deadline_ms: 1000,
     };
