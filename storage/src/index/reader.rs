@@ -104,8 +104,9 @@ impl IndexReader {
         if length != expected {
             let is_new = length < expected && bytes == [0; HEADER_BYTES as usize];
             if !is_new {
-                let what =
-                    format!("the file has {length} bytes, where its number of slots and entries asks for {expected}");
+                let what = format!(
+                    "the file has {length} bytes, where its number of slots and entries asks for {expected}: say how many they are (--index-slots, --index-entries), or it is cut short"
+                );
                 self.problems.push(Problem { path, byte: 0, what });
             }
             return Ok(());

@@ -176,6 +176,8 @@ fn a_backup_overwrites_nothing_and_says_what_to_do() {
     assert!(refused(data.join("within")).contains("give a directory beside it"));
     let empty = root.path().join("empty");
     RealDisk.create_directory(&empty).unwrap();
-    look_at(&data).copy_to(&empty, CopyOptions::default(), |_| {}).unwrap();
+    look_at(&data)
+        .copy_to(&empty.join(""), CopyOptions::default(), |_| {})
+        .unwrap();
     assert!(names(&empty).contains(&String::from("abort")), "{:?}", names(&empty));
 }

@@ -61,6 +61,8 @@ impl Store {
     /// When `to` or `<to>.partial` holds something, the log is damaged, or a file cannot be read or written.
     pub fn copy_to(&self, to: &Path, options: CopyOptions, passed: impl FnMut(u64)) -> Result<Copied> {
         let disk = self.disk.as_ref();
+        // Without a slash at its end, behind which `.partial` would be a name within it.
+        let to = &to.components().collect::<PathBuf>();
         let partial = self.free_place(to)?;
         make(disk, &partial)?;
         let mut copy = Copy {
