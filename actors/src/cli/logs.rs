@@ -46,7 +46,7 @@ pub struct LogArguments {
     /// How logs are written: `text` for people, `json` for machines. RUST_LOG chooses what is written.
     #[arg(long = "log", value_enum, default_value_t = LogForm::Text, global = true)]
     form: LogForm,
-    /// Writes logs to FILE.<date> instead of standard error; FILE itself is a link to the newest
+    /// Writes logs to FILE.DATE instead of standard error; FILE itself is a link to the newest
     #[arg(long = "log-file", value_name = "FILE", global = true)]
     file: Option<PathBuf>,
     /// When the log file is begun anew

@@ -4,7 +4,7 @@
 //!
 //! Nobody waits for that message. It goes to the log like a send of the connection that pulled, counted in the same
 //! budgets, and is left out where the log has no room at once. A client that does not heed its answers pulls as fast as it
-//! can: there is one message in [`EVERY`] for each group, topic and queue, and one I/O thread remembers [`MOST`] of them.
+//! can: there is one message in `EVERY` for each group, topic and queue, and one I/O thread remembers `MOST` of them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct OffsetMoves {
 }
 
 impl OffsetMoves {
-    /// Whether a consumer is to be told of now; then it is not for the next [`EVERY`].
+    /// Whether a consumer is to be told of now; then it is not for the next `EVERY`.
     fn is_news(&mut self, who: Told, now: Duration) -> bool {
         let lasts = |at: &Duration| now.saturating_sub(*at) < EVERY;
         if self.told.get(&who).is_some_and(lasts) {
