@@ -25,7 +25,7 @@
 //! |- commit log                  log            restart 3 in 60 s  running
 //! |- index                       index          restart 3 in 60 s  running
 //! |- rebalance                   io-0           restart 3 in 60 s  running
-//! |- registrar                   io-0           restart 3 in 60 s  running
+//! |- registrar                   files          restart 3 in 60 s  running
 //! |- hold 0                      io-0           restart 3 in 60 s  running
 //! |- hold 1                      io-1           restart 3 in 60 s  running
 //! |- egress 0                    io-0           restart 3 in 60 s  running
