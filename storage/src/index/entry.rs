@@ -28,6 +28,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    #[inline]
     pub(super) fn encode(&self) -> [u8; ENTRY_LENGTH] {
         let mut bytes = [0; ENTRY_LENGTH];
         let physical_offset = self.physical_offset.0.to_be_bytes();
@@ -44,6 +45,7 @@ impl Entry {
     }
 
     /// Reads an entry; a previous number or physical offset that cannot be is 0.
+    #[inline]
     pub(super) fn decode(bytes: &[u8; ENTRY_LENGTH]) -> Self {
         let mut words = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_be_bytes(*word));
         let mut next = || words.next().unwrap_or_default();

@@ -50,6 +50,7 @@ impl IndexFile {
         }
     }
 
+    #[inline]
     pub(super) fn is_full(&self, layout: Layout) -> bool {
         self.header.next >= layout.entries
     }
@@ -84,6 +85,7 @@ impl IndexFile {
     }
 
     /// Adds an entry, which is in the file after [`IndexFile::write_entries`].
+    #[inline]
     pub(super) fn push_entry(&mut self, entry: &Entry) {
         self.unwritten.extend_from_slice(&entry.encode());
     }

@@ -126,6 +126,7 @@ impl Page {
         self.bytes.get(..length).unwrap_or_default()
     }
 
+    #[inline]
     fn get(&self, within: u32) -> u32 {
         self.bytes
             .as_chunks()
@@ -134,6 +135,7 @@ impl Page {
             .map_or(0, |bytes| number(*bytes))
     }
 
+    #[inline]
     fn set(&mut self, within: u32, value: u32) {
         if let Some(bytes) = self.bytes.as_chunks_mut().0.get_mut(within as usize) {
             *bytes = value.to_be_bytes();
@@ -143,6 +145,7 @@ impl Page {
 }
 
 /// An entry number; one below 0 is none.
+#[inline]
 fn number(bytes: [u8; 4]) -> u32 {
     u32::try_from(i32::from_be_bytes(bytes)).unwrap_or_default()
 }
