@@ -41,21 +41,18 @@ impl Unit {
 
     /// Whether this is a [`Unit::FILLER`].
     #[must_use]
-    #[inline]
     pub fn is_filler(&self) -> bool {
         *self == Self::FILLER
     }
 
     /// Where the next record can begin at the earliest.
     #[must_use]
-    #[inline]
     pub fn end(&self) -> PhysicalOffset {
         PhysicalOffset(self.physical_offset.0.saturating_add(u64::from(self.size)))
     }
 
     /// Its bytes.
     #[must_use]
-    #[inline]
     pub fn encode(&self) -> [u8; UNIT_LENGTH] {
         let mut bytes = [0; UNIT_LENGTH];
         let (physical_offset, rest) = bytes.split_at_mut(8);
@@ -68,7 +65,6 @@ impl Unit {
 
     /// Reads a unit; `None` when nothing was written there, or nothing that can be a unit.
     #[must_use]
-    #[inline]
     pub fn decode(bytes: &[u8; UNIT_LENGTH]) -> Option<Self> {
         let (physical_offset, rest) = bytes.split_first_chunk::<8>()?;
         let (size, tags_code) = rest.split_first_chunk::<4>()?;
