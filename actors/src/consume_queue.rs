@@ -256,16 +256,16 @@ impl ConsumeQueue {
             return;
         }
         if let Some(job) = self.queue.dirty() {
-            let upto = self.upto;
+            let (upto, deleted) = (self.upto, self.handle.deleted_before());
             self.syncing = true;
             let (answer, synced) = oneshot::channel();
             let poison = self.neighbours.poison.clone();
             self.neighbours.syncer.do_send(SyncQueue { job, answer, poison });
-            ctx.spawn(
-                synced
-                    .into_actor(self)
-                    .map(move |synced, actor, ctx| actor.synced(upto, synced.ok(), ctx)),
-            );
+            ctx.spawn(synced.into_actor(self).map(move |synced, actor, ctx| {
+                let is_void = actor.handle.deleted_before() != deleted;
+                let synced = synced.ok().filter(|synced| synced.is_ok() || !is_void);
+                actor.synced(upto, synced, ctx);
+            }));
         }
     }
 
@@ -302,7 +302,8 @@ impl ConsumeQueue {
         self.open = None;
     }
 
-    /// Takes the outcome of a sync that covers the ticks up to `upto`; `None` when the flusher lost it.
+    /// Takes the outcome of a sync that covers the ticks up to `upto`; `None` when the flusher lost it, or when it failed and
+    /// the topic was deleted meanwhile: files and directories that were removed under it are nothing to sync.
     #[expect(clippy::disallowed_methods, reason = "one for each sync")]
     fn synced(&mut self, upto: PhysicalOffset, synced: Option<Result<Synced, StoreError>>, ctx: &mut Context<Self>) {
         self.syncing = false;

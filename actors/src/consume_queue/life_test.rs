@@ -36,6 +36,7 @@ struct Ground {
     reports: Probe<ChildReport>,
     idle: Probe<QueueIdle>,
     confirmed: Probe<Confirmed>,
+    poison: Probe<Poison>,
 }
 
 impl Ground {
@@ -45,6 +46,11 @@ impl Ground {
 
     /// Of a process that may have so many files open.
     fn with_descriptors(limit: u64) -> Self {
+        Self::with(limit, None)
+    }
+
+    /// The same, with somebody else to sync its files.
+    fn with(limit: u64, syncer: Option<Recipient<SyncQueue>>) -> Self {
         let disk = MemoryDisk::new(1);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let log = log(&disk);
@@ -54,7 +60,7 @@ impl Ground {
             faults,
             ..
         } = Stage::new();
-        let (idle, confirmed) = (Probe::new(), Probe::new());
+        let (idle, confirmed, poison) = (Probe::new(), Probe::new(), Probe::new());
         let flusher = nursery.start(ChildSpec::new("queue flusher", Thread::Io(0)), |_| Ok(QueueFlusher));
         let neighbours = Arc::new(QueueNeighbours {
             disk: Arc::clone(&shared),
@@ -63,11 +69,11 @@ impl Ground {
             extension_file_bytes: None,
             levels: DelayLevels::none(),
             log: Arc::clone(log.view()),
-            syncer: flusher.clone().recipient(),
+            syncer: syncer.unwrap_or_else(|| flusher.clone().recipient()),
             remover: flusher.recipient(),
             holds: Vec::new(),
             confirmed: confirmed.recipient(),
-            poison: Probe::new().recipient(),
+            poison: poison.recipient(),
             gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
             idle: idle.recipient(),
             sync_interval: Duration::from_millis(10),
@@ -95,6 +101,7 @@ impl Ground {
             reports,
             idle,
             confirmed,
+            poison,
         }
     }
 
@@ -220,6 +227,24 @@ async fn a_queue_that_was_handed_too_little_takes_the_rest_from_the_log() {
     ground.until(|event| matches!(event, ChildEvent::Failed { .. })).await;
     ground.until(|event| matches!(event, ChildEvent::Running)).await;
     assert_eq!(ground.end(), QueueOffset(2));
+}
+
+#[actix::test]
+async fn a_sync_under_whose_feet_the_topic_is_deleted_does_not_fail_the_store() {
+    let mut syncs = Probe::<SyncQueue>::new();
+    let mut ground = Ground::with(u64::MAX, Some(syncs.recipient()));
+    let (units, upto) = ground.store();
+    ground.queues.feed(units, upto);
+    let sync = syncs.next().await;
+    ground.queues.clear(0, upto).unwrap().await.unwrap();
+    let outcome = sync.job.run();
+    assert!(outcome.is_err(), "its directory is gone");
+    sync.answer.send(outcome).unwrap();
+    // Answered by the same actor, after it has heard of the sync.
+    ground.queues.clear(0, upto).unwrap().await.unwrap();
+    tokio::task::yield_now().await;
+    ground.queues.clear(0, upto).unwrap().await.unwrap();
+    assert!(ground.poison.drain().await.is_empty());
 }
 
 /// How often the queue's file was opened to be written, and how often it was synced.
