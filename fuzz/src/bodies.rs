@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 /// One for each type, and two for the compressed form of a registration.
-const READERS: [fn(&[u8]); 33] = [
+const READERS: [fn(&[u8]); 34] = [
     unfold,
     fold_and_unfold,
     reprint::<BrokerStatsData>,
@@ -44,6 +44,7 @@ const READERS: [fn(&[u8]); 33] = [
     reprint::<TopicList>,
     reprint::<TopicRouteData>,
     reprint::<TopicStatsTable>,
+    reprint::<ConsumerFilterTable>,
 ];
 
 /// Reads `data` behind its first byte as a body.

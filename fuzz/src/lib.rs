@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod bodies;
 pub mod dialect;
+pub mod filter;
 pub mod frame;
 pub mod headers;
 pub mod properties;

@@ -6,6 +6,7 @@ pub mod code;
 pub mod command;
 pub mod dialect;
 pub mod error;
+pub mod filter;
 pub mod frame;
 pub mod header;
 pub mod language;

@@ -65,3 +65,8 @@ fn the_corpus_of_the_dialect_breaks_no_rule() {
 fn the_corpus_of_bodies_breaks_no_rule() {
     run_all("bodies", targets::bodies::run);
 }
+
+#[test]
+fn the_corpus_of_filters_breaks_no_rule() {
+    run_all("filter", targets::filter::run);
+}

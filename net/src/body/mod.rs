@@ -3,8 +3,10 @@
 //! All of them decode leniently, as fastjson does: unknown members are ignored, or kept where a config file is rewritten
 //! from the struct, missing or null ones take Java's default. They print with their members in alphabetical order.
 
+mod assignment;
 mod connection;
 mod consume_queue;
+mod filter;
 mod group;
 mod heartbeat;
 mod list;
@@ -13,12 +15,15 @@ mod offset;
 mod queue;
 mod register;
 mod route;
+mod running;
 mod stats;
 mod topic;
 mod version;
 
+pub use assignment::{MessageRequestMode, QueryAssignment, QueueAssignment, QueueAssignments, SetMessageRequestMode};
 pub use connection::{Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable};
 pub use consume_queue::{ConsumeQueueEntry, ConsumeQueuePart};
+pub use filter::{BloomFilterData, ConsumerFilter, ConsumerFilterTable, ConsumerFiltersOfTopic};
 pub use group::{GroupSubscription, SubscriptionGroupConfig, SubscriptionGroupTable};
 pub use heartbeat::{
     CheckClient, ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, ProducerData,
@@ -33,6 +38,7 @@ pub use offset::{
 pub use queue::MessageQueue;
 pub use register::{MAX_INFLATED, RegisterBrokerBody, RegisterError};
 pub use route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
+pub use running::{ConsumeDirectlyResult, ConsumeResult, ConsumeStatus, ConsumerRunningInfo, ProcessQueueInfo};
 pub use stats::{
     BrokerStatsData, BrokerStatsItem, ConsumeStats, ConsumeStatsList, ConsumeTimeSpan, ConsumeTimeSpans, ConsumedQueue,
     TopicQueueStats, TopicStatsTable,

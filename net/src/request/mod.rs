@@ -2,7 +2,7 @@
 //!
 //! | file | codes |
 //! |---|---|
-//! | `send` | 10, 310, 320, 324, 325, 326, 36 |
+//! | `send` | 10, 310, 320, 324, 325, 326, 36, 370 |
 //! | `pull` | 11, 361 |
 //! | `offset` | 14, 15, 29-32 |
 //! | `query` | 12, 33 |
@@ -44,7 +44,7 @@ pub use namesrv::{
 pub use offset::{EarliestStoreTime, MaxOffset, MinOffset, QueryOffset, SearchOffset, UpdateOffset};
 pub use pull::PullHeader;
 pub use query::{QueryMessage, ViewMessage};
-pub use send::{PushReply, SendBack, SendHeader};
+pub use send::{PushReply, RecallMessage, SendBack, SendHeader};
 pub use transaction::{CheckTransaction, EndTransaction};
 
 /// The members of a request's header beside its fields.

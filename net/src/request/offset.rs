@@ -27,7 +27,7 @@ fields! {
         consumer_offset: i64 = b"commitOffset",
     }
 
-    /// Asks for the first message stored at or after a time: 29.
+    /// Asks for the message that a time leads to: 29.
     pub struct SearchOffset<'a> {
         /// The topic.
         topic: &'a str = b"topic",
@@ -35,7 +35,8 @@ fields! {
         queue_id: i32 = b"queueId",
         /// The time, in ms since 1970.
         timestamp: i64 = b"timestamp",
-        /// `LOWER` (the default) or `UPPER`: which of several messages of that time.
+        /// `LOWER`, the first message at or after the time, or `UPPER`, the last one at or before it. Clients of release 4 say
+        /// neither and are told the nearest.
         boundary_type: Option<&'a str> = b"boundaryType",
     }
 

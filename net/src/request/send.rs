@@ -53,6 +53,16 @@ fields! {
         max_reconsume_times: Option<i32> = b"maxReconsumeTimes",
     }
 
+    /// The header by which a producer recalls a message that waits for its time: 370.
+    pub struct RecallMessage<'a> {
+        /// The producing group.
+        producer_group: Option<&'a str> = b"producerGroup",
+        /// The message's topic.
+        topic: &'a str = b"topic",
+        /// What the answer to its send said.
+        handle: &'a str = b"recallHandle",
+    }
+
     /// The header by which a broker hands a reply to the client that waits for it: 326.
     pub struct PushReply<'a> {
         /// The replying group.

@@ -47,6 +47,11 @@ impl<'a> Properties<'a> {
         Pairs(self.0).filter_map(|(name, value)| text(name).zip(text(value)))
     }
 
+    /// Returns names and values as bytes, in the order they stand.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        Pairs(self.0)
+    }
+
     /// Returns the keys, without empty ones.
     pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         split_keys(self.get(name::KEYS).unwrap_or_default())
@@ -85,12 +90,16 @@ pub struct KnownProperties<'a> {
     pub real_topic: Option<&'a str>,
     /// [`name::REAL_QUEUE_ID`].
     pub real_queue_id: Option<&'a str>,
+    /// [`name::REPLY_TO_CLIENT`].
+    pub reply_to_client: Option<&'a str>,
     /// [`name::TIMER_DELAY_SECONDS`].
     pub timer_delay_seconds: Option<&'a str>,
     /// [`name::TIMER_DELAY_MS`].
     pub timer_delay_ms: Option<&'a str>,
     /// [`name::TIMER_DELIVER_MS`].
     pub timer_deliver_ms: Option<&'a str>,
+    /// [`name::TIMER_OUT_MS`].
+    pub timer_out_ms: Option<&'a str>,
     /// [`name::TIMER_DELETE_UNIQUE_KEY`].
     pub timer_delete_unique_key: Option<&'a str>,
 }
@@ -110,9 +119,11 @@ pub fn known(bytes: &[u8]) -> KnownProperties<'_> {
             wire::PRODUCER_GROUP => &mut known.producer_group,
             wire::REAL_TOPIC => &mut known.real_topic,
             wire::REAL_QUEUE_ID => &mut known.real_queue_id,
+            wire::REPLY_TO_CLIENT => &mut known.reply_to_client,
             wire::TIMER_DELAY_SECONDS => &mut known.timer_delay_seconds,
             wire::TIMER_DELAY_MS => &mut known.timer_delay_ms,
             wire::TIMER_DELIVER_MS => &mut known.timer_deliver_ms,
+            wire::TIMER_OUT_MS => &mut known.timer_out_ms,
             wire::TIMER_DELETE_UNIQUE_KEY => &mut known.timer_delete_unique_key,
             _ => continue,
         };
@@ -134,9 +145,11 @@ mod wire {
     pub(super) const PRODUCER_GROUP: &[u8] = name::PRODUCER_GROUP.as_bytes();
     pub(super) const REAL_TOPIC: &[u8] = name::REAL_TOPIC.as_bytes();
     pub(super) const REAL_QUEUE_ID: &[u8] = name::REAL_QUEUE_ID.as_bytes();
+    pub(super) const REPLY_TO_CLIENT: &[u8] = name::REPLY_TO_CLIENT.as_bytes();
     pub(super) const TIMER_DELAY_SECONDS: &[u8] = name::TIMER_DELAY_SECONDS.as_bytes();
     pub(super) const TIMER_DELAY_MS: &[u8] = name::TIMER_DELAY_MS.as_bytes();
     pub(super) const TIMER_DELIVER_MS: &[u8] = name::TIMER_DELIVER_MS.as_bytes();
+    pub(super) const TIMER_OUT_MS: &[u8] = name::TIMER_OUT_MS.as_bytes();
     pub(super) const TIMER_DELETE_UNIQUE_KEY: &[u8] = name::TIMER_DELETE_UNIQUE_KEY.as_bytes();
 }
 
@@ -245,9 +258,11 @@ mod tests {
             name::PRODUCER_GROUP,
             name::REAL_TOPIC,
             name::REAL_QUEUE_ID,
+            name::REPLY_TO_CLIENT,
             name::TIMER_DELAY_SECONDS,
             name::TIMER_DELAY_MS,
             name::TIMER_DELIVER_MS,
+            name::TIMER_OUT_MS,
             name::TIMER_DELETE_UNIQUE_KEY,
         ];
         for name in names {
@@ -263,9 +278,11 @@ mod tests {
         assert_eq!(known.producer_group, Some("<PGROUP>"));
         assert_eq!(known.real_topic, Some("<REAL_TOPIC>"));
         assert_eq!(known.real_queue_id, Some("<REAL_QID>"));
+        assert_eq!(known.reply_to_client, Some("<REPLY_TO_CLIENT>"));
         assert_eq!(known.timer_delay_seconds, Some("<TIMER_DELAY_SEC>"));
         assert_eq!(known.timer_delay_ms, Some("<TIMER_DELAY_MS>"));
         assert_eq!(known.timer_deliver_ms, Some("<TIMER_DELIVER_MS>"));
+        assert_eq!(known.timer_out_ms, Some("<TIMER_OUT_MS>"));
         assert_eq!(known.timer_delete_unique_key, Some("<TIMER_DEL_UNIQKEY>"));
     }
 
