@@ -1,5 +1,6 @@
 //! The delay levels (`messageDelayLevel` in RocketMQ): how long after its arrival a delayed message is due.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The topic that delayed messages wait in, one queue for each level.
@@ -43,12 +44,43 @@ impl DelayLevels {
         Self(Vec::new())
     }
 
+    /// The highest level.
+    #[must_use]
+    pub fn highest(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How long a message of this level waits, in milliseconds.
+    #[must_use]
+    pub fn delay_ms(&self, level: i64) -> i64 {
+        let at = usize::try_from(level.saturating_sub(1)).unwrap_or(usize::MAX);
+        let delay = self.0.get(at).copied().unwrap_or(UNKNOWN_LEVEL);
+        i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// When a message that was stored at `store_timestamp_ms` with this level is due, in milliseconds since 1970.
     #[must_use]
     pub fn due_ms(&self, level: i64, store_timestamp_ms: i64) -> i64 {
-        let at = usize::try_from(level.saturating_sub(1)).unwrap_or(usize::MAX);
-        let delay = self.0.get(at).copied().unwrap_or(UNKNOWN_LEVEL);
-        store_timestamp_ms.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX))
+        store_timestamp_ms.saturating_add(self.delay_ms(level))
+    }
+}
+
+/// As [`DelayLevels::parse`] reads it, in the greatest units that are whole.
+impl fmt::Display for DelayLevels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, delay) in self.0.iter().enumerate() {
+            let seconds = delay.as_secs();
+            let (count, unit) = match seconds {
+                0 => (0, 's'),
+                _ if seconds % 86_400 == 0 => (seconds / 86_400, 'd'),
+                _ if seconds % 3600 == 0 => (seconds / 3600, 'h'),
+                _ if seconds % 60 == 0 => (seconds / 60, 'm'),
+                _ => (seconds, 's'),
+            };
+            let gap = if number == 0 { "" } else { " " };
+            write!(f, "{gap}{count}{unit}")?;
+        }
+        Ok(())
     }
 }
 
@@ -79,6 +111,13 @@ mod tests {
         assert_eq!(levels.0.len(), 18);
         assert_eq!(levels.due_ms(1, 1_000), 2_000);
         assert_eq!(levels.due_ms(18, 0), 7_200_000);
+    }
+
+    #[test]
+    fn a_table_is_shown_as_it_is_read() {
+        assert_eq!(DelayLevels::default().to_string(), DEFAULT);
+        assert_eq!(DelayLevels::parse("60s 0s 40d").unwrap().to_string(), "1m 0s 40d");
+        assert_eq!(DelayLevels::default().highest(), 18);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub mod retention;
 pub mod segment;
 pub mod snapshot;
 mod span;
+pub mod steps;
 pub mod table;
+pub mod timer;
 
 pub use error::{Result, StoreError};

@@ -3,6 +3,11 @@
 //! The connection does all the work that needs no order: checks, CRC, encoding, hashing of keys. The log only fills in
 //! the places, so that its one thread is never the bottleneck.
 
+use cuemq_net::message::properties::KnownProperties;
+use cuemq_net::message::record::{self, RecordError, RecordFields};
+
+use super::derive::{for_each_key, is_queued, pending_tags_code};
+use crate::delay_level::DelayLevels;
 use crate::position::{PhysicalOffset, QueueOffset};
 
 /// A record's queue is not yet known by its slot; the log looks its topic up once.
@@ -19,8 +24,10 @@ pub struct PendingRecord {
     pub queue_slot: u32,
     /// Its queue within the topic.
     pub queue_id: u32,
-    /// What the consume queue keeps for the tag filter.
+    /// What the consume queue keeps for the tag filter, or for a delayed message its delay in milliseconds.
     pub tags_code: i64,
+    /// Whether `tags_code` is a delay: the queue keeps when it ends, counted from when the log stores the record.
+    pub delayed: bool,
     /// Whether it must lie in the same file as the record before it (the messages of a batch message do).
     pub joined: bool,
     /// Whether it gets an entry in its consume queue (prepared and rolled back transactions do not).
@@ -64,6 +71,41 @@ impl<C> RecordBatch<C> {
             keys: Vec::new(),
             context,
         })
+    }
+
+    /// Appends a record, and what its queue and the index need of it. `known` is what its properties hold, `slot` the slot
+    /// of its queue where the sender knows it.
+    ///
+    /// # Errors
+    /// When a field is longer than a record can tell; nothing is appended then.
+    #[inline]
+    pub fn push(
+        &mut self,
+        fields: &RecordFields<'_>,
+        known: &KnownProperties<'_>,
+        levels: &DelayLevels,
+        slot: Option<u32>,
+    ) -> Result<(), RecordError> {
+        let start = self.bytes.len();
+        let length = record::encode(fields, &mut self.bytes)?;
+        let number = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        for_each_key(fields.topic, known, fields.system_flag, |hash| {
+            self.keys.push(PendingKey { record: number, hash });
+        });
+        let (tags_code, delayed) = pending_tags_code(fields.topic, known, levels);
+        self.records.push(PendingRecord {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            queue_slot: slot.unwrap_or(UNRESOLVED),
+            queue_id: u32::try_from(fields.queue_id).unwrap_or(0),
+            tags_code,
+            delayed,
+            joined: false,
+            queued: is_queued(fields.system_flag),
+            physical_offset: PhysicalOffset(0),
+            queue_offset: QueueOffset(0),
+        });
+        Ok(())
     }
 
     /// The length of the group that begins at record `first`: that record and the ones joined to it.

@@ -9,6 +9,7 @@ use cuemq_net::message::tags::{index_hash, tags_code};
 use crate::delay_level::{DelayLevels, SCHEDULE_TOPIC};
 use crate::index::IndexKey;
 use crate::position::PhysicalOffset;
+use crate::timer::{Due, TIMER_TOPIC};
 
 /// Whether a record gets an entry in its consume queue: prepared and rolled back transactions do not.
 #[must_use]
@@ -19,16 +20,30 @@ pub fn is_queued(system_flag: i32) -> bool {
     )
 }
 
-/// What the consume queue keeps beside the position: the hash of the tags, or for a delayed message when it is due.
+/// What the consume queue keeps beside the position of a record that is not stored yet: the hash of the tags, for a message
+/// that waits for a time when that is, or for a delayed message its delay; and whether it is a delay, to which the time is
+/// added at which the record is stored.
 #[must_use]
-pub fn queue_tags_code(topic: &str, known: &KnownProperties<'_>, store_timestamp_ms: i64, levels: &DelayLevels) -> i64 {
+pub fn pending_tags_code(topic: &str, known: &KnownProperties<'_>, levels: &DelayLevels) -> (i64, bool) {
     if topic == SCHEDULE_TOPIC
         && let Some(level) = known.delay_level.and_then(|level| level.parse().ok())
         && level > 0
     {
-        return levels.due_ms(level, store_timestamp_ms);
+        return (levels.delay_ms(level), true);
     }
-    known.tags.map_or(0, tags_code)
+    if topic == TIMER_TOPIC {
+        return (Due::of(known).code(), false);
+    }
+    (known.tags.map_or(0, tags_code), false)
+}
+
+/// What the consume queue keeps beside the position: the hash of the tags, or for a message that waits when it is due.
+#[must_use]
+pub fn queue_tags_code(topic: &str, known: &KnownProperties<'_>, store_timestamp_ms: i64, levels: &DelayLevels) -> i64 {
+    match pending_tags_code(topic, known, levels) {
+        (delay_ms, true) => store_timestamp_ms.saturating_add(delay_ms),
+        (tags_code, false) => tags_code,
+    }
 }
 
 /// Calls `each` with the index hash of every key of a record: its unique key first, then the application's keys.

@@ -167,13 +167,14 @@ impl LogTail {
         pending.queue_offset = queue_offset;
         pending.physical_offset = self.position;
         if pending.queued {
+            let stored_ms = if pending.delayed { store_timestamp_ms } else { 0 };
             dispatch.unit(
                 queues,
                 slot,
                 queue_offset,
                 self.position,
                 pending.length,
-                pending.tags_code,
+                pending.tags_code.saturating_add(stored_ms),
             );
         }
         self.position = self.position.advanced(u64::from(pending.length));

@@ -102,6 +102,7 @@ mod tests {
             tags_code: 0,
         };
         queue.append(QueueOffset(0), &[unit], None).unwrap();
+        queue.write_newest().unwrap();
         let search = || offset_by_time(&queue.view(), 5, PhysicalOffset(0), |_| Ok(Some(5)));
         assert_eq!(search().unwrap(), QueueOffset(0));
         memory.inject(Fault::new(Operation::Read));

@@ -142,7 +142,8 @@ impl World {
                     }
                     queue.delete_before(self.log_min)?;
                 }
-                2 => queue.release(),
+                2 => queue.release()?,
+                3 => queue.write_newest()?,
                 _ => {
                     let from = queue.end().0;
                     let count = 1 + self.entropy.below(30);

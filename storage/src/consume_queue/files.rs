@@ -136,8 +136,13 @@ impl<'a> Probe<'a> {
         Self { view, open: None }
     }
 
-    /// The unit at `queue_offset`, which must lie within a file.
+    /// The unit at `queue_offset`, which must lie within a file, or in memory and yet not there.
     pub(super) fn unit(&mut self, queue_offset: u64) -> Result<Option<Unit>> {
+        if let Some(newest) = self.view.newest.copy(queue_offset, queue_offset.saturating_add(1))
+            && let [unit] = newest.as_slice()
+        {
+            return Ok(Some(*unit));
+        }
         let start = queue_offset - queue_offset % self.view.units_per_file;
         let path = file_path(&self.view.directory, start);
         let file = match &self.open {

@@ -11,10 +11,12 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod by_boundary;
 mod by_time;
 mod discover;
 mod extension;
 mod files;
+mod newest;
 mod queue;
 mod recency;
 mod recover;
@@ -30,9 +32,12 @@ mod crash_test;
 mod replay_test;
 #[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod times_test;
 
 use std::path::{Path, PathBuf};
 
+pub use by_boundary::{Boundary, offset_by_boundary};
 pub use by_time::offset_by_time;
 pub use discover::{Discovery, FoundQueue, discover};
 pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
@@ -41,6 +46,7 @@ pub(crate) use files::parse_name;
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};
 pub use recover::Cut;
 pub use retention::{OldFiles, Trim};
+pub(crate) use sync::sync_all;
 pub use sync::{QueueSync, Synced};
 pub use unit::{LAST_QUEUE_OFFSET, UNIT_BYTES, Unit};
 pub use view::{QueueView, Units};

@@ -1,19 +1,19 @@
 //! The writer of one consume queue: its place, what it holds, and appending.
 //!
-//! Units of one batch that lie in one file are one pwrite. A file is made at its full length on the first append into
-//! it; blocks are reserved in steps. Nothing is durable before [`ConsumeQueue::confirm`].
+//! Units are gathered in memory, where readers see them, and written many at a time: [`NewestUnits`](super::newest). A file
+//! is made at its full length on the first append into it; blocks are reserved in steps, before anything is gathered for
+//! them, so that it is an append that finds no room. Nothing is durable before [`ConsumeQueue::confirm`].
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::extension::{ExtensionFiles, ExtensionWriter, StoreTimes};
+use super::newest;
 use super::recover::Cut;
 use super::sync::Unsynced;
 use super::tail::Tail;
-use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
+use super::unit::{UNIT_BYTES, Unit};
 use super::view::QueueView;
 use super::{FOLDER, file_path};
 use crate::disk::{Disk, OpenMode};
@@ -24,8 +24,6 @@ use crate::position::{PhysicalOffset, QueueOffset};
 const FILLER_STEP: usize = 3000;
 /// The longest name of a directory that file systems take.
 const NAME_BYTES_MAX: usize = 255;
-/// How many units of a batch are encoded without allocating.
-const INLINE_UNITS: usize = 64;
 
 /// Which queue of which store.
 #[derive(Clone, Copy, Debug)]
@@ -236,12 +234,14 @@ impl ConsumeQueue {
     /// Removes the files; the next unit goes where the file of `first` begins.
     fn begin_anew(&mut self, first: QueueOffset) -> Result<()> {
         self.tail = None;
+        self.view.newest.restart(self.end);
         self.view.begin_anew();
         self.view.recency.clear();
         let mut old = self.view.retain_files(0..0);
         old.reverse();
         self.remove(old)?;
         self.end = first.0 - first.0 % self.view.units_per_file;
+        self.view.newest.restart(self.end);
         self.end_physical = PhysicalOffset(0);
         self.unsynced.restart(self.end, self.end_physical);
         self.reopen_extension()?;
@@ -250,12 +250,30 @@ impl ConsumeQueue {
     }
 
     /// Lets go of the open file and of the readers' mappings, as an idle queue should.
-    pub fn release(&mut self) {
+    ///
+    /// # Errors
+    /// When what is in memory alone cannot be written.
+    pub fn release(&mut self) -> Result<()> {
+        self.write_newest()?;
+        self.view.newest.release();
         self.tail = None;
         if let Some(extension) = &mut self.extension {
             extension.release();
         }
         self.view.unmap();
+        Ok(())
+    }
+
+    /// Writes what is in memory alone to its file, without a sync.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_newest(&mut self) -> Result<()> {
+        // They lie in the file that is written to, or there are none.
+        let Some(tail) = &self.tail else { return Ok(()) };
+        let path = || file_path(&self.view.directory, tail.start());
+        let write = |bytes: &[u8], first: u64| tail.write(bytes, (first - tail.start()) * UNIT_BYTES, path);
+        self.view.newest.write(write)
     }
 
     /// Writes units that lie in one file; their tags codes go to the extension, if there is one.
@@ -266,24 +284,31 @@ impl ConsumeQueue {
         };
         let put = extension.put(run, stored)?;
         self.write_run(&put.entries)?;
+        self.write_newest()?;
         if let Some(extension) = &mut self.extension {
             extension.keep(&put);
         }
         Ok(())
     }
 
-    /// Writes units that lie in one file, and shows them to readers.
+    /// Takes units that lie in one file, and shows them to readers.
     fn write_run(&mut self, run: &[Unit]) -> Result<()> {
-        let encoded: SmallVec<[[u8; UNIT_LENGTH]; INLINE_UNITS]> = run.iter().map(Unit::encode).collect();
-        let bytes = encoded.as_flattened();
         let start = self.end - self.end % self.view.units_per_file;
         let at = (self.end - start) * UNIT_BYTES;
         self.ensure_tail(start, at)?;
         let Some(tail) = self.tail.as_mut() else { return Ok(()) };
         let path = || file_path(&self.view.directory, start);
-        tail.reserve(at + bytes.len() as u64, path)?;
+        tail.reserve(at + run.len() as u64 * UNIT_BYTES, path)?;
         self.unsynced.files.note(start, tail.file());
-        tail.write(bytes, at, path)?;
+        let newest = self.view.newest.count();
+        if newest + run.len() > newest::MOST {
+            self.write_newest()?;
+        }
+        if run.len() < newest::MOST {
+            self.view.newest.add(run);
+        } else {
+            self.write_at_once(run, at)?;
+        }
         self.end += run.len() as u64;
         if let Some(last) = run.last().filter(|last| !last.is_filler()) {
             self.end_physical = last.end();
@@ -292,11 +317,23 @@ impl ConsumeQueue {
         Ok(())
     }
 
+    /// Writes units that are many, behind all others, into the file that is written to.
+    fn write_at_once(&mut self, run: &[Unit], at: u64) -> Result<()> {
+        let Some(tail) = &self.tail else { return Ok(()) };
+        let encoded: Vec<_> = run.iter().map(Unit::encode).collect();
+        tail.write(encoded.as_flattened(), at, || {
+            file_path(&self.view.directory, tail.start())
+        })?;
+        self.view.newest.restart(self.end + run.len() as u64);
+        Ok(())
+    }
+
     /// Makes the file that begins at `start` the one that is written to, from byte `at` on.
     fn ensure_tail(&mut self, start: u64, at: u64) -> Result<()> {
         if self.tail.as_ref().is_some_and(|tail| tail.start() == start) {
             return Ok(());
         }
+        self.write_newest()?;
         let view = Arc::clone(&self.view);
         let path = file_path(&view.directory, start);
         let is_new = !view.extent().contains(&start);

@@ -159,7 +159,9 @@ mod tests {
             tags_code: 0,
         };
         let units: Vec<Unit> = (0..7).map(unit).collect();
-        open().append(QueueOffset(0), &units[..5], None).unwrap();
+        let mut earlier = open();
+        earlier.append(QueueOffset(0), &units[..5], None).unwrap();
+        earlier.write_newest().unwrap();
         let mut queue = open();
         let is_young = |queue: &ConsumeQueue, queue_offset| {
             let view = queue.view();

@@ -103,6 +103,7 @@ impl ConsumeQueue {
 
     /// Ends the queue at `end`: removes later files, zeroes what is written behind, and if `synced`, syncs that.
     fn cut(&mut self, end: u64, synced: bool) -> Result<Cut> {
+        self.write_newest()?;
         let extent = self.view.extent();
         let last = end.saturating_sub(1).max(extent.start);
         let last = last - last % self.view.units_per_file;
@@ -120,6 +121,7 @@ impl ConsumeQueue {
 
     fn set_end(&mut self, end: u64) -> Result<()> {
         self.end = end;
+        self.view.newest.restart(end);
         self.end_physical = self.physical_end_at(end)?;
         self.view.publish_max(end);
         Ok(())

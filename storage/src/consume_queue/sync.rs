@@ -3,18 +3,23 @@
 //! [`ConsumeQueue::dirty`] says what must be synced, [`QueueSync::run`] does it (it blocks) and gives a [`Synced`] that
 //! goes back to the owner. A cut in between makes it void by its generation: it never speaks for units written since.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::extension::{ExtensionSync, ExtensionWriter, SyncedExtension};
-use super::file_path;
 use super::queue::ConsumeQueue;
 use super::view::QueueView;
-use crate::disk::DiskFile;
+use super::{FOLDER, file_path};
+use crate::disk::{Disk, DiskFile, sync_file_system};
 use crate::error::{Result, StoreError};
+use crate::interrupt::Interrupt;
 use crate::position::{PhysicalOffset, QueueOffset};
+use crate::steps::Stage;
+
+/// So many queues are synced with all of their file system, rather than one by one.
+const MANY: usize = 64;
 
 /// The files written to since they were last known to be durable. The handles are those that wrote: a handle opened
 /// later can miss the error of a failed write-back.
@@ -134,14 +139,44 @@ impl QueueSync {
     }
 }
 
-impl ConsumeQueue {
-    /// What must be synced to make all that was appended durable; `None` when it is.
-    #[must_use]
-    pub fn dirty(&self) -> Option<QueueSync> {
-        let files = &self.unsynced.files;
-        if files.handles.is_empty() {
-            return None;
+/// Syncs queues on this thread: all at once where they are many and the file system can.
+pub(crate) fn sync_all(disk: &dyn Disk, root: &Path, queues: &mut [ConsumeQueue], interrupt: &Interrupt) -> Result<()> {
+    let mut dirty = 0;
+    for queue in queues.iter_mut() {
+        queue.write_newest()?;
+        dirty += usize::from(queue.is_dirty());
+    }
+    let together = dirty >= MANY && sync_file_system(disk, &root.join(FOLDER))?;
+    let total = queues.len() as u64;
+    for (done, queue) in (0..).zip(queues) {
+        interrupt.reached(Stage::SyncingQueues, done, total)?;
+        if !together {
+            queue.sync()?;
+        } else if let Some(sync) = queue.dirty()? {
+            queue.confirm(sync.upto);
         }
+    }
+    interrupt.reached(Stage::SyncingQueues, total, total)
+}
+
+impl ConsumeQueue {
+    /// Whether there is anything that is not durable.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.unsynced.files.handles.is_empty()
+    }
+
+    /// Writes what is in memory alone, and gives what must be synced to make all that was appended durable; `None` when it
+    /// is.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn dirty(&mut self) -> Result<Option<QueueSync>> {
+        if !self.is_dirty() {
+            return Ok(None);
+        }
+        self.write_newest()?;
+        let files = &self.unsynced.files;
         let extension = self.extension.as_ref().map(ExtensionWriter::dirty);
         let upto = Synced {
             generation: self.unsynced.generation,
@@ -150,12 +185,12 @@ impl ConsumeQueue {
             new_file: files.new_file,
             extension: extension.as_ref().map(ExtensionSync::upto),
         };
-        Some(QueueSync {
+        Ok(Some(QueueSync {
             view: self.view(),
             files: files.clone(),
             extension,
             upto,
-        })
+        }))
     }
 
     /// Notes that a sync was done. One from before a cut, or overtaken by a later one, is without effect.
@@ -178,7 +213,7 @@ impl ConsumeQueue {
     /// # Errors
     /// When the disk fails.
     pub fn sync(&mut self) -> Result<()> {
-        if let Some(sync) = self.dirty() {
+        if let Some(sync) = self.dirty()? {
             let synced = sync.run()?;
             self.confirm(synced);
         }
@@ -189,5 +224,68 @@ impl ConsumeQueue {
     #[must_use]
     pub fn synced(&self) -> (QueueOffset, PhysicalOffset) {
         (QueueOffset(self.unsynced.synced.0), self.unsynced.synced.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consume_queue::rules_test::{read_from, unit};
+    use crate::consume_queue::{Opening, QueuePlace};
+    use crate::disk::MemoryDisk;
+    use crate::disk::memory::{Fault, Operation, Survival};
+
+    const ROOT: &str = "/store";
+
+    /// So many queues on a disk, each as it was left.
+    fn queues(disk: &Arc<dyn Disk>, count: usize) -> Vec<ConsumeQueue> {
+        let open = |queue_id| {
+            let place = QueuePlace {
+                root: Path::new(ROOT),
+                topic: "topic",
+                queue_id,
+            };
+            ConsumeQueue::open(disk, place, 6000, Opening::Clean).unwrap().0
+        };
+        (0..).take(count).map(open).collect()
+    }
+
+    #[test]
+    fn what_queues_hold_in_memory_is_durable_when_all_are_synced_whatever_the_file_system_can() {
+        // A disk of an even seed can sync its file system, one of an odd seed cannot.
+        for (seed, count) in [(0, MANY), (0, MANY - 1), (1, MANY)] {
+            let memory = MemoryDisk::new(seed);
+            memory.create_directory(Path::new(ROOT)).unwrap();
+            let disk: Arc<dyn Disk> = Arc::new(memory.process());
+            let mut held = queues(&disk, count);
+            for queue in &mut held {
+                queue.append(QueueOffset(0), &[unit(0), unit(1)], None).unwrap();
+            }
+            sync_all(disk.as_ref(), Path::new(ROOT), &mut held, &Interrupt::default()).unwrap();
+            for queue in &held {
+                assert!(!queue.is_dirty());
+                assert_eq!(queue.synced(), (QueueOffset(2), unit(1).end()));
+            }
+            drop(held);
+            memory.crash(Survival::Nothing);
+            let disk: Arc<dyn Disk> = Arc::new(memory.process());
+            for queue in queues(&disk, count) {
+                assert_eq!(read_from(&queue.view(), 0), [(0, unit(0)), (1, unit(1))], "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sync_of_the_file_system_that_fails_leaves_all_queues_unconfirmed() {
+        let memory = MemoryDisk::new(0);
+        memory.create_directory(Path::new(ROOT)).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(memory.process());
+        let mut held = queues(&disk, MANY);
+        for queue in &mut held {
+            queue.append(QueueOffset(0), &[unit(0)], None).unwrap();
+        }
+        memory.inject(Fault::new(Operation::SyncFileSystem));
+        sync_all(disk.as_ref(), Path::new(ROOT), &mut held, &Interrupt::default()).unwrap_err();
+        assert!(held.iter().all(ConsumeQueue::is_dirty));
     }
 }

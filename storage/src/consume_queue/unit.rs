@@ -6,10 +6,10 @@
 //! | 8–11 | size of the record |
 //! | 12–19 | tags code |
 //!
-//! Big-endian. The tags code is the Java hash of the tags, in `SCHEDULE_TOPIC_XXXX` the delivery time, and at or below
-//! −2147483649 the address of an ext unit; it passes through here unharmed. Bytes never written are zeros, hence a unit
-//! counts as written when its size is above 0 (Java's recovery tests the same). A queue that begins in the middle of a
-//! file has [`Unit::FILLER`] in front of its first message.
+//! Big-endian. The tags code is the Java hash of the tags, in `SCHEDULE_TOPIC_XXXX` the delivery time, in
+//! `rmq_sys_wheel_timer` what [`crate::timer`] says, and at or below −2147483649 the address of an ext unit; it passes
+//! through here unharmed. Bytes never written are zeros, hence a unit counts as written when its size is above 0 (Java's
+//! recovery tests the same). A queue that begins in the middle of a file has [`Unit::FILLER`] in front of its first message.
 
 use crate::position::{PLACES_END, PhysicalOffset};
 

@@ -1,9 +1,10 @@
 //! The read side of a consume queue: shared by all readers, written to by the queue's owner alone.
 //!
 //! A reader of young units loads `max_offset` (Acquire), finds the file in the published list and takes a slice of its
-//! mapping: no lock, no system call but for the first read of a file, which maps it. Old ones are read by pread, where the
+//! mapping: no lock, no system call but for the first read of a file, which maps it. The newest, which the file lacks yet,
+//! it copies under a lock that is held for no longer. Old ones are read by pread, where the
 //! disk may be waited for and its errors are errors. The owner publishes a file before it raises
-//! `max_offset` (Release) past its beginning. Bytes below `max_offset` are never written again while a reader can see
+//! `max_offset` (Release) past its beginning. Bytes of units that are published are never written again while a reader can see
 //! them (a cut asks for exclusive access). Files keep their length; a mapping outlives the deletion of its file.
 
 use std::io;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::extension::ExtensionFiles;
+use super::newest::NewestUnits;
 use super::queue::QueuePlace;
 use super::recency::Recency;
 use super::unit::{UNIT_BYTES, UNIT_LENGTH, Unit};
@@ -33,6 +35,7 @@ pub struct QueueView {
     /// How often the queue has begun anew: what was found out about it before then says nothing.
     begun: AtomicU64,
     files: ArcSwap<Vec<Arc<QueueFile>>>,
+    pub(super) newest: NewestUnits,
     pub(super) recency: Recency,
     /// Where tags codes are that the units only lead to; `None` where no unit does.
     pub(super) extension: ArcSwapOption<ExtensionFiles>,
@@ -51,6 +54,11 @@ impl QueueFile {
             start,
             mapping: ArcSwapOption::empty(),
         })
+    }
+
+    /// Where in it a unit begins.
+    fn byte(&self, unit: u64) -> u64 {
+        (unit - self.start) * UNIT_BYTES
     }
 }
 
@@ -72,6 +80,7 @@ impl QueueView {
             max_offset: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             files: ArcSwap::from_pointee(Vec::new()),
+            newest: NewestUnits::default(),
             recency: Recency::new(),
             extension: ArcSwapOption::empty(),
         }
@@ -96,32 +105,28 @@ impl QueueView {
         self.recency.is_young(queue_offset.0, from)
     }
 
-    /// Up to `max_units` units from `first` on, straight from the mapping: for young ones, since touching others may wait
-    /// for the disk and dies of its errors. They end with the file at the latest (ask again behind them); there are none
-    /// when nothing is stored at `first`.
+    /// Up to `max_units` units from `first` on, straight from the mapping and from memory: for young ones, since touching
+    /// others may wait for the disk and dies of its errors. They end with the file at the latest (ask again behind them);
+    /// there are none when nothing is stored at `first`.
     ///
     /// # Errors
     /// When the file cannot be mapped.
     pub fn read(&self, first: QueueOffset, max_units: usize) -> Result<Units> {
-        let none = Units {
-            mapping: None,
-            at: 0,
-            end: 0,
-            next: first,
-        };
+        let until = self.until(first, max_units);
+        let mut units = Units::none(first);
+        if let Some(newest) = self.newest.copy(first.0, until) {
+            units.newest = newest.into_iter();
+            return Ok(units);
+        }
         let files = self.files.load();
-        let Some((file, bytes)) = self.run(&files, first, max_units) else {
-            return Ok(none);
-        };
-        let Some(mapping) = self.map(file)? else {
-            return Ok(none);
-        };
-        Ok(Units {
-            at: bytes.start,
-            end: bytes.end,
-            mapping: Some(mapping),
-            next: first,
-        })
+        if let Some((file, run)) = self.run(&files, first, until)
+            && let Some(mapping) = self.map(file)?
+        {
+            units.mapping = Some(mapping);
+            (units.at, units.end) = (file.byte(run.start), file.byte(run.end));
+            units.newest = self.newest_behind(file, run.end, until).into_iter();
+        }
+        Ok(units)
     }
 
     /// As [`QueueView::read`], but by pread and without a mapping: for whoever may wait for the disk.
@@ -129,20 +134,29 @@ impl QueueView {
     /// # Errors
     /// When the file cannot be opened or read.
     pub fn copy(&self, first: QueueOffset, max_units: usize) -> Result<Vec<Unit>> {
+        let until = self.until(first, max_units);
+        if let Some(newest) = self.newest.copy(first.0, until) {
+            return Ok(newest);
+        }
         let files = self.files.load();
-        let Some((file, range)) = self.run(&files, first, max_units) else {
+        let Some((file, run)) = self.run(&files, first, until) else {
             return Ok(Vec::new());
         };
         let Some(opened) = self.open(file)? else {
             return Ok(Vec::new());
         };
+        let range = file.byte(run.start)..file.byte(run.end);
         let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
         let read = opened
             .read_at(&mut bytes, range.start)
             .map_err(|error| StoreError::io("read", &super::file_path(&self.directory, file.start), error))?;
         bytes.truncate(read);
-        let (units, _) = bytes.as_chunks();
-        Ok(units.iter().map_while(Unit::decode).collect())
+        let (encoded, _) = bytes.as_chunks();
+        let mut units: Vec<_> = encoded.iter().map_while(Unit::decode).collect();
+        if units.len() as u64 == run.end - run.start {
+            units.append(&mut self.newest_behind(file, run.end, until));
+        }
+        Ok(units)
     }
 
     /// The unit at `queue_offset`, if one is stored there, as [`QueueView::copy`] reads it.
@@ -229,24 +243,31 @@ impl QueueView {
             .try_for_each(|directory| sync_directory(self.disk.as_ref(), directory))
     }
 
-    /// Where up to `max_units` units from `first` on lie: the file, and their bytes in it.
+    /// Behind the last of `max_units` units from `first` on that is published.
+    fn until(&self, first: QueueOffset, max_units: usize) -> u64 {
+        self.max_offset().0.min(first.0.saturating_add(max_units as u64))
+    }
+
+    /// Which units from `first` on, in front of `until`, lie in one file.
     fn run<'a>(
         &self,
         files: &'a [Arc<QueueFile>],
         first: QueueOffset,
-        max_units: usize,
+        until: u64,
     ) -> Option<(&'a QueueFile, Range<u64>)> {
-        let max_offset = self.max_offset();
-        if first >= max_offset {
-            return None;
-        }
         let file = self.locate(files, first.0)?;
-        let until = max_offset
-            .0
-            .min(file.start + self.units_per_file)
-            .min(first.0.saturating_add(max_units as u64));
-        let byte = |unit: u64| (unit - file.start) * UNIT_BYTES;
-        Some((file, byte(first.0)..byte(until)))
+        let until = until.min(file.start + self.units_per_file).min(self.newest.from());
+        (first.0 < until).then_some((file, first.0..until))
+    }
+
+    /// What follows on the units of a file, in it and yet not written.
+    fn newest_behind(&self, file: &QueueFile, first: u64, until: u64) -> Vec<Unit> {
+        let until = until.min(file.start + self.units_per_file);
+        if first < until {
+            self.newest.copy(first, until).unwrap_or_default()
+        } else {
+            Vec::new()
+        }
     }
 
     fn locate<'a>(&self, files: &'a [Arc<QueueFile>], unit: u64) -> Option<&'a Arc<QueueFile>> {
@@ -281,31 +302,45 @@ impl QueueView {
 }
 
 /// A run of units, with the queue offset of each; it keeps the mapping alive.
+#[derive(Clone)]
 pub struct Units {
     mapping: Option<ReadView>,
     at: u64,
     end: u64,
+    /// Those behind what is mapped.
+    newest: std::vec::IntoIter<Unit>,
     next: QueueOffset,
 }
 
 impl Units {
-    /// The bytes of the units not yet taken.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.mapping
-            .as_ref()
-            .and_then(|mapping| mapping.slice(self.at..self.end))
-            .unwrap_or_default()
+    fn none(first: QueueOffset) -> Self {
+        Self {
+            mapping: None,
+            at: 0,
+            end: 0,
+            newest: Vec::new().into_iter(),
+            next: first,
+        }
+    }
+
+    fn take(&mut self) -> Option<Unit> {
+        if self.at == self.end {
+            return self.newest.next();
+        }
+        let bytes = self.mapping.as_ref()?.slice(self.at..self.end)?;
+        let unit = Unit::decode(bytes.first_chunk::<UNIT_LENGTH>()?)?;
+        self.at += UNIT_BYTES;
+        Some(unit)
     }
 }
 
 impl Iterator for Units {
     type Item = (QueueOffset, Unit);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let unit = Unit::decode(self.bytes().first_chunk::<UNIT_LENGTH>()?)?;
+        let unit = self.take()?;
         let queue_offset = self.next;
-        self.at += UNIT_BYTES;
         self.next = queue_offset.advanced(1);
         Some((queue_offset, unit))
     }

@@ -7,6 +7,7 @@ use crate::disk::{Blocks, Disk, DiskFile, OpenMode, sync_directory};
 use crate::error::{Result, StoreError};
 use crate::interrupt::Interrupt;
 use crate::position::PhysicalOffset;
+use crate::steps::Stage;
 
 /// How much is written again at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -26,8 +27,10 @@ pub(super) fn settle(
     interrupt: &Interrupt,
 ) -> Result<u64> {
     let mut gone = 0;
+    let first = found.file_start(from.0.min(end.0));
     for start in found.starts.iter().rev().copied() {
-        interrupt.check()?;
+        let done = found.end() - (start + found.segment_bytes);
+        interrupt.reached(Stage::WritingLog, done, found.end() - first)?;
         let path = found.path(start);
         let io = |operation| move |error| StoreError::io(operation, &found.path(start), error);
         let file_end = start + found.segment_bytes;

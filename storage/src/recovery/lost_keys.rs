@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::index;
 use crate::interrupt::Interrupt;
 use crate::position::PhysicalOffset;
+use crate::steps::Stage;
 
 /// Where to begin reading for keys.
 pub(super) fn begin(
@@ -62,7 +63,8 @@ pub(super) fn feed(
     let mut at = start.keys_from;
     while at < start.from {
         let end = found.walk_one(disk, at, checks, |record| {
-            interrupt.check()?;
+            let done = record.physical_offset().saturating_sub(start.keys_from.0);
+            interrupt.reached(Stage::ReadingKeys, done, start.from.0 - start.keys_from.0)?;
             refeed.feed_keys(record)
         })?;
         let next = PhysicalOffset(found.file_start(at.0) + found.segment_bytes);

@@ -55,6 +55,7 @@ use crate::interrupt::Interrupt;
 use crate::log_state::FlushMode;
 use crate::marker;
 use crate::position::{FlushEpoch, PhysicalOffset};
+use crate::steps::Stage;
 
 /// RocketMQ's file length of the commit log (`mappedFileSizeCommitLog`).
 pub const DEFAULT_SEGMENT_BYTES: u64 = 1 << 30;
@@ -204,8 +205,8 @@ pub fn open(
     for queue in &mut refeed.queues {
         interrupt.check()?;
         queue.correct_min(PhysicalOffset(found.minimum()))?;
-        queue.sync()?;
     }
+    consume_queue::sync_all(disk.as_ref(), &layout.root, &mut refeed.queues, interrupt)?;
     if let Some(index) = &mut refeed.index {
         index.flush()?;
     }
@@ -347,8 +348,9 @@ fn walk(
     let mut refeed = Refeed::new(disk, layout, queue_file_bytes, opening, index);
     refeed.deletions = Deletions::read(disk.as_ref(), &layout.root)?;
     refeed.from_the_first = start.from.0 == found.minimum();
-    for queue in queues.queues {
-        interrupt.check()?;
+    let total = queues.queues.len() as u64;
+    for (done, queue) in (0..).zip(queues.queues) {
+        interrupt.reached(Stage::OpeningQueues, done, total)?;
         refeed.open(&queue.topic, queue.queue_id)?;
     }
     if let Opening::AfterCrashTogether(_) = opening {
@@ -363,8 +365,10 @@ fn walk(
         body_crc: layout.check_crc,
         torn_from: start.torn_from(),
     };
+    let total = found.end().saturating_sub(start.from.0);
     let end = found.walk(disk.as_ref(), start.from, checks, |record| {
-        interrupt.check()?;
+        let done = record.physical_offset().saturating_sub(start.from.0);
+        interrupt.reached(Stage::ReadingLog, done, total)?;
         refeed.feed(record)
     })?;
     refeed.finish()?;

@@ -1,4 +1,5 @@
-//! What the tags of an entry are, for readers: the entry says it, or the unit that it leads to.
+//! What the tags of an entry are, for readers: the entry says it, or the unit that it leads to. And which filters want it,
+//! as far as a unit says.
 //!
 //! Units are read by pread, a few hundred at a time, and nothing is opened before the first address comes. Those of young
 //! entries are in the page cache, as the entries are.
@@ -11,7 +12,7 @@ use crate::consume_queue::{QueueView, Unit};
 use crate::disk::DiskFile;
 use crate::error::{Result, StoreError};
 
-/// How much is read at a time.
+/// How much is read at a time, but for a unit that is longer.
 const CHUNK_BYTES: u64 = 4096;
 
 /// Tells the tags codes of one queue's entries. For one look-up: it keeps what it has read.
@@ -50,6 +51,27 @@ impl TagsReader<'_> {
         }
     }
 
+    /// When an entry's record was stored, in milliseconds since 1970, and the bitmap of the filters that want it; `None` where
+    /// nobody noted it, or it cannot be read: any filter may want it then.
+    #[inline]
+    pub fn marks(&mut self, entry: Unit) -> Option<(i64, &[u8])> {
+        place_of(entry.tags_code).and_then(|place| self.marks_at(place))
+    }
+
+    #[cold]
+    fn marks_at(&mut self, place: u64) -> Option<(i64, &[u8])> {
+        let unit = self.unit(place).ok().flatten()?;
+        let bitmap = place + HEAD_LENGTH as u64;
+        let length = unit.bitmap_length();
+        if length == 0 {
+            return None;
+        }
+        if self.bytes(bitmap, length).is_none() {
+            self.fill(place, CHUNK_BYTES.max(unit.length)).ok()?;
+        }
+        Some((unit.stored_ms, self.bytes(bitmap, length)?))
+    }
+
     #[cold]
     fn look_up(&mut self, place: u64) -> Option<i64> {
         let unit = self.unit(place);
@@ -66,18 +88,23 @@ impl TagsReader<'_> {
         if let Some(head) = self.head(place) {
             return Ok(ExtensionUnit::decode(&head));
         }
-        self.fill(place)?;
+        self.fill(place, CHUNK_BYTES)?;
         Ok(self.head(place).as_ref().and_then(ExtensionUnit::decode))
     }
 
-    /// The bytes at `place`, if they were read already.
+    /// The head of a unit at `place`, if it was read already.
     fn head(&self, place: u64) -> Option<[u8; HEAD_LENGTH]> {
-        let skip = usize::try_from(place.checked_sub(self.at)?).ok()?;
-        self.chunk.get(skip..)?.first_chunk().copied()
+        self.bytes(place, HEAD_LENGTH)?.first_chunk().copied()
     }
 
-    /// Reads from `place` on, at most to the end of its file.
-    fn fill(&mut self, place: u64) -> Result<()> {
+    /// The bytes at `place`, if they were read already.
+    fn bytes(&self, place: u64, length: usize) -> Option<&[u8]> {
+        let skip = usize::try_from(place.checked_sub(self.at)?).ok()?;
+        self.chunk.get(skip..)?.get(..length)
+    }
+
+    /// Reads so many bytes from `place` on, at most to the end of its file.
+    fn fill(&mut self, place: u64, wanted: u64) -> Result<()> {
         self.chunk.clear();
         let Some(files) = self.queue.extension.load_full() else {
             return Ok(());
@@ -88,8 +115,7 @@ impl TagsReader<'_> {
         }
         let Some((_, file)) = &self.file else { return Ok(()) };
         let left = files.file_bytes - (place - start);
-        self.chunk
-            .resize(usize::try_from(left.min(CHUNK_BYTES)).unwrap_or(0), 0);
+        self.chunk.resize(usize::try_from(left.min(wanted)).unwrap_or(0), 0);
         let read = file.read_at(&mut self.chunk, place - start);
         let read = read.map_err(|error| StoreError::io("read", &files.path(start), error));
         self.chunk.truncate(*read.as_ref().unwrap_or(&0));

@@ -90,6 +90,7 @@ fn feed(queue: &mut ConsumeQueue, range: std::ops::Range<u64>) {
         stored.note(entry.physical_offset, 1000 + entry.physical_offset.0.cast_signed());
     }
     queue.append(QueueOffset(range.start), &entries, Some(&stored)).unwrap();
+    queue.write_newest().unwrap();
 }
 
 /// The places of the units of these entries; −1 where the entry holds its tags code itself.
@@ -329,4 +330,56 @@ fn an_extension_is_durable_before_its_queue() {
         let path = store.directory().join(format!("{start:020}"));
         assert_eq!(store.memory.durable(&path), Some(store.bytes(start)), "{start}");
     }
+}
+
+/// Feeds ten entries of which every third has a bitmap, each of another length.
+fn feed_marked(queue: &mut ConsumeQueue, lengths: [usize; 4]) {
+    let entries: Vec<Unit> = (0..10).map(entry).collect();
+    let mut stored = StoreTimes::default();
+    stored.note(PhysicalOffset(0), 5);
+    for (entry, length) in entries.iter().step_by(3).zip(lengths) {
+        stored.mark(entry.physical_offset, vec![length as u8; length].into());
+    }
+    queue.append(QueueOffset(0), &entries, Some(&stored)).unwrap();
+    queue.write_newest().unwrap();
+}
+
+#[test]
+fn a_bitmap_is_told_for_its_entry_and_goes_on_with_the_tags() {
+    let store = Store::new();
+    let mut queue = store.extended(Opening::Clean);
+    feed_marked(&mut queue, [14, 1, 46, 47]);
+    let view = queue.view();
+    assert_eq!(tags(&view, 0..10), expected(0..10));
+    let mut told = view.tags();
+    let marks: Vec<_> = (0..10)
+        .map(|at| {
+            told.marks(view.unit(QueueOffset(at)).unwrap().unwrap())
+                .map(|(ms, bits)| (ms, bits.to_vec()))
+        })
+        .collect();
+    let marked = |length: u8| Some((5, vec![length; length.into()]));
+    let none = || None;
+    assert_eq!(
+        marks,
+        [
+            marked(14),
+            none(),
+            none(),
+            marked(1),
+            none(),
+            none(),
+            marked(46),
+            none(),
+            none(),
+            none()
+        ],
+        "what no file of 70 bytes can hold is left out"
+    );
+    assert_eq!(places(&view, 0..10), [0, 34, 70, 90, 111, 140, 210, 280, 300, 320]);
+    drop(queue);
+    let again = store.extended(Opening::Clean);
+    assert_eq!(tags(&again.view(), 0..10), expected(0..10));
+    let plain = entry(3);
+    assert_eq!(again.view().tags().marks(plain), None, "an entry without a unit");
 }

@@ -8,7 +8,7 @@
 //! | 18–19 | length of the bitmap |
 //! | 20– | the filters that want the message, as bits |
 //!
-//! Big-endian, lengths signed. The units written here have no bitmap, as Java's where no filter was calculated.
+//! Big-endian, lengths signed. A unit has no bitmap where no filter was calculated.
 
 /// The length of a unit without its bitmap.
 pub(super) const HEAD_LENGTH: usize = 20;
@@ -34,13 +34,29 @@ impl ExtensionUnit {
         }
     }
 
-    /// The bytes of a unit without bitmap.
+    /// The same with a bitmap behind it; without where that is longer than a unit may be.
+    pub(super) fn with_bitmap(self, bitmap: &[u8]) -> Self {
+        let length = HEAD_LENGTH + bitmap.len();
+        let is_short = length <= i16::MAX as usize;
+        Self {
+            length: if is_short { length as u64 } else { self.length },
+            ..self
+        }
+    }
+
+    /// The length of its bitmap.
+    pub(super) fn bitmap_length(&self) -> usize {
+        usize::try_from(self.length).unwrap_or(HEAD_LENGTH) - HEAD_LENGTH
+    }
+
+    /// The bytes in front of its bitmap.
     pub(super) fn encode(&self) -> [u8; HEAD_LENGTH] {
         let mut bytes = [0; HEAD_LENGTH];
         let (length, rest) = bytes.split_at_mut(2);
         let (tags_code, rest) = rest.split_at_mut(8);
-        let (stored_ms, _) = rest.split_at_mut(8);
-        length.copy_from_slice(&(HEAD_LENGTH as u16).to_be_bytes());
+        let (stored_ms, bitmap) = rest.split_at_mut(8);
+        length.copy_from_slice(&(self.length as u16).to_be_bytes());
+        bitmap.copy_from_slice(&(self.bitmap_length() as u16).to_be_bytes());
         tags_code.copy_from_slice(&self.tags_code.to_be_bytes());
         stored_ms.copy_from_slice(&self.stored_ms.to_be_bytes());
         bytes
@@ -77,10 +93,10 @@ mod tests {
         assert_eq!(unit.encode(), bytes);
         assert_eq!(ExtensionUnit::decode(&bytes), Some(unit));
         (bytes[1], bytes[19]) = (34, 14);
-        assert_eq!(
-            ExtensionUnit::decode(&bytes),
-            Some(ExtensionUnit { length: 34, ..unit })
-        );
+        let marked = unit.with_bitmap(&[0; 14]);
+        assert_eq!((marked.length, marked.encode()), (34, bytes));
+        assert_eq!(ExtensionUnit::decode(&bytes), Some(marked));
+        assert_eq!(unit.with_bitmap(&[0; 32_748]), unit, "a unit has at most 32767 bytes");
     }
 
     #[test]

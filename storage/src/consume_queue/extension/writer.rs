@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::files::ExtensionFiles;
 use super::store_times::StoreTimes;
-use super::unit::{ExtensionUnit, HEAD_LENGTH};
+use super::unit::ExtensionUnit;
 use super::{END_BYTES, END_MARK, address_of};
 use crate::consume_queue::Unit;
 use crate::consume_queue::sync::UnsyncedFiles;
@@ -68,25 +68,36 @@ impl ExtensionWriter {
         let mut rest = entries;
         while !rest.is_empty() {
             let start = self.files.start(put.end);
-            let at = put.end - start;
-            let room = (self.files.file_bytes - at).saturating_sub(END_BYTES) / HEAD_LENGTH as u64;
-            let (run, behind) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            let (at, file_end) = (put.end - start, start + self.files.file_bytes);
             let mut bytes = SmallVec::<[u8; INLINE_BYTES]>::new();
-            for entry in run {
-                let unit = ExtensionUnit::new(entry.tags_code, stored.at(entry.physical_offset));
+            while let Some((entry, behind)) = rest.split_first() {
+                let (unit, bitmap) = self.unit(entry, stored);
+                if put.end + unit.length + END_BYTES > file_end {
+                    break;
+                }
                 bytes.extend_from_slice(&unit.encode());
+                bytes.extend_from_slice(bitmap);
                 let tags_code = address_of(put.end);
                 put.entries.push(Unit { tags_code, ..*entry });
                 put.end += unit.length;
+                rest = behind;
             }
-            if !behind.is_empty() {
+            if !rest.is_empty() {
                 bytes.extend_from_slice(&END_MARK);
-                put.end = start + self.files.file_bytes;
+                put.end = file_end;
             }
             self.write(start, at, &bytes)?;
-            rest = behind;
         }
         Ok(put)
+    }
+
+    /// The unit of an entry and its bitmap, which is left out where no file could hold it.
+    fn unit<'a>(&self, entry: &Unit, stored: &'a StoreTimes) -> (ExtensionUnit, &'a [u8]) {
+        let unit = ExtensionUnit::new(entry.tags_code, stored.at(entry.physical_offset));
+        let bitmap = stored.bitmap(entry.physical_offset);
+        let marked = unit.with_bitmap(bitmap);
+        let fits = marked.bitmap_length() == bitmap.len() && marked.length + END_BYTES <= self.files.file_bytes;
+        if fits { (marked, bitmap) } else { (unit, &[]) }
     }
 
     /// Notes that the entries of this put are written: the next one goes behind its units, and not over them.

@@ -53,8 +53,11 @@ fn no_file_goes_from_under_a_reader() {
     let segment = view.mapped(PhysicalOffset(told.physical_offset)).unwrap();
     let at = told.physical_offset - segment.start();
     let held = segment.share(at..at + 100).unwrap();
+    open.queues[1].sync().unwrap();
     let units = open.queues[1].view().read(QueueOffset(0), 2).unwrap();
-    let before = (held.as_ref().to_vec(), units.bytes().to_vec());
+    let seen = || (held.as_ref().to_vec(), units.clone().collect::<Vec<_>>());
+    let before = seen();
+    assert_eq!(before.1.len(), 2);
     world.deleted = u64::MAX;
     open.delete_before(view.visible()).unwrap();
     assert!(!world.disk.exists(segment.path()).unwrap());
@@ -62,7 +65,7 @@ fn no_file_goes_from_under_a_reader() {
         view.mapped(PhysicalOffset(told.physical_offset)).is_none(),
         "new readers find nothing"
     );
-    assert_eq!((held.as_ref().to_vec(), units.bytes().to_vec()), before);
+    assert_eq!(seen(), before);
     assert!(held.populate().is_ok(), "also where the disk may be waited for");
 }
 

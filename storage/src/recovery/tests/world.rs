@@ -170,6 +170,7 @@ impl World {
                 queue_slot: UNRESOLVED,
                 queue_id,
                 tags_code: queue_tags_code("T", &known, 0, &DelayLevels::none()),
+                delayed: false,
                 joined: joined && at > 0,
                 queued: true,
                 physical_offset: PhysicalOffset(0),
