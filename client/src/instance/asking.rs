@@ -1,0 +1,221 @@
+//! Calls to brokers and to name servers (`MQClientAPIImpl`), and the routes that the latter tell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuemq_net::body::{Body, TopicRouteData};
+use cuemq_net::code::{RequestCode, ResponseCode};
+use cuemq_net::command::Command;
+use cuemq_net::header::FieldWriter;
+use cuemq_net::request::RouteInfo;
+use cuemq_net::transport::{CallError, Caller};
+
+use super::{Client, TopicRoute};
+use crate::clock;
+use crate::error::{Cause, Error, refusal, success};
+
+/// The topic whose settings a topic inherits that is made by sending to it.
+pub(crate) const CREATE_TOPIC_KEY: &str = "TBW102";
+
+impl Client {
+    /// Asks a server and gives its answer, whatever its code. Connecting counts into the time.
+    ///
+    /// Dropped while it waits, the request may have been sent.
+    ///
+    /// # Errors
+    /// When it cannot be reached or does not answer in time.
+    pub(crate) async fn call(&self, address: &str, request: &Command, timeout: Duration) -> Result<Command, Error> {
+        let ask = async {
+            let (caller, left) = self.caller(address, timeout).await?;
+            let hooks = &self.shared.options.hooks;
+            if hooks.is_empty() {
+                return Ok(caller.request(request, left).await?);
+            }
+            let mut request = request.clone();
+            hooks.iter().for_each(|hook| hook.before(address, &mut request));
+            let answer = caller.request(&request, left).await?;
+            hooks.iter().for_each(|hook| hook.after(address, &request, &answer));
+            Ok(answer)
+        };
+        ask.await.map_err(|cause: Cause| cause.nowhere().at(address))
+    }
+
+    /// The same for a request whose header is written straight into its frame, as long as no hook wants to see it.
+    pub(crate) async fn send(
+        &self,
+        address: &str,
+        code: RequestCode,
+        fields: impl FnOnce(&mut FieldWriter<'_>),
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Command, Error> {
+        if !self.shared.options.hooks.is_empty() {
+            let request = Command::request(code).with_header(fields).with_body(body.to_vec());
+            return self.call(address, &request, timeout).await;
+        }
+        let ask = async {
+            let (caller, left) = self.caller(address, timeout).await?;
+            Ok(caller.call(code, fields, body, left).await?)
+        };
+        ask.await.map_err(|cause: Cause| cause.nowhere().at(address))
+    }
+
+    /// Sends a request that nobody answers; done when it is on its way to the stream.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or takes nothing in time.
+    pub(crate) async fn oneway(&self, address: &str, request: Command, timeout: Duration) -> Result<(), Error> {
+        let tell = async {
+            let (caller, left) = self.caller(address, timeout).await?;
+            let mut request = request;
+            for hook in &self.shared.options.hooks {
+                hook.before(address, &mut request);
+            }
+            let sent = tokio::time::timeout(left, caller.oneway(&request)).await;
+            Ok(sent.map_err(|_| CallError::Timeout(timeout))??)
+        };
+        tell.await.map_err(|cause: Cause| cause.nowhere().at(address))
+    }
+
+    async fn caller(&self, address: &str, timeout: Duration) -> Result<(Caller, Duration), Cause> {
+        let begun = clock::now();
+        let caller = self.shared.connections.to(address, timeout).await?;
+        Ok((
+            caller,
+            timeout.saturating_sub(clock::now().saturating_duration_since(begun)),
+        ))
+    }
+
+    /// Asks a name server, and the next one where one cannot be asked; any answer counts.
+    ///
+    /// # Errors
+    /// That of the last one asked.
+    pub(crate) async fn call_name_server(&self, request: &Command) -> Result<Command, Error> {
+        let mut last = Cause::NoNameServer.nowhere();
+        for address in self.shared.name_servers.in_turn() {
+            match self
+                .call(&address, request, self.shared.options.mq_client_api_timeout)
+                .await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    self.shared.name_servers.failed(&address);
+                    tracing::debug!(%address, %error, "a name server cannot be asked");
+                    last = error;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    /// All name servers, for what each has to be told by itself.
+    pub(crate) fn name_servers(&self) -> Vec<String> {
+        self.shared.name_servers.in_turn()
+    }
+
+    /// A topic's route as it was last heard, or as a name server says now.
+    ///
+    /// # Errors
+    /// When no name server can be asked, or none knows the topic.
+    pub(crate) async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, Error> {
+        match self.shared.routes.get(topic) {
+            Some(route) if !route.is_inherited => Ok(route),
+            _ => self.refresh_route(topic).await,
+        }
+    }
+
+    /// A topic's route as it was last heard.
+    pub(crate) fn known_route(&self, topic: &str) -> Option<Arc<TopicRoute>> {
+        self.shared.routes.get(topic)
+    }
+
+    /// Asks for a topic's route again and tells all members when it has changed.
+    ///
+    /// # Errors
+    /// As for [`Client::route`]; what was known stays.
+    pub(crate) async fn refresh_route(&self, topic: &str) -> Result<Arc<TopicRoute>, Error> {
+        let data = self.ask_route(topic).await.map_err(|error| error.topic(topic))?;
+        Ok(self.take_route(topic, TopicRoute::of(topic, data)))
+    }
+
+    /// The route that a topic without one gets when it is made by sending to it, with so many queues.
+    ///
+    /// # Errors
+    /// When no name server can be asked, or no broker makes topics.
+    pub(crate) async fn inherit_route(&self, topic: &str, key: &str, queues: u32) -> Result<Arc<TopicRoute>, Error> {
+        let data = self.ask_route(key).await.map_err(|error| error.topic(topic))?;
+        Ok(self.take_route(topic, TopicRoute::inherited(topic, data, queues)))
+    }
+
+    fn take_route(&self, topic: &str, route: TopicRoute) -> Arc<TopicRoute> {
+        let (route, is_new) = self.shared.routes.put(topic, route);
+        if is_new {
+            tracing::debug!(topic, queues = route.data.queue_datas.len(), "a topic's route is new");
+            for member in self.shared.members.all() {
+                member.route_changed(topic);
+            }
+            // there may be brokers in it that do not know the client yet
+            self.shared.hurry.notify_one();
+        }
+        route
+    }
+
+    async fn ask_route(&self, topic: &str) -> Result<TopicRouteData, Error> {
+        let header = RouteInfo {
+            topic,
+            ..RouteInfo::default()
+        };
+        let request = Command::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_header(|fields| header.write(fields));
+        let answer = self.call_name_server(&request).await?;
+        if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
+            return Err(Cause::NoRoute.nowhere());
+        }
+        let answer = success(answer)?;
+        Ok(TopicRouteData::decode(&answer.body).map_err(Cause::from)?)
+    }
+
+    /// Asks for all routes again that are known or that members need.
+    pub(crate) async fn refresh_routes(&self) {
+        let mut topics: BTreeSet<String> = self.shared.routes.topics();
+        for member in self.shared.members.all() {
+            topics.extend(member.topics());
+        }
+        for topic in topics {
+            if let Err(error) = self.refresh_route(&topic).await {
+                tracing::debug!(topic, %error, "a topic's route stays as it was");
+            }
+        }
+    }
+
+    /// Where to send to: a broker's master.
+    ///
+    /// # Errors
+    /// When no master of it is known.
+    pub(crate) fn master(&self, broker_name: &str) -> Result<String, Error> {
+        let address = self.shared.routes.address(broker_name, super::routes::MASTER);
+        address.ok_or_else(|| Cause::NoAddress.nowhere().broker(broker_name))
+    }
+
+    /// Where to read from: the broker with this id, else any of its name; gives its id too.
+    ///
+    /// # Errors
+    /// When none of the name is known.
+    pub(crate) fn reader(&self, broker_name: &str, broker_id: i64) -> Result<(i64, String), Error> {
+        let address = self.shared.routes.address_or_any(broker_name, broker_id);
+        address.ok_or_else(|| Cause::NoAddress.nowhere().broker(broker_name))
+    }
+
+    /// Asks a server and lets only a good answer pass.
+    ///
+    /// # Errors
+    /// When it cannot be reached, does not answer in time, or says no.
+    pub(crate) async fn ask(&self, address: &str, request: &Command, timeout: Duration) -> Result<Command, Error> {
+        let answer = self.call(address, request, timeout).await?;
+        if answer.code == ResponseCode::SUCCESS.0 {
+            Ok(answer)
+        } else {
+            Err(refusal(&answer).nowhere().at(address))
+        }
+    }
+}
