@@ -24,6 +24,7 @@ use cuemq_actors::io::send_context::{SendBatch, SendContext};
 use cuemq_actors::peer::PeerKey;
 use cuemq_actors::supervise::Context;
 use cuemq_actors::testing::{Probe, Stage};
+use cuemq_actors::timer::actor::{Look, WakeTimers};
 use cuemq_storage::clock::{Clock, RealClock};
 use cuemq_storage::commit_log::{Effects, QueueName, RecordBatch};
 use cuemq_storage::consume_queue::DEFAULT_FILE_BYTES;
@@ -223,6 +224,7 @@ fn start_log(
         root: ground.root().to_owned(),
         file_bytes: DEFAULT_FILE_BYTES,
         extension_file_bytes: None,
+        bitmaps: None,
         levels: DelayLevels::none(),
         log: Arc::clone(log.view()),
         syncer: Probe::<SyncQueue>::new().recipient(),
@@ -231,6 +233,7 @@ fn start_log(
         confirmed: Probe::<Confirmed>::new().recipient(),
         poison: poison.recipient(),
         gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
+        timers: WakeTimers::new(Probe::<Look>::new().recipient(), Arc::default()),
         idle: Probe::<QueueIdle>::new().recipient(),
         sync_interval: NEVER,
         open_files: OpenFiles::new(u64::MAX, Vec::new()),
@@ -252,6 +255,7 @@ fn start_log(
             disk: Arc::new(RealDisk),
             root: ground.root().to_owned(),
         },
+        metrics: Arc::default(),
     };
     let mut first = Some((log, neighbours));
     stage.start("commit log", move |_| {

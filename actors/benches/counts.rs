@@ -9,8 +9,9 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use cuemq_actors::filter::MessageFilter;
 use cuemq_actors::io::look_up::{Found, Limits, Status, Wanted};
-use cuemq_actors::rebalance::TagFilter;
+use cuemq_net::filter::SqlFilter;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch};
 use cuemq_net::request::SendHeader;
@@ -18,7 +19,7 @@ use cuemq_storage::commit_log::{CommitLog, Effects, LogView, RecordBatch};
 use cuemq_storage::consume_queue::{ConsumeQueue, Unit};
 use cuemq_storage::index::{Index, IndexKey, Layout, Opening};
 use cuemq_storage::log_state::Acknowledge;
-use cuemq_storage::position::{PhysicalOffset, QueueOffset};
+use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use ground::{Ground, TOPIC};
 use gungraun::prelude::*;
@@ -89,18 +90,28 @@ fn units(from: u64) -> Vec<Unit> {
     (from..from + u64::from(RECORDS)).map(unit).collect()
 }
 
-fn queue() -> (Ground, ConsumeQueue, Vec<Unit>) {
+/// So many batches of units a queue gathers before it writes them.
+const BATCHES: u64 = 4;
+
+/// A queue that has gathered as many as it does, and the batches that come then.
+fn queue() -> (Ground, ConsumeQueue, Vec<Vec<Unit>>) {
     let ground = Ground::new();
     let mut queue = ground.queue(0);
-    queue.append(QueueOffset(0), &units(0), None).expect("room");
-    (ground, queue, units(u64::from(RECORDS)))
+    let mut batches = (0..2 * BATCHES).map(|batch| units(batch * u64::from(RECORDS)));
+    for batch in batches.by_ref().take(BATCHES as usize) {
+        queue.append(queue.end(), &batch, None).expect("room");
+    }
+    let rest = batches.collect();
+    (ground, queue, rest)
 }
 
 #[library_benchmark]
-#[bench::of_32_units(queue())]
-fn dispatch_to_a_queue((ground, mut queue, units): (Ground, ConsumeQueue, Vec<Unit>)) -> (Ground, ConsumeQueue) {
-    let appended = queue.append(QueueOffset(u64::from(RECORDS)), black_box(&units), None);
-    assert!(appended.is_ok_and(|appended| appended.written == units.len()));
+#[bench::of_4_times_32_units(queue())]
+fn dispatch_to_a_queue((ground, mut queue, batches): (Ground, ConsumeQueue, Vec<Vec<Unit>>)) -> (Ground, ConsumeQueue) {
+    for units in black_box(&batches) {
+        let appended = queue.append(queue.end(), units, None);
+        assert!(appended.is_ok_and(|appended| appended.written == units.len()));
+    }
     (ground, queue)
 }
 
@@ -139,13 +150,13 @@ struct Stored {
 }
 
 impl Stored {
-    fn pull(&self) -> Found {
+    fn pull(&self, filter: &MessageFilter) -> Found {
         let wanted = Wanted {
             topic: TOPIC,
             queue_id: 0,
             queue_offset: 0,
             max_messages: RECORDS,
-            filter: &TagFilter::All,
+            filter,
         };
         let found = black_box(wanted).look_up(&self.log, &self.queues, Limits::of_memory(u64::MAX));
         found.expect("young messages are found in memory")
@@ -179,7 +190,7 @@ fn stored() -> Stored {
         log: Arc::clone(log.view()),
         queues,
     };
-    let found = stored.pull();
+    let found = stored.pull(&MessageFilter::all());
     assert!(
         found.status == Status::Found && found.messages == RECORDS,
         "found {found:?}"
@@ -190,7 +201,27 @@ fn stored() -> Stored {
 #[library_benchmark]
 #[bench::of_32_messages(stored())]
 fn look_up(stored: Stored) -> (Found, Stored) {
-    (stored.pull(), stored)
+    (stored.pull(&MessageFilter::all()), stored)
+}
+
+/// A store, and an expression that is true for none of its messages.
+fn filtered() -> (Stored, MessageFilter) {
+    let expression = "TAGS IN ('TagA', 'TagB') OR (KEYS = 'order-4711' AND weight BETWEEN 1.5 AND 7)";
+    let filter = MessageFilter::Sql {
+        filter: Arc::new(SqlFilter::compile(expression).expect("an expression")),
+        share: None,
+        marks: None,
+    };
+    let stored = stored();
+    let found = stored.pull(&filter);
+    assert!(found.status == Status::NoMatchedMessage && found.next_begin == u64::from(RECORDS));
+    (stored, filter)
+}
+
+#[library_benchmark]
+#[bench::none_of_32_messages(filtered())]
+fn look_up_by_sql((stored, filter): (Stored, MessageFilter)) -> (Found, Stored, MessageFilter) {
+    (stored.pull(&filter), stored, filter)
 }
 
 fn read_send(send: &[u8], scratch: &mut HeaderScratch) {
@@ -216,6 +247,13 @@ fn read_a_send((send, mut scratch): (&'static [u8], HeaderScratch)) -> HeaderScr
 
 library_benchmark_group!(
     name = hot_path,
-    benchmarks = [append, dispatch_to_a_queue, dispatch_to_the_index, look_up, read_a_send]
+    benchmarks = [
+        append,
+        dispatch_to_a_queue,
+        dispatch_to_the_index,
+        look_up,
+        look_up_by_sql,
+        read_a_send
+    ]
 );
 main!(library_benchmark_groups = hot_path);

@@ -47,6 +47,13 @@ impl AddressServer {
         Self { net, host, path }
     }
 
+    /// The same, asked for the page of a unit.
+    #[must_use]
+    pub fn of_unit(mut self, unit: &str) -> Self {
+        self.path = format!("{}-{unit}?nofix=1", self.path);
+        self
+    }
+
     /// The page that is asked for.
     #[must_use]
     pub fn url(&self) -> String {

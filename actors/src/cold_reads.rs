@@ -9,7 +9,7 @@ use actix::{Actor, Handler, Message, Recipient};
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::LogView;
-use cuemq_storage::consume_queue::{Unit, offset_by_time};
+use cuemq_storage::consume_queue::{Boundary, Unit, offset_by_boundary, offset_by_time};
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 
@@ -73,6 +73,8 @@ pub struct FindByTime {
     pub queue: Arc<QueueHandle>,
     /// The time, in milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// Which end of the messages of that time; `None` for clients that know of none.
+    pub boundary: Option<Boundary>,
 }
 
 /// Say when the oldest message was stored, in milliseconds since 1970: of a queue (code 32), or of the log (code 28).
@@ -186,7 +188,11 @@ impl Handler<FindByTime> for ColdReads {
 
     fn handle(&mut self, find: FindByTime, _: &mut Self::Context) -> Self::Result {
         let store_time = |at| self.log.store_time(at);
-        offset_by_time(&find.queue.view(), find.timestamp_ms, self.log.minimum(), store_time)
+        let (view, log_min) = (find.queue.view(), self.log.minimum());
+        match find.boundary {
+            Some(boundary) => offset_by_boundary(&view, find.timestamp_ms, boundary, log_min, store_time),
+            None => offset_by_time(&view, find.timestamp_ms, log_min, store_time),
+        }
     }
 }
 
@@ -260,9 +266,9 @@ mod tests {
     use cuemq_net::frame::HeaderCodec;
 
     use super::*;
+    use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
     use crate::io::look_up::Status;
-    use crate::rebalance::TagFilter;
     use crate::testing::{Probe, Stage};
 
     fn look_up(egress: &Probe<LookedUp>) -> LookUp {
@@ -278,7 +284,7 @@ mod tests {
             queue_id: 0,
             queue_offset: 7,
             max_messages: 32,
-            filter: Arc::new(TagFilter::parse("*").unwrap()),
+            filter: Arc::new(MessageFilter::all()),
             group: SubscriptionGroup::fresh("G"),
             flow: None,
             deadline_ms: 0,

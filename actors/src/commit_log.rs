@@ -20,7 +20,8 @@ use crate::consume_queue::QueueActors;
 use crate::flusher::{Flush, Flushed};
 use crate::index::IndexFeed;
 use crate::io::egress::Completed;
-use crate::io::send_context::{SendBatch, SendContext};
+use crate::io::send_context::{Done, SendBatch, SendContext};
+use crate::metrics::Metrics;
 use crate::supervise::Context;
 
 pub use crate::send_gate::SendGate;
@@ -40,6 +41,18 @@ pub struct AppendBatch {
     pub batch: SendBatch,
     /// What their senders wait for.
     pub acknowledge: Acknowledge,
+}
+
+/// Append what the broker itself writes, and give it back when it is as safe as a send that is acknowledged. From
+/// connections (answers of consumers and of transactions), bounded by their requests under way, and from `Schedule`
+/// and `TransactionChecker`, each of which has one batch under way.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Reappend {
+    /// The records.
+    pub batch: SendBatch,
+    /// Takes them back.
+    pub done: Done,
 }
 
 /// A consume queue or the index holds on disk what it was given. From them, one for each of their syncs.
@@ -100,6 +113,8 @@ pub struct Neighbours {
     pub index: Option<IndexFeed>,
     /// Where deletions of topics are noted.
     pub deletions: DeletionNote,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The actor.
@@ -119,6 +134,10 @@ pub struct CommitLog {
     settling: Option<oneshot::Sender<()>>,
     /// How long the last flush took.
     last_flush: Duration,
+    /// Whether the end of the log has been noted: what the broker itself would append comes too late.
+    closed: bool,
+    /// How many batches of the broker's own are under way.
+    reappending: usize,
 }
 
 impl CommitLog {
@@ -141,6 +160,8 @@ impl CommitLog {
             forgetting: Vec::new(),
             settling: None,
             last_flush: Duration::ZERO,
+            closed: false,
+            reappending: 0,
         }
     }
 
@@ -149,6 +170,18 @@ impl CommitLog {
         if !self.ticking {
             self.ticking = true;
             ctx.notify(Tick);
+        }
+    }
+
+    /// Writes what came since the last tick, which waits for the disk only where the kernel makes it wait.
+    fn write(&mut self) {
+        let began = self.clock.monotonic();
+        self.log.end_of_tick(&mut self.effects);
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(began);
+        if let Some(left_out) = self.neighbours.metrics.slow_writes.note(took, now) {
+            let upto = self.log.state().appended();
+            tracing::warn!(took_ms = took.as_millis(), %upto, left_out, "a slow write: the system took this long to write to the commit log");
         }
     }
 
@@ -243,9 +276,24 @@ impl CommitLog {
         }
     }
 
+    /// Gives back what the broker itself has had appended.
+    fn give_back(&mut self, answers: &mut Vec<Answer<SendContext>>) {
+        let own = answers.extract_if(.., |answer| answer.batch.context.is_of_broker());
+        for mut answer in own {
+            self.reappending = self.reappending.saturating_sub(1);
+            if let Some(done) = answer.batch.context.take_done() {
+                // Whoever waited for it may have failed meanwhile: what it had appended is there, and is looked at again.
+                let _ = done.send(answer);
+            }
+        }
+    }
+
     /// Tells the senders, with one message for each I/O thread.
     #[expect(clippy::disallowed_methods, reason = "bounded by the bytes in flight")]
-    fn answer(&self, mut answers: Vec<Answer<SendContext>>) {
+    fn answer(&mut self, mut answers: Vec<Answer<SendContext>>) {
+        if self.reappending > 0 {
+            self.give_back(&mut answers);
+        }
         if answers.is_empty() {
             return;
         }
@@ -300,12 +348,27 @@ impl Handler<AppendBatch> for CommitLog {
     }
 }
 
+impl Handler<Reappend> for CommitLog {
+    type Result = ();
+
+    fn handle(&mut self, Reappend { mut batch, done }: Reappend, ctx: &mut Self::Context) {
+        if self.closed {
+            return;
+        }
+        batch.context.return_to(done);
+        self.reappending += 1;
+        self.log
+            .append(batch, Acknowledge::Flushed, self.clock.now_ms(), &mut self.effects);
+        self.tick_soon(ctx);
+    }
+}
+
 impl Handler<Tick> for CommitLog {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         self.ticking = false;
-        self.log.end_of_tick(&mut self.effects);
+        self.write();
         self.carry_out(ctx);
     }
 }
@@ -355,8 +418,8 @@ impl Handler<Settle> for CommitLog {
     type Result = ();
 
     fn handle(&mut self, settle: Settle, ctx: &mut Self::Context) {
-        self.settling = Some(settle.done);
-        self.log.end_of_tick(&mut self.effects);
+        (self.settling, self.closed) = (Some(settle.done), true);
+        self.write();
         self.log.flush_due(&mut self.effects);
         self.carry_out(ctx);
     }

@@ -22,12 +22,15 @@ use cuemq_storage::log_state::Target;
 use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 use cuemq_storage::recovery::refill;
+use cuemq_storage::timer::TIMER_TOPIC;
 use tokio::sync::oneshot;
 
 use crate::commit_log::{Confirmed, Poison, QueueIdle};
+use crate::filter::BitMaps;
 use crate::hold::actor::Arrived;
 use crate::send_gate::{RETRY, SendGate, Starving};
 use crate::supervise::{Cause, Context};
+use crate::timer::actor::WakeTimers;
 
 mod actors;
 #[cfg(test)]
@@ -88,6 +91,8 @@ pub struct QueueNeighbours {
     pub file_bytes: u64,
     /// The length of a file of its extension in bytes; `None` writes none.
     pub extension_file_bytes: Option<u64>,
+    /// Makes the bitmaps of messages, where their filters are tried when they come.
+    pub bitmaps: Option<BitMaps>,
     /// The delay levels.
     pub levels: DelayLevels,
     /// The log, to be read again after a failure.
@@ -104,6 +109,8 @@ pub struct QueueNeighbours {
     pub poison: Recipient<Poison>,
     /// Kept closed while a queue finds no room.
     pub gate: Arc<SendGate>,
+    /// Hears what came to wait for its time.
+    pub timers: WakeTimers,
     /// Hears of idleness.
     pub idle: Recipient<QueueIdle>,
     /// How long units stay unsynced, where there are not many queues.
@@ -174,11 +181,14 @@ impl ConsumeQueue {
     /// When a file cannot be read or written.
     fn reopen(name: QueueName, handle: Arc<QueueHandle>, neighbours: Arc<QueueNeighbours>) -> Result<Self, Cause> {
         let from = neighbours.log.confirmed().max(handle.deleted_before());
-        let queue = open_files(&name, &neighbours)?;
+        let mut queue = open_files(&name, &neighbours)?;
+        // Readers are shown it when it has what the one before had in memory alone: its end never falls.
+        let taken = refill(&mut queue, &name, &neighbours.log, &neighbours.levels, from);
         let mut reopened = Self::new(queue, name, handle, neighbours);
-        match reopened.take_from_log(from) {
+        match taken {
+            Ok(reached) => reopened.took(reached),
             Err(AppendError::Store(error)) if error.is_no_room() => reopened.starve(from, &error),
-            taken => taken?,
+            Err(error) => return Err(error.into()),
         }
         Ok(reopened)
     }
@@ -206,13 +216,22 @@ impl ConsumeQueue {
         let Some(from) = self.starved.as_ref().map(Starving::from) else {
             return;
         };
-        match self.take_from_log(from) {
+        // That there is room for one more in memory says nothing of the disk.
+        let taken = self.take_from_log(from).and_then(|()| Ok(self.queue.write_newest()?));
+        match taken {
             Ok(()) => {
                 self.starved = None;
                 self.announce(None);
                 self.sync_later(ctx);
             }
             Err(error) => self.not_added(from, error, ctx),
+        }
+    }
+
+    /// Notes which filters want the messages, if that is noted.
+    fn mark(&self, units: &mut QueueUnits) {
+        if let Some(bitmaps) = &self.neighbours.bitmaps {
+            bitmaps.mark(&self.name.topic, units, &self.neighbours.log);
         }
     }
 
@@ -233,6 +252,9 @@ impl ConsumeQueue {
         reason = "one for each tick and I/O thread, while somebody waits"
     )]
     fn announce(&mut self, units: Option<&[Unit]>) {
+        if *self.name.topic == *TIMER_TOPIC {
+            self.neighbours.timers.wake();
+        }
         // Who waited for a queue that did not exist could not tell it so.
         if self.announced && !self.handle.is_awaited() {
             return;
@@ -255,7 +277,11 @@ impl ConsumeQueue {
         if self.syncing {
             return;
         }
-        if let Some(job) = self.queue.dirty() {
+        let job = match self.queue.dirty() {
+            Ok(job) => job,
+            Err(error) => return self.not_added(self.upto, error.into(), ctx),
+        };
+        if let Some(job) = job {
             let (upto, deleted) = (self.upto, self.handle.deleted_before());
             self.syncing = true;
             let (answer, synced) = oneshot::channel();
@@ -282,9 +308,9 @@ impl ConsumeQueue {
     fn sync_here(&mut self) {
         match self.queue.sync() {
             Ok(()) => {
-                self.release();
                 let (target, upto) = (Target::Queue(self.handle.slot()), self.upto);
                 self.neighbours.confirmed.do_send(Confirmed { target, upto });
+                self.release();
             }
             Err(error) => self.neighbours.poison.do_send(Poison(error)),
         }
@@ -297,9 +323,15 @@ impl ConsumeQueue {
         self.open.is_some()
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "at most once in a life: the store takes nothing any more"
+    )]
     fn release(&mut self) {
-        self.queue.release();
-        self.open = None;
+        match self.queue.release() {
+            Ok(()) => self.open = None,
+            Err(error) => self.neighbours.poison.do_send(Poison(error)),
+        }
     }
 
     /// Takes the outcome of a sync that covers the ticks up to `upto`; `None` when the flusher lost it, or when it failed and
@@ -316,7 +348,7 @@ impl ConsumeQueue {
             Some(Err(error)) => return self.neighbours.poison.do_send(Poison(error)),
             None => {}
         }
-        if self.queue.dirty().is_some() {
+        if self.queue.is_dirty() {
             self.sync_later(ctx);
         } else if self.neighbours.open_files.is_tight() {
             self.release();
@@ -360,7 +392,7 @@ impl ConsumeQueue {
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
         self.looks = false;
         let removes = matches!(self.removal, Removal::UnderWay(_));
-        let owes = self.syncing || removes || self.starved.is_some() || self.queue.dirty().is_some();
+        let owes = self.syncing || removes || self.starved.is_some() || self.queue.is_dirty();
         let idle = self.upto == self.upto_at_last_look && !owes;
         self.upto_at_last_look = self.upto;
         if idle {
@@ -440,11 +472,12 @@ impl Actor for ConsumeQueue {
 impl Handler<AddUnits> for ConsumeQueue {
     type Result = ();
 
-    fn handle(&mut self, AddUnits { units, upto }: AddUnits, ctx: &mut Self::Context) {
+    fn handle(&mut self, AddUnits { mut units, upto }: AddUnits, ctx: &mut Self::Context) {
         self.look_later(ctx);
         if self.starved.is_some() {
             return;
         }
+        self.mark(&mut units);
         match self.queue.append(units.first, &units.units, units.stored.as_deref()) {
             Ok(_) => {
                 self.took(upto);

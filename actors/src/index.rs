@@ -383,6 +383,7 @@ mod tests {
                 disk: Arc::new(MemoryDisk::new(1)),
                 root: "/store".into(),
             },
+            metrics: Arc::default(),
         };
         let (clock, mut first) = (stage.clock.clone(), Some((log, neighbours)));
         stage.start("commit log", move |_| {

@@ -15,6 +15,7 @@
 //! |- topics                      files          restart 3 in 60 s  running
 //! |- groups                      files          restart 3 in 60 s  running
 //! |- offsets                     files          restart 3 in 60 s  running
+//! |- filters                     files          restart 3 in 60 s  running
 //! |- settings                    files          restart 3 in 60 s  running
 //! |- statistics                  upkeep         restart 3 in 60 s  running
 //! |- retention                   upkeep         restart 3 in 60 s  running
@@ -24,6 +25,11 @@
 //! |- cold reads                  cold-reads     restart 3 in 60 s  running
 //! |- commit log                  log            restart 3 in 60 s  running
 //! |- index                       index          restart 3 in 60 s  running
+//! |- schedule                    waiting        restart 3 in 60 s  running
+//! |- timer index                 upkeep         restart 3 in 60 s  running
+//! |- timers                      waiting        restart 3 in 60 s  running
+//! |- transactions                waiting        restart 3 in 60 s  running
+//! |- lock file                   files          restart 3 in 60 s  running
 //! |- rebalance                   io-0           restart 3 in 60 s  running
 //! |- registrar                   files          restart 3 in 60 s  running
 //! |- hold 0                      io-0           restart 3 in 60 s  running
@@ -51,6 +57,7 @@
 //! | `Flush` | `CommitLog` | `Flusher` | one under way |
 //! | `Flushed` | `Flusher` | `CommitLog` | one under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
+//! | `Reappend` | `Schedule`, `Timers`, `TransactionChecker`, connections | `CommitLog` | one batch under way of each; a connection's requests |
 //! | `Tick` | `CommitLog` | itself | one under way |
 //! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
@@ -75,23 +82,35 @@
 //! | `LookedUp` | `ColdReads` | `Egress` | pulls under way |
 //! | `FindByTime`, `FindEarliest`, `FindFirst` | connections | `ColdReads` | a connection's requests under way |
 //! | `ReadRecords`, `ReadUnits`, `FindStoreTimes` | connections | `ColdReads` | one of a connection at a time |
+//! | `Look` | `Schedule` | itself | one under way |
+//! | `Look` (for what waits for its time) | `ConsumeQueue`, `Timers` | `Timers` | one under way of each |
+//! | `WriteIndex` | `Timers` | `TimerWriter` | one under way |
+//! | `MakeWay` | `Retention` | `Timers` | one under way |
+//! | `ExportDelays` | connections | `Schedule` | one of a connection at a time |
 //! | `Query` | connections | `Index` | one of a connection at a time |
 //! | `Heartbeat`, `Unregister` (of a client) | connections | `Rebalance` | a connection's requests under way |
 //! | `PeerClosed` (of a member) | connections | `Rebalance` | once for each connection, and for each request that was under way |
+//! | `LockQueues`, `UnlockQueues` | connections | `Rebalance` | a connection's requests under way |
+//! | `KeepLocks` | `Rebalance` | `LockFile` | one under way |
 //! | `ExportProducers` | connections | `Rebalance` | one of a connection at a time |
 //! | `RecallPeers` | `Rebalance` | `Egress` | once in a life of `Rebalance` |
+//! | `AskClient` | connections | `Egress` | their requests under way; 1,024 questions wait on a thread |
+//! | `TellClients` | connections, `TransactionChecker` | `Egress` | one for each of their requests under way |
 //! | `NotifyMembers` | `Rebalance` | `Egress` | one for each changed group and turn |
 //! | `ClosePeers` | `Rebalance` | `Egress` | one for each expiry |
 //! | `Notify` | `Rebalance` | itself | one under way |
 //! | `CommitOffsets`, `FindOffset` | connections | `Offsets` | a connection's requests under way; one of all pulls' commits for each I/O thread |
-//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `ForgetOffsets`, `ExportOffsets` | connections, `Retention` | `Offsets` | one of each at a time |
+//! | `FindOffsets`, `FindTopicsOfGroup`, `FindGroupsOfTopic`, `CopyOffsets`, `ForgetOffsets`, `ExportOffsets` | connections, `Retention` | `Offsets` | one of each at a time |
 //! | `CreateTopicOnSend`, `CreateDeadLetterTopic` | connections | `Topics` | a connection's requests under way |
-//! | `CreateRetryTopic` | `Rebalance` | `Topics` | heartbeats under way |
+//! | `CreateRetryTopic` | `Rebalance`, connections | `Topics` | heartbeats and messages that come back under way |
+//! | `CreateOwnTopic` | `TransactionChecker` | `Topics` | three in a life |
+//! | `RegisterFilters` | `Rebalance` | `Filters` | heartbeats under way |
+//! | `LeaveFilters` | `Rebalance` | `Filters` | one for each look at who is silent |
 //! | `FindOrCreateGroup` | `Rebalance`, connections | `Groups` | a connection's requests under way; 1,024 groups of pulls for each I/O thread |
 //! | `Save` (of topics, of groups) | `Topics`, `Groups` | itself | one under way |
 //! | `TopicsChanged` | `Topics` | `Registrar` | one for each write of the file |
-//! | `UpdateTopic`, `DeleteTopic` | connections | `Topics` | one of a connection at a time |
-//! | `UpdateGroup`, `DeleteGroup`, `ExportGroups` | connections | `Groups` | one of a connection at a time |
+//! | `UpdateTopic`, `UpdateTopics`, `DeleteTopic` | connections | `Topics` | one of a connection at a time |
+//! | `UpdateGroup`, `UpdateGroups`, `DeleteGroup`, `ExportGroups` | connections | `Groups` | one of a connection at a time |
 //! | `ExportTopics` | `Registrar`, connections | `Topics` | registrations under way; one of a connection at a time |
 //! | `MarkOrderTopics` | `Registrar` | `Topics` | one for each registration |
 //! | `RegisterNow` | the start; the factories of `NameServer` and `Registrar` | `Registrar` | once for each of their lives |
@@ -100,6 +119,7 @@
 //! | `TakeNow` | the program, at a SIGHUP | `Watch` | one at a time |
 //! | `ChangeSettings`, `TellSettings` | connections | `Settings` | one of a connection at a time |
 //! | `FindFigure`, `TellStore` | connections | `Statistics` | one of a connection at a time |
+//! | `FindRoute` | connections | `Registrar` | one of a connection at a time |
 //! | `Unregister` (of the broker) | the stop | `Registrar` | once |
 //! | `NameServerRequest` | connections | `NameServer` | one of a connection at a time |
 //! | `PeerClosed` (of a broker) | connections | `NameServer` | once for each connection, and for each request that was under way |
@@ -107,13 +127,8 @@
 //! | `Settle` | the stop | `CommitLog` | once |
 //! | `CloseAll` | the stop | `Egress` | once |
 //! | `SaveOffsets` | the stop | `Offsets` | once |
-//!
-//! Answered already, and sent as soon as the requests of administrators that need them are served:
-//!
-//! | message | to |
-//! |---|---|
-//! | `CreateOwnTopic` | `Topics` |
-//! | `CopyOffsets` | `Offsets` |
+//! | `SaveDelays` | the stop | `Schedule` | once |
+//! | `SaveTimers` | the stop | `Timers` | once |
 //!
 //! [`testing`] has a message of its own: the `Settle` of a probe.
 
@@ -127,12 +142,14 @@ pub mod commit_log;
 pub mod config;
 pub mod config_table;
 pub mod consume_queue;
+pub mod filter;
 pub mod flusher;
 pub mod group;
 pub mod hold;
 pub mod http;
 pub mod index;
 pub mod io;
+pub mod links;
 pub mod listener;
 pub mod local_time;
 pub mod metrics;
@@ -140,19 +157,25 @@ pub mod namesrv;
 pub mod net;
 pub mod offset;
 pub mod peer;
+pub mod pending;
 pub mod placement;
 pub mod queue_flusher;
+pub mod reappend;
 pub mod rebalance;
 pub mod registrar;
 pub mod retention;
 pub mod router;
+pub mod schedule;
 pub mod send_gate;
+pub mod set_aside;
 pub mod settings;
 pub mod slow;
 pub mod statistics;
 pub mod supervise;
 pub mod table_file;
 pub mod testing;
+pub mod timer;
 pub mod tls;
 pub mod topic;
 pub mod traffic;
+pub mod transaction;

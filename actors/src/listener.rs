@@ -48,6 +48,9 @@ pub struct BindError {
 pub struct ConnectionLimit {
     open: AtomicUsize,
     most: usize,
+    /// Of all services of the process, which share its open files.
+    all: Arc<AtomicUsize>,
+    all_most: usize,
     closed: Notify,
 }
 
@@ -59,9 +62,17 @@ impl ConnectionLimit {
     /// A limit of `most` connections.
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
+        Self::sharing(most, Arc::default(), usize::MAX)
+    }
+
+    /// A limit of `most` connections, and of `all_most` together with those that share `all`.
+    #[must_use]
+    pub fn sharing(most: usize, all: Arc<AtomicUsize>, all_most: usize) -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(0),
             most,
+            all,
+            all_most,
             closed: Notify::new(),
         })
     }
@@ -69,11 +80,13 @@ impl ConnectionLimit {
     /// Takes a permit, if one is left.
     #[must_use]
     pub fn take(self: &Arc<Self>) -> Option<Permit> {
-        if self.open.fetch_add(1, Ordering::AcqRel) >= self.most {
-            self.open.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        Some(Permit(Arc::clone(self)))
+        // Given back by the drop, also where it is not handed out.
+        let (open, all) = (
+            self.open.fetch_add(1, Ordering::AcqRel),
+            self.all.fetch_add(1, Ordering::AcqRel),
+        );
+        let permit = Permit(Arc::clone(self));
+        (open < self.most && all < self.all_most).then_some(permit)
     }
 
     /// Waits until no connection is open.
@@ -102,6 +115,7 @@ impl ConnectionLimit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.0.all.fetch_sub(1, Ordering::AcqRel);
         self.0.open.fetch_sub(1, Ordering::AcqRel);
         self.0.closed.notify_waiters();
     }
@@ -235,5 +249,26 @@ async fn bind_pair(net: &dyn Net, address: SocketAddr) -> Result<Vec<(Box<dyn So
             Err(error) if tries == 0 => return Err(error),
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_of_a_process_share_its_files_and_a_refusal_takes_none() {
+        let all = Arc::default();
+        let (broker, names) = (
+            ConnectionLimit::sharing(2, Arc::clone(&all), 3),
+            ConnectionLimit::sharing(2, all, 3),
+        );
+        let (first, _second) = (broker.take(), broker.take());
+        assert!(broker.take().is_none(), "it has its own limit");
+        let _third = names.take();
+        assert!(names.take().is_none(), "three are open in all");
+        drop(first);
+        assert!(names.take().is_some());
+        assert_eq!((broker.open(), names.open()), (1, 1));
     }
 }

@@ -9,6 +9,9 @@ use crate::slow::{Seldom, Slow, SlowLimits};
 /// How many lines the process's log has lost, from whoever writes it.
 pub static LOST_LINES: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>> = OnceLock::new();
 
+/// So many lines about clients that speak wrongly are written at once: an operator who looks for one finds it.
+pub(crate) const LINES: u64 = 10;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -77,6 +80,8 @@ pub struct Metrics {
     pub tls_handshakes: Counter,
     /// Connections that were closed because of TLS: it failed, or was not to be, or was missing.
     pub tls_refused: Counter,
+    /// Messages that were deleted before their time, for each group that had not got them.
+    pub deleted_undelivered: Counter,
     /// Flushes of the commit log.
     pub flushes: Counter,
     /// Time spent in them, in microseconds.
@@ -87,6 +92,8 @@ pub struct Metrics {
     pub send_times: Times,
     /// Batches of sends that took too long.
     pub slow_sends: Slow,
+    /// Writes to the commit log that took too long.
+    pub slow_writes: Slow,
     /// Flushes that took too long.
     pub slow_flushes: Slow,
     /// Look-ups of old messages that took too long.
@@ -95,6 +102,14 @@ pub struct Metrics {
     pub refusals_told: Seldom,
     /// Lines about frames that make no sense.
     pub senseless_told: Seldom,
+    /// Lines about connections that are closed at their first byte.
+    pub greetings_told: Seldom,
+    /// Lines about TLS handshakes that failed.
+    pub handshakes_told: Seldom,
+    /// Connections that were closed because others needed the memory that they held and did nothing with.
+    pub connections_dropped: Counter,
+    /// Lines about them.
+    pub drops_told: Seldom,
 }
 
 impl Default for Metrics {
@@ -115,15 +130,21 @@ impl Metrics {
             connections_closed: Counter::default(),
             connections_refused: Counter::default(),
             frames_refused: Counter::default(),
+            deleted_undelivered: Counter::default(),
             flushes: Counter::default(),
             flush_micros: Counter::default(),
             flush_times: Times::default(),
             send_times: Times::default(),
             slow_sends: Slow::new(slow.send),
+            slow_writes: Slow::new(slow.flush),
             slow_flushes: Slow::new(slow.flush),
             slow_reads: Slow::new(slow.read),
             refusals_told: Seldom::default(),
             senseless_told: Seldom::default(),
+            greetings_told: Seldom::after(LINES),
+            handshakes_told: Seldom::after(LINES),
+            connections_dropped: Counter::default(),
+            drops_told: Seldom::default(),
         }
     }
 

@@ -14,6 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// How many connections the kernel holds for us that are not accepted yet.
 const BACKLOG: i32 = 1024;
 
+/// What the kernel takes of what a client's window has no room for yet. Without it that is as much as its send buffer, which
+/// grows to megabytes: a thousand slow readers would hold gigabytes.
+const UNSENT_BYTES: u32 = 128 << 10;
+
 /// A network.
 pub trait Net: Send + Sync + 'static {
     /// Listens on an address; port 0 takes a free one.
@@ -79,6 +83,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// # Errors
     /// What the system says.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// What the other end has not taken is forgotten when this is dropped. The system would keep it for minutes, for a peer that
+    /// takes nothing. A network that keeps nothing has nothing to do.
+    fn forget_unsent(&self) {}
 }
 
 /// The machine's TCP.
@@ -159,6 +167,7 @@ impl Accepted for AcceptedTcp {
 
     fn into_stream(self: Box<Self>) -> io::Result<Box<dyn Stream>> {
         self.socket.set_nodelay(true)?;
+        socket2::SockRef::from(&self.socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         Ok(Box::new(tokio::net::TcpStream::from_std(self.socket)?))
     }
 }
@@ -170,6 +179,11 @@ impl Stream for tokio::net::TcpStream {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.local_addr()
+    }
+
+    fn forget_unsent(&self) {
+        // A socket that does not take the option is closed as any other.
+        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
     }
 }
 

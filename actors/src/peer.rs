@@ -14,6 +14,15 @@ pub struct PeerKey {
     pub generation: u32,
 }
 
+impl PeerKey {
+    /// Stands where there is no connection.
+    pub const NOBODY: Self = Self {
+        thread: u16::MAX,
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
+}
+
 /// Asks for a connection to be closed; nothing happens if it has gone. From whoever finds a peer silent to the I/O
 /// thread that serves it, bounded by the number of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]

@@ -77,7 +77,7 @@ mod tests {
         let mut answers = Vec::new();
         for queue_id in 0..3 {
             let (answer, answered) = oneshot::channel();
-            let job = queue(&disk, queue_id).dirty().unwrap();
+            let job = queue(&disk, queue_id).dirty().unwrap().unwrap();
             let poison = Probe::<Poison>::new().recipient();
             flusher.try_send(SyncQueue { job, answer, poison }).unwrap();
             answers.push(answered);
@@ -96,7 +96,7 @@ mod tests {
         let flusher = stage.start("queue flusher", |_| Ok(QueueFlusher));
         let memory = MemoryDisk::new(1);
         let disk: Arc<dyn Disk> = Arc::new(memory.clone());
-        let job = queue(&disk, 0).dirty().unwrap();
+        let job = queue(&disk, 0).dirty().unwrap().unwrap();
         memory.inject(Fault::new(Operation::SyncData));
         let (answer, asked_by_a_value_that_is_gone) = oneshot::channel();
         drop(asked_by_a_value_that_is_gone);

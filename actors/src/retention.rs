@@ -232,6 +232,7 @@ mod tests {
     use super::*;
     use crate::config::RetentionConfig;
     use crate::config::live::LiveSettings;
+    use crate::pending::Pending;
     use crate::testing::{ManualClock, Probe, unreadable_log};
 
     #[actix::test]
@@ -261,6 +262,9 @@ mod tests {
             trim: Probe::new().recipient(),
             keys: None,
             offsets: Probe::new().recipient(),
+            metrics: Arc::default(),
+            pending: Pending::default(),
+            make_way: Probe::new().recipient(),
         });
         let mut retention = Retention::open(parts, cleaner).unwrap();
         for last in [false, true] {

@@ -1,19 +1,28 @@
 //! Hands everything that is neither a send nor a pull to the actor whose business it is, and brings the answer back. None of
 //! it waits behind a send.
 
+mod assignments;
 mod broker_requests;
 mod broker_settings;
+mod clients;
 mod consumption;
+mod filters;
 mod groups;
+mod locks;
 mod long_answers;
 mod members;
 mod pending;
 mod queries;
 mod queue_figures;
+mod recall;
 mod refusals;
+mod replies;
+mod resets;
 mod runtime_info;
+mod send_back;
 mod statistics;
 mod topics;
+mod transactions;
 mod wanted;
 
 use actix::{Addr, Recipient};
@@ -33,7 +42,7 @@ use crate::group::actor::{FindOrCreateGroup, Groups};
 use crate::hold::actor::Forget;
 use crate::index::Query;
 use crate::io::connection::send_command;
-use crate::io::egress::Door;
+use crate::io::egress::{AskClient, Door, TellClients};
 use crate::io::peer_table::{Again, HeldFrame, Peer};
 use crate::io::send_answer;
 use crate::io::send_context::SendReply;
@@ -41,20 +50,28 @@ use crate::io::state::IoState;
 use crate::namesrv::{NameServerRequest, PeerClosed};
 use crate::offset::actor::{CommitOffsets, FindOffset, Offsets};
 use crate::peer::PeerKey;
-use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed as MemberClosed, Unregister};
+use crate::reappend::Reappender;
+use crate::rebalance::actor::{
+    ExportProducers, Heartbeat, LockQueues, PeerClosed as MemberClosed, UnlockQueues, Unregister,
+};
+use crate::registrar::FindRoute;
 use crate::retention::{DeleteExpired, FollowLog};
+use crate::schedule::actor::ExportDelays;
 use crate::settings::{ChangeSettings, TellSettings};
 use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::ChangeError;
-use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, Topics};
+use crate::topic::actor::{CreateDeadLetterTopic, CreateRetryTopic, CreateTopicOnSend, Topics};
 
 use self::pending::{PendingCommits, PendingGroups};
+pub(crate) use self::replies::stored_properties;
 pub use self::wanted::TopicWanted;
 
 /// The actors behind the broker's requests.
 pub struct BrokerActors {
     /// Owns the topics: makes one on its first message.
     pub create_on_send: Recipient<CreateTopicOnSend>,
+    /// Makes a group's retry topic.
+    pub create_retry: Recipient<CreateRetryTopic>,
     /// Makes a group's topic of dead letters.
     pub create_dead_letters: Recipient<CreateDeadLetterTopic>,
     /// Owns the groups.
@@ -71,14 +88,30 @@ pub struct BrokerActors {
     pub leave: Recipient<Unregister>,
     /// Hears who is gone.
     pub gone: Recipient<MemberClosed>,
+    /// Locks queues.
+    pub lock: Recipient<LockQueues>,
+    /// Unlocks them.
+    pub unlock: Recipient<UnlockQueues>,
     /// This thread's hold.
     pub forget: Recipient<Forget>,
     /// Answers what the disk may have to be asked for.
     pub cold: Addr<ColdReads>,
     /// Finds messages by key, unless the index is switched off.
     pub index: Option<Recipient<Query>>,
+    /// The ways to the clients of each I/O thread, by number.
+    pub clients: Vec<ClientsOfThread>,
+    /// Writes messages again: those that come back, and those of transactions that are committed.
+    pub reappender: Reappender,
     /// Do what administrators ask for.
     pub owners: Owners,
+}
+
+/// The ways to the clients of an I/O thread.
+pub struct ClientsOfThread {
+    /// Asks one, and waits for its answer.
+    pub ask: Recipient<AskClient>,
+    /// Tells some.
+    pub tell: Recipient<TellClients>,
 }
 
 /// The owners of the broker's tables, for the requests of administrators.
@@ -89,6 +122,8 @@ pub struct Owners {
     pub groups: Addr<Groups>,
     /// Owns the consumer offsets.
     pub offsets: Addr<Offsets>,
+    /// Knows how far delayed messages are delivered.
+    pub delays: Recipient<ExportDelays>,
     /// Knows the producers.
     pub producers: Recipient<ExportProducers>,
     /// Empties the queues of deleted topics.
@@ -101,6 +136,8 @@ pub struct Owners {
     pub change_settings: Recipient<ChangeSettings>,
     /// Tells them.
     pub tell_settings: Recipient<TellSettings>,
+    /// Finds where a topic's queues are.
+    pub find_route: Recipient<FindRoute>,
     /// Tells what topics and groups had in the last minute, hour and day.
     pub find_figure: Recipient<FindFigure>,
     /// Tells the rates and totals of all.
@@ -206,16 +243,6 @@ impl Router {
 
     fn broker(&self) -> Option<&BrokerActors> {
         self.broker.as_ref()
-    }
-
-    /// A client has answered a request of ours; the ones that this broker sends are oneway.
-    pub fn answered(&self, peer: PeerKey, view: &HeaderView<'_>) {
-        tracing::debug!(
-            ?peer,
-            code = view.code,
-            opaque = view.opaque,
-            "an answer that nobody waits for"
-        );
     }
 
     /// A connection has ended.

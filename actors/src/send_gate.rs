@@ -15,6 +15,10 @@ use crate::local_time;
 /// How often whoever starves tries again.
 pub const RETRY: Duration = Duration::from_millis(500);
 
+fn unavailable(remark: &'static str) -> Option<(ResponseCode, Cow<'static, str>)> {
+    Some((ResponseCode::SERVICE_NOT_AVAILABLE, Cow::Borrowed(remark)))
+}
+
 /// The gate that every send passes.
 #[derive(Debug)]
 pub struct SendGate {
@@ -58,11 +62,22 @@ impl SendGate {
     /// Why a send is refused now, `None` when it is not; the clock is asked only by a gate that has an hour.
     #[must_use]
     pub fn refusal(&self, now_ms: impl FnOnce() -> u64) -> Option<(ResponseCode, Cow<'static, str>)> {
-        let unavailable = |remark: &'static str| Some((ResponseCode::SERVICE_NOT_AVAILABLE, Cow::Borrowed(remark)));
         if self.from_ms > 0 && now_ms() < self.from_ms {
             let remark = format!("broker unable to service, until {}", local_time::told(self.from_ms));
             return Some((ResponseCode::SYSTEM_ERROR, remark.into()));
         }
+        self.end().or_else(|| self.no_room()).or_else(|| self.starvation())
+    }
+
+    /// Why what the broker itself appends is refused now. It has the room that sends leave: while messages wait, the files
+    /// that they lie in stay, and a disk that is full of those would never have room again.
+    #[must_use]
+    pub fn refusal_of_own(&self) -> Option<(ResponseCode, Cow<'static, str>)> {
+        self.end().or_else(|| self.starvation())
+    }
+
+    /// What only a restart ends.
+    fn end(&self) -> Option<(ResponseCode, Cow<'static, str>)> {
         if self.log.is_poisoned() {
             return unavailable(
                 "service not available now: a write to the disk has failed, and nothing is accepted until the broker is \
@@ -78,6 +93,10 @@ impl SendGate {
         if self.stopping.load(Ordering::Relaxed) {
             return unavailable("service not available now: the broker is stopping");
         }
+        None
+    }
+
+    fn no_room(&self) -> Option<(ResponseCode, Cow<'static, str>)> {
         if self.full.load(Ordering::Relaxed) {
             let (available, needed) = (
                 self.available.load(Ordering::Relaxed),
@@ -89,6 +108,10 @@ impl SendGate {
             );
             return Some((ResponseCode::SERVICE_NOT_AVAILABLE, remark.into()));
         }
+        None
+    }
+
+    fn starvation(&self) -> Option<(ResponseCode, Cow<'static, str>)> {
         if self.starving.load(Ordering::Relaxed) > 0 {
             return unavailable(
                 "service not available now, maybe disk full: a consume queue or the index finds no room; make room on the \

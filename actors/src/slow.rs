@@ -7,22 +7,34 @@ use std::time::Duration;
 use crate::metrics::Counter;
 
 /// How long it is silent after a line.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE_MS: u64 = 1000;
 
-/// Lets one line in a second pass.
+/// Lets one line in a second pass, and at first, or after a rest, as many as it is made for.
 #[derive(Debug, Default)]
 pub struct Seldom {
+    /// When a line is due where only one may pass.
     next_ms: AtomicU64,
+    /// So much earlier it is due where more may.
+    early_ms: u64,
     left_out: AtomicU64,
 }
 
 impl Seldom {
+    /// Lets so many lines pass at once, and then one in a second.
+    #[must_use]
+    pub fn after(lines: u64) -> Self {
+        Self {
+            early_ms: lines.saturating_sub(1).saturating_mul(SILENCE_MS),
+            ..Self::default()
+        }
+    }
+
     /// Whether a line may be written at a monotonic time; then how many were not, since the last.
     pub fn due(&self, now: Duration) -> Option<u64> {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let next = self.next_ms.load(Ordering::Relaxed);
-        let later = ms(now.saturating_add(SILENCE));
-        let taken = ms(now) >= next
+        let later = next.max(now).saturating_add(SILENCE_MS);
+        let taken = now.saturating_add(self.early_ms) >= next
             && self
                 .next_ms
                 .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
@@ -40,7 +52,7 @@ impl Seldom {
 pub struct SlowLimits {
     /// From the reading of a send to its answer.
     pub send: Duration,
-    /// A flush of the commit log.
+    /// A flush of the commit log, or a write to it.
     pub flush: Duration,
     /// A look-up of old messages, from the question to the answer.
     pub read: Duration,
@@ -90,6 +102,14 @@ impl Slow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_lines_pass_at_first_and_after_a_rest_and_one_in_a_second_else() {
+        let (seldom, ms) = (Seldom::after(3), Duration::from_millis);
+        let passed = |at| (0..5).filter(|_| seldom.due(ms(at)).is_some()).count();
+        assert_eq!((passed(0), passed(500), passed(1000)), (3, 0, 1));
+        assert_eq!((passed(10_000), passed(10_999), passed(11_000)), (3, 0, 1));
+    }
 
     #[test]
     fn one_line_in_a_second_tells_how_many_were_left_out() {

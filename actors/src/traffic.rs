@@ -1,7 +1,7 @@
 //! What has passed: messages and bytes by topic (in) and by topic and consumer group (out), since the process started.
 //!
 //! Each I/O thread counts in tables of its own and nobody else adds to them: a batch of sends adds once for each of its
-//! topics when it is stored, a pull once when it is answered. Readers (`/metrics`, statistics) take the sums of all threads
+//! topics when it is stored, a pull once when it is answered, a message that is given back when it is stored again. Readers (`/metrics`, statistics) take the sums of all threads
 //! from any other thread and stop nobody. What is counted is what RocketMQ counts: the stored length of the records
 //! (`BrokerStatsManager.incTopicPutNums`, `incGroupGetNums` in Java).
 //!
@@ -153,10 +153,22 @@ impl<K: Hash + Eq> Flows<K> {
     }
 }
 
+impl Flows<Pair> {
+    fn of_pair(&self, topic: &Arc<str>, group: &str, is_known: impl Fn(&str, &str) -> bool) -> Option<Arc<Flow>> {
+        let found = self.flows.pin().get(&Names(topic, group)).cloned();
+        let pair = || Pair {
+            topic: Arc::clone(topic),
+            group: Arc::from(group),
+        };
+        found.or_else(|| self.begin(pair(), PAIRS_MAX, |pair| is_known(&pair.topic, &pair.group)))
+    }
+}
+
 /// What passes on one I/O thread, which alone adds to it.
 pub struct ThreadTraffic {
     topics: Flows<Arc<str>>,
     pairs: Flows<Pair>,
+    given_back: Flows<Pair>,
     stored: Flow,
     delivered: Flow,
     missed: Counter,
@@ -175,6 +187,7 @@ impl Default for ThreadTraffic {
         Self {
             topics: Flows::new(),
             pairs: Flows::new(),
+            given_back: Flows::new(),
             stored: Flow::default(),
             delivered: Flow::default(),
             missed: Counter::default(),
@@ -198,15 +211,15 @@ impl ThreadTraffic {
     /// there are such a topic and such a group.
     #[must_use]
     pub fn to_group(&self, topic: &Arc<str>, group: &str, is_known: impl Fn(&str, &str) -> bool) -> Option<Arc<Flow>> {
-        let found = self.pairs.flows.pin().get(&Names(topic, group)).cloned();
-        let pair = || Pair {
-            topic: Arc::clone(topic),
-            group: Arc::from(group),
-        };
-        found.or_else(|| {
-            self.pairs
-                .begin(pair(), PAIRS_MAX, |pair| is_known(&pair.topic, &pair.group))
-        })
+        self.pairs.of_pair(topic, group, is_known)
+    }
+
+    /// Counts a message of a topic that a group has given back.
+    pub fn gave_back(&self, topic: &Arc<str>, group: &str, bytes: u64, is_known: impl Fn(&str, &str) -> bool) {
+        if let Some(flow) = self.given_back.of_pair(topic, group, is_known) {
+            let (messages, times) = (1, 1);
+            flow.add(Passed { messages, bytes, times });
+        }
     }
 
     /// Counts what one pull got: as many messages, and the bytes of their records.
@@ -302,10 +315,16 @@ fn class_of(bytes: u64) -> usize {
 pub struct Traffic(Arc<[Arc<ThreadTraffic>]>);
 
 impl Traffic {
-    /// Nothing yet, on so many threads.
+    /// Nothing yet, on so many I/O threads.
     #[must_use]
     pub fn new(threads: u16) -> Self {
-        Self((0..threads).map(|_| Arc::default()).collect())
+        Self((0..=threads).map(|_| Arc::default()).collect())
+    }
+
+    /// The tables of what the broker itself appends, on whatever thread.
+    #[must_use]
+    pub fn of_broker(&self) -> Arc<ThreadTraffic> {
+        self.of_thread(u16::try_from(self.0.len().saturating_sub(1)).unwrap_or(u16::MAX))
     }
 
     /// The tables of one thread.
@@ -332,6 +351,12 @@ impl Traffic {
         sums(self.0.iter().map(|thread| &thread.pairs))
     }
 
+    /// What of each topic each group has given back.
+    #[must_use]
+    pub fn given_back(&self) -> BTreeMap<Pair, Passed> {
+        sums(self.0.iter().map(|thread| &thread.given_back))
+    }
+
     /// Whether anything has come into a topic.
     #[must_use]
     pub fn counts_topic(&self, topic: &str) -> bool {
@@ -343,10 +368,19 @@ impl Traffic {
     /// Whether a group has asked for anything of a topic.
     #[must_use]
     pub fn counts_pair(&self, topic: &str, group: &str) -> bool {
-        let names = Names(topic, group);
+        self.counts(|thread| &thread.pairs, Names(topic, group))
+    }
+
+    /// Whether a group has given back anything of a topic.
+    #[must_use]
+    pub fn counts_given_back(&self, topic: &str, group: &str) -> bool {
+        self.counts(|thread| &thread.given_back, Names(topic, group))
+    }
+
+    fn counts(&self, flows: impl Fn(&ThreadTraffic) -> &Flows<Pair>, names: Names<'_>) -> bool {
         self.0
             .iter()
-            .any(|thread| thread.pairs.flows.pin().contains_key(&names))
+            .any(|thread| flows(thread).flows.pin().contains_key(&names))
     }
 
     /// What has passed in all.

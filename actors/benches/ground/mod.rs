@@ -108,6 +108,7 @@ pub(crate) fn encode<C>(batch: &mut RecordBatch<C>, numbers: Range<u32>) {
             queue_slot: queue_id,
             queue_id,
             tags_code: 2_598_919,
+            delayed: false,
             joined: false,
             queued: true,
             physical_offset: PhysicalOffset(0),

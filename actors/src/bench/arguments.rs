@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use cuemq_net::frame::HeaderCodec;
 
 use super::rocketmq_arguments::{ConsumerArguments, ProducerArguments};
-use super::suite_arguments::SuiteArguments;
+use super::suite::SuiteArguments;
 
 /// What `cuemq bench` is asked for.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(super) enum Command {
     /// Consumes like RocketMQ's benchmark consumer, and prints its line
     Consumer(ConsumerArguments),
     /// Measures two brokers or more in turn, three times each, and prints one table
-    Suite(SuiteArguments),
+    Suite(Box<SuiteArguments>),
     /// Measures what no broker can beat here: answers without storing anything, or the disk's fdatasync
     Floor(FloorArguments),
 }
@@ -102,7 +102,7 @@ pub(super) struct LatencyArguments {
     pub(super) consumers: u32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct SendArguments {
     #[command(flatten)]
     pub(super) load: LoadArguments,

@@ -13,7 +13,7 @@ use cuemq_net::body::{Body, KvTable, QueueData, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
-use cuemq_net::request::{MaxOffset, MinOffset, RouteInfo};
+use cuemq_net::request::{CreateTopic, DeleteTopic, MaxOffset, MinOffset, RouteInfo};
 use cuemq_storage::clock::{Clock, RealClock};
 use serde::Serialize;
 
@@ -25,6 +25,10 @@ use super::template::FIRST_OPAQUE;
 
 /// How long connecting or one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests in flight on a caller's connection when it asks the same of many topics.
+const PIPELINED: usize = 64;
+/// What may be done with a topic that is made here.
+const READ_AND_WRITE: i32 = 4 | 2;
 /// The topic that every broker has which makes topics on first use.
 const DEFAULT_TOPIC: &str = "TBW102";
 /// The settings of a broker that say what its figures mean.
@@ -71,7 +75,7 @@ impl Caller {
         Ok(Self { socket })
     }
 
-    fn call(&mut self, request: &Command) -> Result<Command> {
+    pub(super) fn call(&mut self, request: &Command) -> Result<Command> {
         let mut bytes = Vec::new();
         request.encode(&mut bytes)?;
         self.exchange(&bytes)
@@ -80,6 +84,10 @@ impl Caller {
     /// Sends a frame and reads one.
     fn exchange(&mut self, request: &[u8]) -> Result<Command> {
         self.socket.write_all(request).context("sending a request")?;
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Result<Command> {
         let mut answer = vec![0; frame::PREFIX_BYTES];
         self.socket.read_exact(&mut answer).context("waiting for an answer")?;
         // checks the length before it is believed
@@ -121,18 +129,100 @@ impl Caller {
             wall_ms: RealClock::new().now_ms(),
         };
         // the first requests go to the first queue of each topic in turn
-        for topic in topics {
+        let request = |opaque| {
             let mut request = Vec::new();
-            sends.ask(0, FIRST_OPAQUE, moment, &mut request);
-            let answer = self.exchange(&request)?;
+            sends.ask(0, opaque, moment, &mut request);
+            Ok(request)
+        };
+        self.call_for_each(topics, PIPELINED, request, "the first message to")
+    }
+
+    /// Has topics made with so many queues each, by request and not by messages.
+    pub(super) fn create_topics(&mut self, topics: &[String], queues: u32) -> Result<()> {
+        let queues = i32::try_from(queues)?;
+        let mut names = topics.iter();
+        let request = |opaque| {
+            let header = CreateTopic {
+                topic: names.next().map_or("", String::as_str),
+                default_topic: DEFAULT_TOPIC,
+                read_queue_nums: queues,
+                write_queue_nums: queues,
+                perm: READ_AND_WRITE,
+                topic_filter_type: "SINGLE_TAG",
+                topic_sys_flag: Some(0),
+                order: false,
+                attributes: None,
+            };
+            let request = Command::request(RequestCode::UPDATE_AND_CREATE_TOPIC);
+            frame_of(request.with_header(|fields| header.write(fields)), opaque)
+        };
+        self.call_for_each(topics, PIPELINED, request, "the request to make")
+    }
+
+    /// Has topics deleted, by a broker (215) or a name server (216).
+    pub(super) fn delete_topics(&mut self, code: RequestCode, topics: &[String], pipelined: usize) -> Result<()> {
+        let mut names = topics.iter();
+        let request = |opaque| {
+            let header = DeleteTopic {
+                topic: names.next().map_or("", String::as_str),
+                cluster_name: None,
+            };
+            frame_of(
+                Command::request(code).with_header(|fields| header.write(fields)),
+                opaque,
+            )
+        };
+        self.call_for_each(topics, pipelined, request, "the request to delete")
+    }
+
+    /// Bytes of stored messages that are not in their queues yet; `None` for a broker that does not tell.
+    pub(super) fn behind(&mut self) -> Result<Option<i64>> {
+        let runtime = self.call(&Command::request(RequestCode::GET_BROKER_RUNTIME_INFO))?;
+        let figures = KvTable::decode(&runtime.body).unwrap_or_default();
+        let behind = figures.table.get("dispatchBehindBytes");
+        Ok(behind.and_then(|bytes| bytes.parse().ok()))
+    }
+
+    /// Asks the same of each topic, with some requests in flight at a time. All have to succeed.
+    fn call_for_each(
+        &mut self,
+        topics: &[String],
+        pipelined: usize,
+        mut request: impl FnMut(i32) -> Result<Vec<u8>>,
+        what: &str,
+    ) -> Result<()> {
+        let mut opaques = FIRST_OPAQUE..;
+        let (mut asked, mut answered) = (0, 0);
+        while answered < topics.len() {
+            while asked < topics.len() && asked - answered < pipelined {
+                let frame = request(opaques.next().unwrap_or_default())?;
+                self.socket.write_all(&frame).context("sending a request")?;
+                asked += 1;
+            }
+            let answer = self.receive()?;
+            answered += 1;
+            let number = usize::try_from(answer.opaque - FIRST_OPAQUE).ok();
+            let topic = number.and_then(|number| topics.get(number));
             let remark = answer.remark.unwrap_or_default();
             let code = ResponseCode(answer.code);
             ensure!(
                 code == ResponseCode::SUCCESS,
-                "the first message to {topic} was answered {code}: {remark}"
+                "{what} {} was answered {code}: {remark}",
+                topic.map_or("a topic", String::as_str)
             );
         }
         Ok(())
+    }
+
+    /// Sends a message to a queue, and tells how it was answered.
+    pub(super) fn send_one(&mut self, sends: &mut Sends) -> Result<ResponseCode> {
+        let moment = Moment {
+            at_ns: 0,
+            wall_ms: RealClock::new().now_ms(),
+        };
+        let mut request = Vec::new();
+        sends.ask(0, FIRST_OPAQUE, moment, &mut request);
+        Ok(ResponseCode(self.exchange(&request)?.code))
     }
 
     /// Where the queues of a topic begin and end.
@@ -198,6 +288,13 @@ impl Caller {
     }
 }
 
+fn frame_of(mut command: Command, opaque: i32) -> Result<Vec<u8>> {
+    command.opaque = opaque;
+    let mut frame = Vec::new();
+    command.encode(&mut frame)?;
+    Ok(frame)
+}
+
 /// Where a topic is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -239,7 +336,7 @@ pub(super) fn place(load: &LoadArguments, topic: &str) -> Result<Place> {
     })
 }
 
-fn resolve(name_and_port: &str) -> Result<SocketAddr> {
+pub(super) fn resolve(name_and_port: &str) -> Result<SocketAddr> {
     let mut found = name_and_port
         .to_socket_addrs()
         .with_context(|| format!("{name_and_port} is no HOST:PORT that is known"))?;

@@ -1,11 +1,14 @@
 //! The loads from their command lines to their reports, against a broker on loopback.
 
 use clap::Parser;
+use cuemq_net::code::RequestCode;
+use cuemq_net::command::Command as Request;
 use serde_json::Value;
 
 use super::arguments::{Arguments, Command};
+use super::ask::{self, Caller};
 use super::{loads, suite, tools};
-use crate::testing::TestBroker;
+use crate::testing::{MemoryDisk, TestBroker};
 
 #[derive(Debug, Parser)]
 struct Program {
@@ -135,10 +138,17 @@ fn a_topic_that_is_not_there_cannot_be_consumed() {
 
 #[test]
 fn a_suite_measures_every_load_on_each_system_and_compares_them() {
-    let (ours, theirs) = (TestBroker::start(), TestBroker::start());
+    // without the disk of this machine, so that it takes the same time everywhere
+    let start = |seed| {
+        TestBroker::builder()
+            .memory_disk(&MemoryDisk::new(seed))
+            .start()
+            .unwrap()
+    };
+    let (ours, theirs) = (start(1), start(2));
     let pid = std::process::id();
     let line = format!(
-        "suite --ours {},pid={pid} --against other={},pid={pid} --rounds 2 --seconds 0.05 --warm-up 0 \
+        "suite --ours {},pid={pid} --against other={},pid={pid} --rounds 2 --seconds 0.2 --warm-up 0 \
          --rows 16x1-binary,hot-pull,latency-1000",
         ours.broker(),
         theirs.broker()
@@ -176,6 +186,7 @@ fn a_suite_measures_every_load_on_each_system_and_compares_them() {
         assert!(entry["anonymous_megabytes"]["median"].as_f64() > Some(0.0), "{entry}");
         assert_eq!(entry["ours_to_theirs"].is_null(), number % 2 == 0, "{entry}");
     }
+    assert!(!topics(&ours).contains("cuemq-bench-"), "topics of loads go with them");
     let figure = |number: usize, of: &str| entries[number][of]["median"].as_f64().unwrap();
     let ratio = |number: usize| entries[number]["ours_to_theirs"].as_f64().unwrap();
     assert_eq!(
@@ -193,4 +204,82 @@ fn a_suite_measures_every_load_on_each_system_and_compares_them() {
     ] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
+}
+
+/// The settings of all topics.
+fn topics(broker: &TestBroker) -> String {
+    let mut caller = Caller::connect(ask::resolve(&broker.broker().to_string()).unwrap()).unwrap();
+    let answer = caller
+        .call(&Request::request(RequestCode::GET_ALL_TOPIC_CONFIG))
+        .unwrap();
+    assert_eq!(answer.code, 0, "{answer:?}");
+    String::from_utf8(answer.body.to_vec()).unwrap()
+}
+
+#[test]
+fn a_load_that_fails_leaves_the_others_their_figures() {
+    let broker = TestBroker::builder().memory_disk(&MemoryDisk::new(1)).start().unwrap();
+    let line = format!(
+        "suite --ours {} --disk /nowhere --rounds 1 --seconds 0.2 --warm-up 0 --rows fdatasync-4k,1x1-json",
+        broker.broker()
+    );
+    let Command::Suite(arguments) = command(&line) else {
+        panic!("not a suite");
+    };
+    let comparison = suite::measure(&arguments).unwrap();
+    let text = comparison.text();
+    assert!(
+        !comparison.is_sound() && text.contains("fdatasync-4k on disk failed: cannot make /nowhere"),
+        "{text}"
+    );
+    assert!(text.contains("1x1-json"), "{text}");
+}
+
+#[test]
+fn a_backlog_is_read_whole_beside_sends_and_what_was_not_measured_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = TestBroker::builder().memory_disk(&MemoryDisk::new(1)).start().unwrap();
+    let line = format!(
+        "suite --ours {} --disk {} --rounds 1 --seconds 0.5 --warm-up 0 --backlog-mib 1 --steady-mb 1 \
+         --rows catch-up,steady,fdatasync-4k,restart-kill",
+        broker.broker(),
+        directory.path().display()
+    );
+    let Command::Suite(arguments) = command(&line) else {
+        panic!("not a suite");
+    };
+    let comparison = suite::measure(&arguments).unwrap();
+    let text = comparison.text();
+    assert!(comparison.is_sound(), "{text}");
+    let json = serde_json::to_value(&comparison).unwrap();
+    let [catch_up, steady, disk] = &json["entries"].as_array().unwrap()[..] else {
+        panic!("not three entries: {text}");
+    };
+    let run = &catch_up["runs"][0];
+    assert!(run["mebibytes"].as_f64() >= Some(1.0), "{run}");
+    assert_eq!(
+        run["beside"]["load"]["rate"], run["before"]["load"]["rate"],
+        "the same load beside the reading as before"
+    );
+    assert!(
+        run["sustained_per_second"].as_f64() > run["beside"]["load"]["rate"].as_f64(),
+        "{run}"
+    );
+    assert!(
+        catch_up["catch_up"]["p99_to_before"]["median"].as_f64() > Some(0.0),
+        "{catch_up}"
+    );
+    assert_eq!(steady["runs"][0]["load"]["rate"], 244, "1 MB/s in bodies of 4 KiB");
+    assert_eq!((&disk["system"], &disk["flush"]), (&"disk".into(), &"fdatasync".into()));
+    for words in [
+        "MiB/s read",
+        "restart-kill was not measured: --start tells",
+        "sends refused",
+    ] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+    assert!(
+        !topics(&broker).contains("cuemq-bench-"),
+        "topics of loads go with them"
+    );
 }

@@ -67,6 +67,7 @@ impl Consumer {
         }
         let (mut tally, _) = load.finish();
         let (polled, follow) = polls.finish();
+        tally.busy_ns += polled.busy_ns;
         tally.broken.add(polled.broken);
         tally.lost_connections.add(polled.lost_connections);
         for (code, answers) in polled.others {

@@ -24,6 +24,7 @@ use super::pipe::{Inflow, Pipe};
 use super::poll::{Interest, Poll, Ready};
 use super::scan::{Numbers, Scanner};
 use super::slots::Slots;
+use super::stalls::StallWatch;
 use super::tally::Tally;
 
 /// How long requests in flight may still be answered after the measured time.
@@ -186,6 +187,9 @@ pub(super) struct Engine<'c, W> {
     scanner: Scanner,
     tally: Tally,
     passed: Passed,
+    stalls: StallWatch,
+    /// How long turns had something to do, within the measured time.
+    busy_ns: u64,
     has_begun: bool,
 }
 
@@ -224,6 +228,8 @@ impl<'c, W: Work> Engine<'c, W> {
             scanner: Scanner::new(),
             tally: Tally::new()?,
             passed: Passed::default(),
+            stalls: StallWatch::new(window.from_ns),
+            busy_ns: 0,
             has_begun: false,
         })
     }
@@ -246,8 +252,11 @@ impl<'c, W: Work> Engine<'c, W> {
             (0..self.lanes.len()).for_each(|number| self.refill(number, now));
         }
         self.has_begun = true;
+        let waits_since = now_ns(self.clock);
         let mut ready = std::mem::take(&mut self.ready);
         self.poll.wait(Some(self.patience(now).min(limit)), &mut ready)?;
+        let woken = now_ns(self.clock);
+        let has_work = !ready.is_empty();
         for event in ready.drain(..) {
             if event.writable {
                 self.flush(event.number);
@@ -258,12 +267,28 @@ impl<'c, W: Work> Engine<'c, W> {
         }
         self.ready = ready;
         live.show(&self.passed);
+        if now >= self.window.from_ns && now < self.window.until_ns {
+            self.busy_ns += waits_since - now;
+            if has_work {
+                self.busy_ns += now_ns(self.clock) - woken;
+            }
+        }
         Ok(true)
+    }
+
+    /// Has no more requests made; those that are under way are waited for.
+    pub(super) fn stop(&mut self, now_ns: u64) {
+        self.window.until_ns = self.window.until_ns.min(now_ns);
     }
 
     /// What was counted, with the requests that are still open, and the work as it stands.
     pub(super) fn finish(mut self) -> (Tally, W) {
-        self.settle(now_ns(self.clock));
+        let now = now_ns(self.clock);
+        self.settle(now);
+        self.tally.busy_ns = self.busy_ns;
+        if W::OWES_ANSWERS {
+            self.tally.stalls = self.stalls.finish(now, self.clock.now_ms());
+        }
         (self.tally, self.work)
     }
 
@@ -359,6 +384,7 @@ impl<'c, W: Work> Engine<'c, W> {
                 at_ns: since_ns,
                 wall_ms,
             };
+            self.stalls.asked(since_ns);
             self.work
                 .ask(number * self.in_flight + slot, opaque, moment, pipe.output());
         }
@@ -425,6 +451,7 @@ impl<'c, W: Work> Engine<'c, W> {
             let outcome = self.work.answered(slot, answer, &mut self.scanner);
             self.passed.messages += outcome.messages;
             self.passed.note(code, now.saturating_sub(flown.since_ns));
+            self.stalls.answered(code == ResponseCode::SUCCESS.0, now, wall_ms);
             let window = self.window.from_ns..self.window.until_ns;
             if window.contains(&now) {
                 self.tally.count(outcome.messages, outcome.bytes);
@@ -452,6 +479,7 @@ impl<'c, W: Work> Engine<'c, W> {
             // closing it does the same
             let _ = self.poll.remove(pipe.socket());
             self.passed.lost += lane.slots.in_flight() as u64;
+            self.stalls.lost(lane.slots.in_flight());
             self.tally.lost_connections.note(|| Some(reason.to_owned()));
         }
     }

@@ -115,7 +115,7 @@ pub(super) fn latency(arguments: &LatencyArguments) -> Result<Report> {
     let follow = Follow::new(load.header.codec(), pull::GROUP, &queues, Since::Due { run }, |_| ())?;
     let beside = Beside {
         consumer: Some(Consumer::connect(address, queues.len(), arguments.consumers, follow)?),
-        listener: None,
+        ..Beside::default()
     };
     let measured = measure(&load, arguments.in_flight, address, beside, |_, _| {
         Sends::new(&message, &topics, load.queues, run)

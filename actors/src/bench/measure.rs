@@ -20,6 +20,7 @@ use super::consumer::Consumer;
 use super::engine::{Engine, Live, Passed, Window, Work, now_ns};
 use super::follow::Receipts;
 use super::process::{Memory, Process};
+use super::reader::{Reader, Reading};
 use super::tally::Tally;
 
 /// How often progress is shown.
@@ -35,6 +36,8 @@ pub(super) struct Measured {
     pub(super) server: Option<ServerUse>,
     /// What consumers received.
     pub(super) receipts: Option<Receipts>,
+    /// What a reader of a backlog read.
+    pub(super) reading: Option<Reading>,
 }
 
 /// What belongs to a load beside its requests.
@@ -42,12 +45,14 @@ pub(super) struct Measured {
 pub(super) struct Beside<'a> {
     /// A consumer that the first thread drives in turn with its requests.
     pub(super) consumer: Option<Consumer>,
+    /// Instead, a reader whose end is the end of the load.
+    pub(super) reader: Option<Reader>,
     /// Hears now and then what all threads have done until then, in ns of the run's clock.
     pub(super) listener: Option<&'a mut dyn FnMut(u64, Passed)>,
 }
 
 /// A thread's counts at its end.
-type Ended = (Tally, Option<Receipts>);
+type Ended = (Tally, Option<Receipts>, Option<Reading>);
 
 /// What the server's process used within the measured time.
 #[derive(Clone, Copy, Debug)]
@@ -109,21 +114,26 @@ pub(super) fn measure<W: Work + Send>(
     let window = window(&clock, load);
     let lives: Vec<Live> = (0..threads).map(|_| Live::default()).collect();
     let (done, finished) = mpsc::channel();
-    let mut consumer = beside.consumer;
+    let (mut consumer, mut reader) = (beside.consumer, beside.reader);
     thread::scope(|scope| {
         for (thread, sockets, rate, work) in shares {
             let (done, clock, live) = (done.clone(), &clock, &lives[thread]);
-            let consumer = consumer.take();
+            let (consumer, reader) = (consumer.take(), reader.take());
             let core = load.cpu.map(|first| first + thread);
             scope.spawn(move || {
                 let run = || -> Result<Ended> {
                     pin(core)?;
                     let engine = Engine::new(clock, sockets, in_flight, rate, window, work)?;
                     if let Some(consumer) = consumer {
-                        return consumer.run_with(engine, clock, window, live);
+                        let (tally, receipts) = consumer.run_with(engine, clock, window, live)?;
+                        return Ok((tally, receipts, None));
+                    }
+                    if let Some(reader) = reader {
+                        let (tally, reading) = reader.run_with(engine, clock, window, live)?;
+                        return Ok((tally, None, Some(reading)));
                     }
                     let (tally, work) = engine.run(live)?;
-                    Ok((tally, work.receipts()))
+                    Ok((tally, work.receipts(), None))
                 };
                 // nobody listens once another thread has failed
                 let _ = done.send(run());
@@ -146,7 +156,7 @@ impl Observer<'_, '_> {
     /// Waits for the threads' tallies; looks at the processes when the measured time begins and when it ends.
     fn observe(mut self, finished: &Receiver<Result<Ended>>) -> Result<Measured> {
         let mut tally = Tally::new()?;
-        let mut receipts = None;
+        let (mut receipts, mut reading) = (None, None);
         let (mut first, mut last) = (None, None);
         loop {
             let now = now_ns(self.clock);
@@ -170,9 +180,10 @@ impl Observer<'_, '_> {
             let limit = if mark.is_zero() { TICK } else { mark.min(TICK) };
             match finished.recv_timeout(limit) {
                 Ok(thread) => {
-                    let (counted, received) = thread?;
+                    let (counted, received, read) = thread?;
                     tally.add(counted)?;
                     receipts = receipts.or(received);
+                    reading = reading.or(read);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -201,6 +212,7 @@ impl Observer<'_, '_> {
             generator_cores: last.own_cpu.saturating_sub(first.own_cpu).as_secs_f64() / seconds,
             server,
             receipts,
+            reading,
         })
     }
 

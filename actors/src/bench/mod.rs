@@ -6,9 +6,11 @@
 //! | `engine` | one generator thread: connections, requests in flight, what is counted |
 //! | `loads` | the loads, each from its flags to its report |
 //! | `tools`, `rocketmq_line` | what RocketMQ's own benchmark tools do, and the lines that they print |
-//! | `suite` | several brokers in turn, and one table |
+//! | `suite` | several brokers in turn, and one table; restarts, a backlog that is read beside sends |
 //! | `send`, `pull`, `follow` | the requests and what their answers mean |
 //! | `consumer`, `stamp` | long polls beside an open loop, and the time that a message carries to them |
+//! | `reader` | pulls that read a backlog once beside an open loop |
+//! | `stalls` | times without any acknowledgement |
 //! | `template`, `scan`, `slots`, `pace` | frames that are patched, answers that are scanned, opaques, the timetable |
 //! | `pipe`, `poll` | one socket, and waiting for many |
 //! | `floor`, `fdatasync` | what no broker can beat on this machine |
@@ -38,17 +40,16 @@ mod pipe;
 mod poll;
 mod process;
 mod pull;
+mod reader;
 mod report;
 mod rocketmq_arguments;
 mod rocketmq_line;
 mod scan;
 mod send;
 mod slots;
+mod stalls;
 mod stamp;
 mod suite;
-mod suite_arguments;
-mod suite_rows;
-mod suite_table;
 mod tally;
 mod template;
 #[cfg(test)]
@@ -114,7 +115,7 @@ fn floor(arguments: &FloorArguments) -> Result<ExitCode> {
     pin(arguments.cpu)?;
     if let Some(directory) = &arguments.fdatasync {
         let limit = Duration::from_secs_f64(arguments.seconds);
-        let syncs = fdatasync::measure(&RealDisk, &RealClock::new(), directory, limit)?;
+        let syncs = fdatasync::measure(&RealDisk, &RealClock::new(), directory, limit, fdatasync::PAGE)?;
         if arguments.json {
             println!("{}", serde_json::to_string(&syncs)?);
         } else {

@@ -4,7 +4,7 @@
 //! Every answer's records are walked: their lengths and magics have to be right and their queue offsets have to follow
 //! on each other from the one that was asked for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::message::record;
@@ -44,11 +44,21 @@ struct Reader {
     next: u64,
 }
 
+/// What is to be read once.
+struct Unread {
+    /// The first queue that nobody has begun.
+    fresh: usize,
+    is_read: Vec<bool>,
+    messages: u64,
+    bytes: u64,
+}
+
 /// Pulls from all queues.
 pub(super) struct Pulls {
     pulls: Vec<Pull>,
     readers: Vec<Reader>,
     verify: bool,
+    unread: Option<Unread>,
 }
 
 impl Pulls {
@@ -73,7 +83,38 @@ impl Pulls {
                 next: queues[pull].min,
             })
             .collect();
-        Ok(Self { pulls, readers, verify })
+        Ok(Self {
+            pulls,
+            readers,
+            verify,
+            unread: None,
+        })
+    }
+
+    /// The same, for reading each queue once from its beginning to its end, by no more readers than queues. A reader that
+    /// finds no further queue goes on with its last one, which is no longer counted.
+    pub(super) fn once(codec: HeaderCodec, max_messages: u32, queues: &[Queue], readers: usize) -> Result<Self> {
+        ensure!(readers <= queues.len(), "more readers than queues");
+        let mut pulls = Self::new(codec, max_messages, queues, readers, 0, false)?;
+        pulls.unread = Some(Unread {
+            fresh: readers,
+            is_read: vec![false; queues.len()],
+            messages: 0,
+            bytes: 0,
+        });
+        Ok(pulls)
+    }
+
+    /// Whether all queues were read once.
+    pub(super) fn is_read(&self) -> bool {
+        let unread = self.unread.as_ref();
+        unread.is_some_and(|unread| unread.is_read.iter().all(|is_read| *is_read))
+    }
+
+    /// Messages and bytes of queues that were read the first time.
+    pub(super) fn read_once(&self) -> (u64, u64) {
+        let unread = self.unread.as_ref();
+        unread.map_or((0, 0), |unread| (unread.messages, unread.bytes))
     }
 
     fn walk(&mut self, slot: usize, body: &[u8]) -> Outcome {
@@ -101,6 +142,12 @@ impl Pulls {
             outcome.messages += 1;
             outcome.bytes += record.total_size() as u64;
         }
+        if let Some(unread) = &mut self.unread
+            && !unread.is_read[reader.pull]
+        {
+            unread.messages += outcome.messages;
+            unread.bytes += outcome.bytes;
+        }
         if outcome.messages == 0 || reader.next >= self.pulls[reader.pull].queue.max {
             self.move_on(slot);
         }
@@ -109,7 +156,14 @@ impl Pulls {
 
     /// Goes to the beginning of the next queue.
     fn move_on(&mut self, slot: usize) {
-        let pull = (self.readers[slot].pull + 1) % self.pulls.len();
+        let last = self.readers[slot].pull;
+        let pull = match &mut self.unread {
+            Some(unread) => {
+                unread.is_read[last] = true;
+                unread.begin().unwrap_or(last)
+            }
+            None => (last + 1) % self.pulls.len(),
+        };
         self.readers[slot] = Reader {
             pull,
             next: self.pulls[pull].queue.min,
@@ -134,14 +188,28 @@ impl Work for Pulls {
                 let (_, min) = scanner.details(answer.codec, answer.header, "minOffset");
                 let queue = &mut self.pulls[self.readers[slot].pull].queue;
                 queue.min = min.unwrap_or(queue.min);
-                self.move_on(slot);
+                if self.unread.is_some() && queue.min < queue.max {
+                    self.readers[slot].next = queue.min;
+                } else {
+                    self.move_on(slot);
+                }
                 Outcome::default()
             }
+            // refused for now: what has to be read is asked for again
+            _ if self.unread.is_some() => Outcome::default(),
             _ => {
                 self.move_on(slot);
                 Outcome::default()
             }
         }
+    }
+}
+
+impl Unread {
+    fn begin(&mut self) -> Option<usize> {
+        let fresh = Some(self.fresh).filter(|fresh| *fresh < self.is_read.len())?;
+        self.fresh += 1;
+        Some(fresh)
     }
 }
 
@@ -247,6 +315,20 @@ mod tests {
         assert_eq!(asked(&mut pulls), (1, 0));
         answer(&mut pulls, 19, b"");
         assert_eq!(asked(&mut pulls), (0, 5));
+    }
+
+    #[test]
+    fn what_is_read_once_is_asked_for_until_it_came_and_counted_once() {
+        let queues = [queue(0, 5, 8), queue(1, 0, 2)];
+        let mut pulls = Pulls::once(HeaderCodec::Json, 32, &queues, 1).unwrap();
+        answer(&mut pulls, 2, b"");
+        assert_eq!(asked(&mut pulls), (0, 5), "a refusal is no end");
+        answer(&mut pulls, 0, &records(5..8));
+        assert_eq!((asked(&mut pulls), pulls.is_read()), ((1, 0), false));
+        answer(&mut pulls, 0, &records(0..2));
+        assert!(pulls.is_read());
+        answer(&mut pulls, 0, &records(0..2));
+        assert_eq!(pulls.read_once().0, 5);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! A figure means nothing without the load and the server behind it, so both are part of it.
 
+use std::collections::BTreeMap;
+
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use cuemq_net::code::ResponseCode;
@@ -12,10 +14,14 @@ use super::arguments::LoadArguments;
 use super::ask::Server;
 use super::measure::Measured;
 use super::process::Process;
+use super::stalls::Stalls;
 use super::tally::Answers;
 
 /// Raised when a member changes its meaning.
 const SCHEMA: u32 = 1;
+
+/// The part of its time that a generator thread is busy when it is taken for the limit.
+const LIMITED: f64 = 0.9;
 
 /// Columns of a table that holds remarks, which would be much wider.
 const WIDTH: u16 = 120;
@@ -24,27 +30,31 @@ const WIDTH: u16 = 120;
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
     schema: u32,
-    load: Load,
+    pub(super) load: Load,
     pub(super) server: Server,
     pub(super) process: Option<ProcessReport>,
     /// Cores' worth of time that the generator itself took.
     generator_cores: f64,
-    messages: u64,
+    /// The part of the measured time in which its threads had something to do, all together.
+    generator_busy: f64,
+    pub(super) messages: u64,
     pub(super) messages_per_second: f64,
     /// 10^6 bytes a second: of bodies (send), of records (pull).
     megabytes_per_second: f64,
     /// Of requests.
-    latency_us: Latency,
+    pub(super) latency_us: Latency,
     /// Of messages, until a consumer had them.
     receipt: Option<ReceiptReport>,
     answers: u64,
     /// Answers other than success.
-    others: Vec<CodeReport>,
+    pub(super) others: Vec<CodeReport>,
     broken: Answers,
     lost_connections: Answers,
     unanswered: u64,
     never_sent: u64,
     longest_backlog: u64,
+    /// Times without any success.
+    pub(super) stalls: Stalls,
 }
 
 /// The load that was made.
@@ -72,7 +82,7 @@ pub(super) struct ProcessReport {
     pid: u32,
     name: String,
     allowed_cores: String,
-    cores_used: f64,
+    pub(super) cores_used: f64,
     pub(super) cpu_us_per_message: f64,
     pub(super) anonymous_bytes: u64,
     pub(super) file_mapped_bytes: u64,
@@ -89,10 +99,10 @@ struct ReceiptReport {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct CodeReport {
+pub(super) struct CodeReport {
     code: i32,
     name: Option<&'static str>,
-    count: u64,
+    pub(super) count: u64,
     example: Option<String>,
 }
 
@@ -117,6 +127,22 @@ impl Latency {
             p99_9: at(0.999),
             max: histogram.max() as f64 / 1000.0,
         }
+    }
+}
+
+impl CodeReport {
+    pub(super) fn of(others: BTreeMap<i32, Answers>) -> Vec<Self> {
+        let report = |(code, answers): (i32, Answers)| Self {
+            code,
+            name: ResponseCode(code).name(),
+            count: answers.count,
+            example: answers.example,
+        };
+        others.into_iter().map(report).collect()
+    }
+
+    pub(super) fn text(&self) -> String {
+        format!("{} x {}", self.count, ResponseCode(self.code))
     }
 }
 
@@ -170,6 +196,7 @@ impl Report {
             generator_cores,
             server: used,
             receipts,
+            ..
         } = measured;
         let refused: u64 = tally.others.values().map(|answers| answers.count).sum();
         let receipt = receipts.map(|receipts| {
@@ -192,31 +219,32 @@ impl Report {
                 file_mapped_bytes: used.memory.file_mapped_bytes,
             }
         });
-        let others = tally.others.into_iter().map(|(code, answers)| CodeReport {
-            code,
-            name: ResponseCode(code).name(),
-            count: answers.count,
-            example: answers.example,
-        });
         Self {
             schema: SCHEMA,
             server,
             process,
             generator_cores,
+            generator_busy: tally.busy_ns as f64 / 1e9 / load.seconds,
             messages: tally.messages,
             messages_per_second: tally.messages as f64 / load.seconds,
             megabytes_per_second: tally.bytes as f64 / 1e6 / load.seconds,
             latency_us: Latency::of(&tally.latencies),
             receipt,
             answers: tally.answers,
-            others: others.collect(),
+            others: CodeReport::of(tally.others),
             broken: tally.broken,
             lost_connections: tally.lost_connections,
             unanswered: tally.unanswered,
             never_sent: tally.never_sent,
             longest_backlog: tally.longest_backlog,
+            stalls: tally.stalls,
             load,
         }
+    }
+
+    /// Whether this program had no time to spare, so that the figures are its own and not the server's.
+    pub(super) fn is_generator_limited(&self) -> bool {
+        self.generator_busy >= LIMITED * f64::from(self.load.threads)
     }
 
     /// The latencies of receipts, or of requests where nobody waits for messages.
@@ -389,6 +417,7 @@ mod tests {
             generator_cores: 0.25,
             server: Some(used),
             receipts: None,
+            reading: None,
         };
         Report::new(load, Some(std::process::id()), server, measured)
     }
@@ -459,6 +488,8 @@ mod tests {
             "unanswered",
             "never_sent",
             "longest_backlog",
+            "generator_busy",
+            "stalls",
         ];
         expected.sort_unstable();
         let mut members = members;

@@ -9,6 +9,8 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::stalls::Stalls;
+
 /// The longest latency that is told apart from longer ones: an hour.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 /// Latencies are exact to three digits.
@@ -46,6 +48,9 @@ pub(super) struct Tally {
     pub(super) never_sent: u64,
     /// The most requests that ever waited for room.
     pub(super) longest_backlog: u64,
+    /// How long threads had something to do within the measured time, all together.
+    pub(super) busy_ns: u64,
+    pub(super) stalls: Stalls,
 }
 
 impl Tally {
@@ -61,6 +66,8 @@ impl Tally {
             unanswered: 0,
             never_sent: 0,
             longest_backlog: 0,
+            busy_ns: 0,
+            stalls: Stalls::default(),
         })
     }
 
@@ -83,6 +90,8 @@ impl Tally {
         self.unanswered += other.unanswered;
         self.never_sent += other.never_sent;
         self.longest_backlog += other.longest_backlog;
+        self.busy_ns += other.busy_ns;
+        self.stalls.add(other.stalls);
         Ok(())
     }
 }

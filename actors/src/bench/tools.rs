@@ -42,8 +42,8 @@ pub(super) fn producer(arguments: &ProducerArguments, out: &mut dyn Write) -> Re
     let mut lines = Lines::new(arguments.tool.every);
     let mut listener = |now_ns, passed| tell(out, lines.producer(now_ns, passed));
     let beside = Beside {
-        consumer: None,
         listener: Some(&mut listener),
+        ..Beside::default()
     };
     let measured = measure(&load, arguments.in_flight, place.address, beside, |_, _| {
         Sends::new(&message, &topics, load.queues, run.wrapping_add(1))
@@ -76,8 +76,8 @@ pub(super) fn consumer(arguments: &ConsumerArguments, out: &mut dyn Write) -> Re
         tell(out, lines.consumer(now_ns, ages));
     };
     let beside = Beside {
-        consumer: None,
         listener: Some(&mut listener),
+        ..Beside::default()
     };
     let measured = measure(&load, in_flight, place.address, beside, |_, _| {
         let ages = ages.clone();

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use actix::Recipient;
 use tokio::sync::{SetOnce, mpsc};
@@ -56,6 +57,8 @@ pub(super) struct Opening<'a> {
     pub(super) nursery: &'a SharedNursery,
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) opened: Arc<SetOnce<Vec<Recipient<Serve>>>>,
+    /// Open ones of all services.
+    pub(super) connections: Arc<AtomicUsize>,
 }
 
 impl Opening<'_> {
@@ -104,10 +107,17 @@ impl Opening<'_> {
         }
     }
 
-    /// Three quarters of what the process may have open at most: the store needs files as well.
-    fn most_connections(&self, name: &str) -> usize {
+    /// How many connections all services may have: four fifths of what the process may have open, since the store needs files
+    /// as well.
+    fn most_connections(&self) -> usize {
+        let files = self.seams.disk.open_files_limit();
+        usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// How many a service may have of them.
+    fn connections_of(&self, name: &str) -> usize {
         let (files, configured) = (self.seams.disk.open_files_limit(), self.config.connections_max);
-        let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(1);
+        let most = self.most_connections();
         if most < configured {
             tracing::warn!(
                 files,
@@ -122,7 +132,11 @@ impl Opening<'_> {
 
     async fn bind(&self, ports: Ports, name: &str, port: u16) -> Result<Door, BindError> {
         let (bound, mut binding) = mpsc::unbounded_channel();
-        let limit = ConnectionLimit::new(self.most_connections(name));
+        let limit = ConnectionLimit::sharing(
+            self.connections_of(name),
+            Arc::clone(&self.connections),
+            self.most_connections(),
+        );
         let address = SocketAddr::new(self.config.listen, port);
         let parts = ListenerParts {
             clock: Arc::clone(&self.seams.clock),

@@ -13,11 +13,12 @@ use tokio::sync::{SetOnce, oneshot, watch};
 use super::children::{Ground, Shared};
 use super::doors::{Doors, Opening, reachable};
 use super::system::{BrokerSystem, Draw, GuardStore, HealthOf, SharedNursery, Standing, Summary, with_nursery};
-use super::wiring::{Pending, Wiring};
+use super::wiring::{PendingWiring, Wiring};
 use super::{Seams, Services, SystemError, store};
 use crate::commit_log::Settle;
 use crate::config::{BrokerConfig, ConfigError, Difference};
 use crate::consume_queue::open_files::OpenFiles;
+use crate::filter::FilterView;
 use crate::group::GroupView;
 use crate::http::{Children, Sources};
 use crate::io::budget::Budgets;
@@ -30,8 +31,10 @@ use crate::offset::OffsetView;
 use crate::offset::actor::{Offsets, SaveOffsets};
 use crate::rebalance::MembershipView;
 use crate::registrar::{RegisterNow, Unregister};
+use crate::schedule::actor::{SaveDelays, Schedule};
 use crate::settings::FollowFile;
 use crate::supervise::{Health, Nursery};
+use crate::timer::actor::{SaveTimers, Timers};
 use crate::tls::server::Tls;
 use crate::tls::watch::TakeNow;
 use crate::topic::TopicView;
@@ -145,6 +148,7 @@ impl Rising {
             nursery: &self.nursery,
             metrics: &self.metrics,
             opened: Arc::clone(&opened),
+            connections: Arc::default(),
         };
         let sources = Arc::new(self.sources(services));
         let http = opening.bind_http(Arc::clone(&sources)).await?;
@@ -174,6 +178,8 @@ impl Rising {
             listen_port: door.address.port(),
             kv_config_path: ground.config.kv_config_path().display().to_string(),
             order_message_enable: ground.config.order_messages,
+            cluster_test: ground.config.cluster_test,
+            product_environment: ground.config.product_environment.clone(),
         });
         let wiring = ground.start_all(store, settings);
         self.guard_store(&wiring, closing.as_ref().map(|(shared, _)| shared))
@@ -264,10 +270,11 @@ impl Rising {
             budgets,
             tls,
             nursery: Arc::clone(&self.nursery),
-            wiring: Pending::default(),
+            wiring: PendingWiring::default(),
             topics: TopicView::new(),
             groups: GroupView::new(),
             membership: MembershipView::new(),
+            filters: FilterView::default(),
             offsets: OffsetView::default(),
             route_figures: sources.name_server.clone().unwrap_or_default(),
             open_files: OpenFiles::new(self.seams.disk.open_files_limit(), connections),
@@ -349,6 +356,10 @@ impl Running {
             Some(broker) => save_offsets(&broker.offsets).await,
             None => Ok(()),
         };
+        if let Some(broker) = &self.wiring.broker {
+            save_delays(&broker.schedule).await;
+            save_timers(&broker.timers).await;
+        }
         drop(self.wiring);
         let stopping = with_nursery(&self.nursery, |nursery| nursery.stop_all(STOP));
         if let Some(stopping) = stopping {
@@ -412,6 +423,22 @@ async fn save_offsets(offsets: &Addr<Offsets>) -> Result<(), SystemError> {
     };
     tracing::error!(reason, "the consumer offsets are not saved");
     Err(SystemError::OffsetsNotSaved(reason))
+}
+
+/// Saves how far delayed messages are delivered. Where that fails, the last ones are delivered again after the next start.
+async fn save_delays(schedule: &Addr<Schedule>) {
+    let saved = tokio::time::timeout(STOP, schedule.send(SaveDelays)).await;
+    if !matches!(saved, Ok(Ok(Ok(())))) {
+        tracing::error!(?saved, "how far delayed messages are delivered is not saved");
+    }
+}
+
+/// Saves which messages with a time of their own are delivered. Where that fails, the last ones are delivered again.
+async fn save_timers(timers: &Addr<Timers>) {
+    let saved = tokio::time::timeout(STOP, timers.send(SaveTimers)).await;
+    if !matches!(saved, Ok(Ok(Ok(())))) {
+        tracing::error!(?saved, "which messages were delivered at their time is not saved");
+    }
 }
 
 #[cfg(test)]

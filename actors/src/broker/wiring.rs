@@ -9,6 +9,7 @@ use actix::Addr;
 use crate::allocator::Allocator;
 use crate::cold_reads::ColdReads;
 use crate::commit_log::CommitLog;
+use crate::filter::actor::Filters;
 use crate::flusher::Flusher;
 use crate::group::actor::Groups;
 use crate::hold::actor::Hold;
@@ -18,10 +19,13 @@ use crate::namesrv::NameServer;
 use crate::offset::actor::Offsets;
 use crate::queue_flusher::QueueFlusher;
 use crate::rebalance::actor::Rebalance;
+use crate::rebalance::lock_file::LockFile;
 use crate::registrar::Registrar;
 use crate::retention::Retention;
+use crate::schedule::actor::Schedule;
 use crate::settings::Settings;
 use crate::statistics::actor::Statistics;
+use crate::timer::actor::Timers;
 use crate::tls::watch::Watch;
 use crate::topic::actor::Topics;
 
@@ -31,9 +35,11 @@ pub(super) struct BrokerChildren {
     pub(super) topics: Addr<Topics>,
     pub(super) groups: Addr<Groups>,
     pub(super) offsets: Addr<Offsets>,
+    pub(super) filters: Addr<Filters>,
     pub(super) settings: Addr<Settings>,
     pub(super) statistics: Addr<Statistics>,
     pub(super) retention: Addr<Retention>,
+    pub(super) lock_file: Addr<LockFile>,
     pub(super) rebalance: Addr<Rebalance>,
     pub(super) registrar: Addr<Registrar>,
     pub(super) flusher: Addr<Flusher>,
@@ -42,6 +48,8 @@ pub(super) struct BrokerChildren {
     pub(super) cold_reads: Addr<ColdReads>,
     pub(super) index: Option<Addr<Index>>,
     pub(super) log: Addr<CommitLog>,
+    pub(super) schedule: Addr<Schedule>,
+    pub(super) timers: Addr<Timers>,
     pub(super) holds: Vec<Addr<Hold>>,
 }
 
@@ -57,9 +65,9 @@ pub(super) struct Wiring {
 
 /// A wiring that may not be complete yet.
 #[derive(Clone, Default)]
-pub(super) struct Pending(Arc<OnceLock<Wiring>>);
+pub(super) struct PendingWiring(Arc<OnceLock<Wiring>>);
 
-impl Pending {
+impl PendingWiring {
     /// Completes it.
     pub(super) fn complete(&self, wiring: Wiring) {
         assert!(self.0.set(wiring).is_ok(), "a system is wired once");

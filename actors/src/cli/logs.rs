@@ -1,8 +1,8 @@
-//! Where logs go: standard error, or a file that is begun anew every day or hour, for people or for machines.
+//! Where logs go: standard error, or a file that is begun anew every day or hour, or at a length, for people or for machines.
 //!
 //! Whoever logs hands its line over and goes on: a thread writes, from a queue with an end. What finds no room there, as
-//! while the disk or whoever reads hangs, is left out and counted (`cuemq_log_lines_lost_total`). The rotation is
-//! `tracing-appender`'s, which rotates by time; a limit by size is `--log-keep` with `hourly`.
+//! while the disk or whoever reads hangs, is left out and counted (`cuemq_log_lines_lost_total`). The rotation by time is
+//! `tracing-appender`'s, that by length `tracing-rolling-file`'s.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -13,8 +13,10 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_rolling_file::{RollingConditionBase, RollingFileAppenderBase};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::ByteSize;
 use crate::metrics::LOST_LINES;
 
 /// Lines that wait to be written at most.
@@ -46,13 +48,16 @@ pub struct LogArguments {
     /// How logs are written: `text` for people, `json` for machines. RUST_LOG chooses what is written.
     #[arg(long = "log", value_enum, default_value_t = LogForm::Text, global = true)]
     form: LogForm,
-    /// Writes logs to FILE.DATE instead of standard error; FILE itself is a link to the newest
+    /// Writes logs to FILE.DATE instead of standard error; FILE itself is a link to the newest. With --log-size to FILE
     #[arg(long = "log-file", value_name = "FILE", global = true)]
     file: Option<PathBuf>,
     /// When the log file is begun anew
     #[arg(long = "log-rotate", value_enum, default_value_t = LogRotation::Daily, global = true)]
     rotation: LogRotation,
-    /// How many log files are kept
+    /// Begins the log file anew when it has this length, such as 100 MiB; what was before is in FILE.1, then FILE.2, …
+    #[arg(long = "log-size", value_name = "SIZE", conflicts_with = "rotation", global = true)]
+    size: Option<ByteSize>,
+    /// How many log files are kept, with --log-size 2 at least
     #[arg(long = "log-keep", value_name = "N", default_value_t = 14, global = true)]
     keep: u16,
 }
@@ -62,7 +67,7 @@ static REOPEN: AtomicBool = AtomicBool::new(false);
 
 /// A log file that is opened again when somebody wants it: who moved it away, or removed it, finds a new one in its place.
 struct Reopened {
-    file: RollingFileAppender,
+    file: Box<dyn Write + Send>,
     arguments: LogArguments,
 }
 
@@ -129,12 +134,19 @@ pub(super) fn finish() {
 }
 
 impl LogArguments {
-    fn open(&self) -> anyhow::Result<RollingFileAppender> {
+    fn open(&self) -> anyhow::Result<Box<dyn Write + Send>> {
         let path = self.file.clone().unwrap_or_default();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.context("--log-file names no file; write a path that ends with the name of a file")?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let cannot = || format!("the log file {} cannot be made", path.display());
+        if let Some(ByteSize(bytes)) = self.size {
+            let condition = RollingConditionBase::new().max_size(bytes.max(1));
+            let before = usize::from(self.keep.saturating_sub(1).max(1));
+            let opened = RollingFileAppenderBase::new(directory.join(name), condition, before);
+            return Ok(Box::new(opened.with_context(cannot)?));
+        }
         let rotation = match self.rotation {
             LogRotation::Daily => Rotation::DAILY,
             LogRotation::Hourly => Rotation::HOURLY,
@@ -147,6 +159,6 @@ impl LogArguments {
         // A file that never changes has the name itself.
         let builder = if rotates { builder.latest_symlink(name) } else { builder };
         let opened = builder.rotation(rotation).build(&directory);
-        opened.with_context(|| format!("the log file {} cannot be made", path.display()))
+        Ok(Box::new(opened.with_context(cannot)?))
     }
 }

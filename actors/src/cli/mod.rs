@@ -9,6 +9,7 @@ mod reload;
 mod serve;
 mod shutdown;
 mod signals;
+mod starting;
 mod store;
 mod tls;
 

@@ -18,6 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::shutdown::name_server_lock;
 use super::signals::{Signals, end_at_once};
+use super::starting::Starting;
 use super::{notify, reload};
 use crate::broker::{self, Running, Seams, Services, SystemError};
 use crate::config::file;
@@ -131,7 +132,7 @@ async fn serve(
     };
     let (data, flush) = (settings.config().data.clone(), settings.config().flush);
     tracing::info!(data = %data.display(), "starting");
-    let starting = notify::Starting::tell();
+    let starting = Starting::tell(seams.interrupt.steps(), Arc::clone(&clock));
     let running = match broker::start(settings.config().clone(), services, seams).await {
         Err(SystemError::Store(StoreError::Interrupted)) => {
             tracing::info!("ended before the store was open; the next start recovers it");

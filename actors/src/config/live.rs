@@ -21,14 +21,17 @@ use super::setting::Draft;
 use super::{BrokerConfig, properties, rocketmq_values};
 
 /// RocketMQ's names of what can be changed.
-pub const LIVE_KEYS: [&str; 10] = [
+pub const LIVE_KEYS: [&str; 13] = [
     "autoCreateSubscriptionGroup",
     "autoCreateTopicEnable",
     "brokerPermission",
     "deleteWhen",
+    "enablePropertyFilter",
     "fileReservedTime",
+    "filterSupportRetry",
     "longPollingEnable",
     "maxMessageSize",
+    "rejectTransactionMessage",
     "shortPollingTimeMills",
     "slaveReadEnable",
     "traceOn",
@@ -96,8 +99,14 @@ pub struct LiveSettings {
     pub retention_age_ms: Dial,
     /// The bits of the hours at which files go.
     pub retention_hours: Dial,
+    /// Whether half messages are refused.
+    pub reject_transactions: Switch,
     /// Whether consumers that are far behind are told to pull from another broker.
     pub slave_read: Switch,
+    /// Whether consumers may filter by SQL92.
+    pub sql_filters: Switch,
+    /// Whether a group's filters count for its retried messages as well.
+    pub filter_on_retry: Switch,
     /// Whether clients are asked for message traces.
     pub trace_on: Switch,
 }
@@ -122,7 +131,10 @@ impl LiveSettings {
         let rules = config.retention.rules();
         self.retention_age_ms.set(rules.age_ms);
         self.retention_hours.set(rules.hours.bits().into());
+        self.reject_transactions.set(config.transactions.reject);
         self.slave_read.set(config.slave_read);
+        self.sql_filters.set(config.filters.sql);
+        self.filter_on_retry.set(config.filters.on_retry);
         self.trace_on.set(config.trace_on);
     }
 }
@@ -264,7 +276,10 @@ impl BrokerConfig {
         config.short_polling = other.short_polling;
         config.retention.age = other.retention.age;
         config.retention.hours = other.retention.hours;
+        config.transactions.reject = other.transactions.reject;
         config.slave_read = other.slave_read;
+        config.filters.sql = other.filters.sql;
+        config.filters.on_retry = other.filters.on_retry;
         config.trace_on = other.trace_on;
         config
     }
@@ -332,7 +347,9 @@ mod tests {
                 "brokerPermission" => "4",
                 "deleteWhen" => "05",
                 "maxMessageSize" | "shortPollingTimeMills" | "fileReservedTime" => "2000",
-                "slaveReadEnable" => "true",
+                "slaveReadEnable" | "enablePropertyFilter" | "filterSupportRetry" | "rejectTransactionMessage" => {
+                    "true"
+                }
                 _ => "false",
             };
             let change = live.check(&format!("{key}={value}")).unwrap();
@@ -346,7 +363,7 @@ mod tests {
     fn every_live_key_follows_a_file_that_is_read_again_and_nothing_else_does() {
         let (mut live, mut changed) = (config(), config());
         let text = "autoCreateSubscriptionGroup=false\nautoCreateTopicEnable=false\nbrokerPermission=4\ndeleteWhen=05\n\
-                    fileReservedTime=2000\nlongPollingEnable=false\nmaxMessageSize=2000\nshortPollingTimeMills=2000\n\
+                    enablePropertyFilter=true\nfileReservedTime=2000\nfilterSupportRetry=true\nlongPollingEnable=false\nmaxMessageSize=2000\nrejectTransactionMessage=true\nshortPollingTimeMills=2000\n\
                     slaveReadEnable=true\ntraceOn=false\n";
         changed.apply(changed.check(text).unwrap());
         let read_again = BrokerConfig {

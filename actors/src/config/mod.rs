@@ -8,6 +8,7 @@ mod broker_conf;
 mod difference;
 mod error;
 pub mod file;
+mod filters;
 mod given;
 pub mod live;
 mod local_address;
@@ -20,11 +21,14 @@ mod setting;
 mod size;
 mod tls;
 mod toml;
+mod transactions;
 mod validate;
 mod value;
 
 #[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod sources_test;
 #[cfg(test)]
 mod tls_rules_test;
 
@@ -32,21 +36,47 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::index::Layout as IndexLayout;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::recovery::StoreLayout;
 
 pub use difference::Difference;
 pub use error::{ConfigError, Place};
+pub use filters::FilterConfig;
 pub use retention::RetentionConfig;
+pub use size::{ByteSize, SizeError};
 pub use tls::{ClientAuth, Pair, Password, TlsClientSettings, TlsContradiction, TlsMode, TlsSettings};
+pub use transactions::TransactionConfig;
 pub use validate::Invalid;
 pub(crate) use value::peers_in;
 
 use crate::slow::SlowLimits;
+use crate::timer::TimerRules;
 
 /// The part of the machine's memory that the newest messages are taken to fill, in percent.
 const IN_MEMORY_PERCENT: u64 = 40;
+
+/// What becomes of consumers that are far behind: what they read comes from the disk, in the way of all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowConsumers {
+    /// Whether their groups are not served any more (`disableConsumeIfConsumerReadSlowly`).
+    pub disable: bool,
+    /// How many bytes of the log a group may have in front of it (`consumerFallbehindThreshold`).
+    pub most_behind: u64,
+    /// How often it is looked who has more.
+    pub interval: Duration,
+}
+
+impl Default for SlowConsumers {
+    fn default() -> Self {
+        Self {
+            disable: false,
+            most_behind: 16 << 30,
+            interval: Duration::from_secs(180),
+        }
+    }
+}
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -67,6 +97,10 @@ pub struct BrokerConfig {
     pub kv_config: Option<PathBuf>,
     /// Whether the name server's routes tell the order of brokers (`orderMessageEnable`).
     pub order_messages: bool,
+    /// Whether the name server asks those of a product environment for routes that it does not have (`clusterTest`).
+    pub cluster_test: bool,
+    /// The product environment, whose name servers the address server tells (`productEnvName`).
+    pub product_environment: String,
     /// Where `/healthz` and `/metrics` are served; nowhere when `None`.
     pub http: Option<SocketAddr>,
     /// Name servers to register with, as `host:port` (`namesrvAddr`).
@@ -107,12 +141,26 @@ pub struct BrokerConfig {
     pub index: Option<IndexLayout>,
     /// Whether recovery checks bodies (`checkCRCOnRecover`).
     pub check_crc: bool,
+    /// How long the messages of each delay level wait (`messageDelayLevel`).
+    pub delay_levels: DelayLevels,
+    /// How often it is saved how far they are delivered (`flushDelayOffsetInterval`).
+    pub delays_interval: Duration,
+    /// Whether messages may ask for a time to be delivered at, and how far ahead (`timerWheelEnable`, `timerMaxDelaySec`).
+    pub timers: TimerRules,
+    /// How open transactions are checked.
+    pub transactions: TransactionConfig,
     /// The longest record in bytes (`maxMessageSize`).
     pub max_message_size: u32,
     /// Told to clients with every send (`regionId`).
     pub region: String,
     /// Whether clients are told to trace messages (`traceOn`).
     pub trace_on: bool,
+    /// Whether replies to other applications' requests are stored once they are handed over (`storeReplyMessageEnable`).
+    pub store_replies: bool,
+    /// Whether there is a topic for message traces from the start (`traceTopicEnable`).
+    pub trace_topic: bool,
+    /// Its name (`msgTraceTopicName`).
+    pub trace_topic_name: String,
     /// Whether a pull without messages waits for one as long as it asks for (`longPollingEnable`).
     pub long_polling: bool,
     /// How long it waits otherwise (`shortPollingTimeMills`).
@@ -122,12 +170,18 @@ pub struct BrokerConfig {
     pub slave_read: bool,
     /// The newest part of the log, in bytes, which is taken to be in memory: pulls of what is older wait until it is.
     pub hot_bytes: u64,
+    /// Filters by properties.
+    pub filters: FilterConfig,
     /// How often consumer offsets are saved (`flushConsumerOffsetInterval`).
     pub offsets_interval: Duration,
     /// How often the broker registers with its name servers (`registerNameServerPeriod`).
     pub register_interval: Duration,
     /// Whether consumers are told of changes in their group (`notifyConsumerIdsChangedEnable`).
     pub notify_ids_changed: bool,
+    /// What becomes of consumers that are far behind.
+    pub slow_consumers: SlowConsumers,
+    /// How long a queue stays locked for a consumer that does not renew its lock (`rocketmq.broker.rebalance.lockMaxLiveTime`).
+    pub queue_lock_time: Duration,
     /// No sends are accepted before this time, in milliseconds since 1970 (`startAcceptSendRequestTimeStamp`).
     pub accept_sends_from_ms: u64,
     /// Sends are refused when less than this many bytes, or two commit log files, are free.
@@ -163,6 +217,8 @@ impl Default for BrokerConfig {
             name_server_port: 9876,
             kv_config: None,
             order_messages: false,
+            cluster_test: false,
+            product_environment: "center".to_owned(),
             http: None,
             name_servers: Vec::new(),
             ask_address_server: false,
@@ -183,16 +239,26 @@ impl Default for BrokerConfig {
             extension_file_bytes: cuemq_storage::consume_queue::DEFAULT_EXTENSION_FILE_BYTES,
             index: Some(IndexLayout::DEFAULT),
             check_crc: true,
+            delay_levels: DelayLevels::default(),
+            delays_interval: Duration::from_secs(1),
+            timers: TimerRules::default(),
+            transactions: TransactionConfig::default(),
             max_message_size: 4 << 20,
             region: "DefaultRegion".to_owned(),
             trace_on: true,
+            store_replies: true,
+            trace_topic: true,
+            trace_topic_name: "RMQ_SYS_TRACE_TOPIC".to_owned(),
             long_polling: true,
             slave_read: false,
             short_polling: Duration::from_secs(1),
             hot_bytes: 512 << 20,
+            filters: FilterConfig::default(),
             offsets_interval: Duration::from_secs(5),
             register_interval: Duration::from_secs(30),
             notify_ids_changed: true,
+            slow_consumers: SlowConsumers::default(),
+            queue_lock_time: Duration::from_secs(60),
             accept_sends_from_ms: 0,
             free_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(2),
@@ -236,6 +302,12 @@ impl BrokerConfig {
         self.memory_bytes.unwrap_or_else(machine) / 100 * IN_MEMORY_PERCENT
     }
 
+    /// Whether new messages are tried on all filters when they come.
+    #[must_use]
+    pub fn makes_bitmaps(&self) -> bool {
+        self.filters.bitmaps && self.queue_extension
+    }
+
     /// The file of the name server's keys and values.
     #[must_use]
     pub fn kv_config_path(&self) -> PathBuf {
@@ -255,6 +327,7 @@ impl BrokerConfig {
         layout.extension_file_bytes = self.queue_extension.then_some(self.extension_file_bytes);
         layout.index = self.index;
         layout.check_crc = self.check_crc;
+        layout.levels = self.delay_levels.clone();
         layout
     }
 }

@@ -142,10 +142,22 @@ const BROKER: &[(&str, Effect)] = &[
     ),
     ("autoCreateTopicEnable", Sets("topics.auto_create", Form::Truth)),
     ("defaultTopicQueueNums", Sets("topics.default_queue_nums", Form::Number)),
+    ("traceTopicEnable", Sets("topics.trace", Form::Truth)),
+    ("msgTraceTopicName", Sets("topics.trace_name", Form::Text)),
+    ("storeReplyMessageEnable", Sets("topics.store_replies", Form::Truth)),
     ("autoCreateSubscriptionGroup", Sets("groups.auto_create", Form::Truth)),
     (
         "notifyConsumerIdsChangedEnable",
         Sets("groups.notify_changes", Form::Truth),
+    ),
+    (
+        "disableConsumeIfConsumerReadSlowly",
+        Sets("groups.disable_slow", Form::Truth),
+    ),
+    ("consumerFallbehindThreshold", Sets("groups.slow_bytes", Form::Number)),
+    (
+        "rocketmq.broker.rebalance.lockMaxLiveTime",
+        Sets("groups.lock_time", Form::Millis),
     ),
     (
         "flushConsumerOffsetInterval",
@@ -154,6 +166,12 @@ const BROKER: &[(&str, Effect)] = &[
     ("slaveReadEnable", Sets("pulls.slave_read", Form::Truth)),
     ("longPollingEnable", Sets("pulls.long_polling", Form::Truth)),
     ("shortPollingTimeMills", Sets("pulls.short_polling", Form::Millis)),
+    ("enablePropertyFilter", Sets("filters.sql", Form::Truth)),
+    ("enableCalcFilterBitMap", Sets("filters.bitmaps", Form::Truth)),
+    ("filterSupportRetry", Sets("filters.on_retry", Form::Truth)),
+    ("maxErrorRateOfBloomFilter", Sets("filters.error_percent", Form::Number)),
+    ("expectConsumerNumUseFilter", Sets("filters.groups", Form::Number)),
+    ("filterDataCleanTimeSpan", Sets("filters.keep_dead", Form::Millis)),
     ("flushDiskType", Sets("flush", Form::Flush)),
     ("flushIntervalCommitLog", Sets("flush_interval", Form::Millis)),
     ("mapedFileSizeCommitLog", Sets("store.segment_bytes", Form::Number)),
@@ -175,6 +193,17 @@ const BROKER: &[(&str, Effect)] = &[
     ("maxHashSlotNum", Sets("store.index_slots", Form::Number)),
     ("maxIndexNum", Sets("store.index_entries", Form::Number)),
     ("checkCRCOnRecover", Sets("store.check_crc", Form::Truth)),
+    ("messageDelayLevel", Sets("delays.levels", Form::Text)),
+    ("flushDelayOffsetInterval", Sets("delays.save_interval", Form::Millis)),
+    ("timerWheelEnable", Sets("delays.timers", Form::Truth)),
+    ("timerMaxDelaySec", Sets("delays.timer_max", Form::Seconds)),
+    ("rejectTransactionMessage", Sets("transactions.reject", Form::Truth)),
+    ("transactionTimeOut", Sets("transactions.timeout", Form::Millis)),
+    (
+        "transactionCheckInterval",
+        Sets("transactions.check_interval", Form::Millis),
+    ),
+    ("transactionCheckMax", Sets("transactions.check_max", Form::Number)),
     ("fileReservedTime", Sets("retention.age", Form::Hours)),
     ("deleteWhen", Sets("retention.hours", Form::Text)),
     (
@@ -212,6 +241,16 @@ const NAME_SERVER: &[(&str, Effect)] = &[
     ("serverChannelMaxIdleTimeSeconds", Sets("limits.idle", Form::Seconds)),
     ("kvConfigPath", Sets("name_server.kv_config", Form::Text)),
     ("orderMessageEnable", Sets("name_server.order_messages", Form::Truth)),
+    ("clusterTest", Sets("name_server.cluster_test", Form::Truth)),
+    ("productEnvName", Sets("name_server.product_environment", Form::Text)),
+    (
+        "rocketmq.namesrv.domain",
+        Sets("name_server.address_server", Form::Text),
+    ),
+    (
+        "rocketmq.namesrv.domain.subgroup",
+        Sets("name_server.address_server_page", Form::Text),
+    ),
     ("rocketmqHome", Foreign),
     ("configStorePath", Foreign),
     ("serverWorkerThreads", Foreign),
@@ -223,8 +262,6 @@ const NAME_SERVER: &[(&str, Effect)] = &[
     ("serverSocketRcvBufSize", Foreign),
     ("serverPooledByteBufAllocatorEnable", Foreign),
     ("useEpollNativeSelector", Foreign),
-    ("productEnvName", NotYet),
-    ("clusterTest", NotYet),
 ];
 
 /// TLS on the ports; Java's system properties, which a tls.properties may hold.
@@ -289,8 +326,7 @@ const FOREIGN: &[&str] = &[
     "putThreadPoolQueueCapacity", "flushConsumerOffsetHistoryInterval", "filterServerNums", "highSpeedMode",
     "transferMsgByHeap", "maxDelayTime", "brokerFastFailureEnable", "waitTimeMillsInSendQueue",
     "waitTimeMillsInPullQueue", "waitTimeMillsInLitePullQueue", "waitTimeMillsInHeartbeatQueue",
-    "waitTimeMillsInTransactionQueue", "expectConsumerNumUseFilter", "maxErrorRateOfBloomFilter",
-    "filterDataCleanTimeSpan", "commercialEnable", "commercialTimerCount", "commercialTransCount",
+    "waitTimeMillsInTransactionQueue", "commercialEnable", "commercialTimerCount", "commercialTransCount",
     "commercialBigCount", "commercialBaseCount", "compressedRegister", "forceRegister", "enableDetailStat",
     "autoDeleteUnusedStats", "dLegerGroup", "dLegerPeers", "dLegerSelfId", "preferredLeaderId",
     // remoting
@@ -309,13 +345,8 @@ const NOT_YET: &[&str] = &[
     // replication
     "brokerIP2", "haMasterAddress", "haSendHeartbeatInterval", "haHousekeepingInterval", "haTransferBatchSize",
     "haSlaveFallbehindMax", "offsetCheckInSlave",
-    // delayed messages and transactions
-    "messageDelayLevel", "flushDelayOffsetInterval", "rejectTransactionMessage", "transactionTimeOut",
-    "transactionCheckMax", "transactionCheckInterval", "timerWheelEnable",
-    // filters, slow consumers, topics of clusters and brokers
-    "enableCalcFilterBitMap", "filterSupportRetry", "enablePropertyFilter",
-    "disableConsumeIfConsumerReadSlowly", "consumerFallbehindThreshold", "clusterTopicEnable", "brokerTopicEnable",
-    "traceTopicEnable", "msgTraceTopicName", "storeReplyMessageEnable",
+    // topics of clusters and brokers
+    "clusterTopicEnable", "brokerTopicEnable",
     "storePathConsumeQueue", "storePathIndex", "storeCheckpoint", "abortFile", "messageStorePlugIn",
 ];
 

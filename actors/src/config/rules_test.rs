@@ -12,17 +12,17 @@ use cuemq_storage::recovery::DEFAULT_SEGMENT_BYTES;
 
 use super::file::{Flags, Outside, Settings};
 use super::given::Note;
-use super::{BrokerConfig, RetentionConfig};
+use super::{BrokerConfig, FilterConfig, RetentionConfig, SlowConsumers};
 
 const SINGLE: &str = include_str!("../../testdata/config/single.conf");
 const ASYNC_MASTER: &str = include_str!("../../testdata/config/2m-2s-async-master.properties");
 const ASYNC_SLAVE: &str = include_str!("../../testdata/config/2m-2s-async-slave.properties");
 const SYNC_MASTER: &str = include_str!("../../testdata/config/2m-2s-sync-master.properties");
 const TUNED: &str = include_str!("../../testdata/config/tuned.conf");
-const NAMESRV: &str = include_str!("../../testdata/config/namesrv.conf");
+pub(super) const NAMESRV: &str = include_str!("../../testdata/config/namesrv.conf");
 const TOML: &str = include_str!("../../testdata/config/cuemq.toml");
 
-fn address(text: &str) -> IpAddr {
+pub(super) fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
@@ -31,7 +31,7 @@ fn local() -> Option<IpAddr> {
 }
 
 /// Gathers from `text` in a file of this name, and `flags`.
-fn gather_on(name: &str, text: &str, flags: Flags, name_server_only: bool) -> Result<Settings, String> {
+pub(super) fn gather_on(name: &str, text: &str, flags: Flags, name_server_only: bool) -> Result<Settings, String> {
     let disk = MemoryDisk::new(1);
     let file = disk.open(Path::new(name), OpenMode::Create).unwrap();
     file.write_at(&[IoSlice::new(text.as_bytes())], 0).unwrap();
@@ -46,16 +46,16 @@ fn gather_on(name: &str, text: &str, flags: Flags, name_server_only: bool) -> Re
     Settings::from_outside(&flags, name_server_only, &outside).map_err(|error| error.to_string())
 }
 
-fn conf(text: &str) -> Result<Settings, String> {
+pub(super) fn conf(text: &str) -> Result<Settings, String> {
     gather_on("broker.conf", text, Flags::default(), false)
 }
 
-fn toml(text: &str) -> Result<Settings, String> {
+pub(super) fn toml(text: &str) -> Result<Settings, String> {
     gather_on("cuemq.toml", text, Flags::default(), false)
 }
 
 /// Gathers from flags alone, on a machine without an address.
-fn flags(flags: Flags) -> Result<Settings, String> {
+pub(super) fn flags(flags: Flags) -> Result<Settings, String> {
     let disk = MemoryDisk::new(1);
     let outside = Outside {
         disk: &disk,
@@ -64,7 +64,7 @@ fn flags(flags: Flags) -> Result<Settings, String> {
     Settings::from_outside(&flags, false, &outside).map_err(|error| error.to_string())
 }
 
-fn warnings(settings: &Settings) -> Vec<&str> {
+pub(super) fn warnings(settings: &Settings) -> Vec<&str> {
     let texts = settings.notes.iter().filter_map(|note| match note {
         Note::Warning(text) => Some(text.as_str()),
         Note::Info(_) => None,
@@ -72,7 +72,7 @@ fn warnings(settings: &Settings) -> Vec<&str> {
     texts.collect()
 }
 
-fn infos(settings: &Settings) -> Vec<&str> {
+pub(super) fn infos(settings: &Settings) -> Vec<&str> {
     let texts = settings.notes.iter().filter_map(|note| match note {
         Note::Info(text) => Some(text.as_str()),
         Note::Warning(_) => None,
@@ -81,7 +81,7 @@ fn infos(settings: &Settings) -> Vec<&str> {
 }
 
 /// The setting's line in the table, its columns parted by `|`.
-fn row(settings: &Settings, name: &str) -> String {
+pub(super) fn row(settings: &Settings, name: &str) -> String {
     let table = settings.table(false);
     let line = table
         .lines()
@@ -125,6 +125,8 @@ fn every_setting_of_the_sample_toml_takes_effect() {
         name_server_port: 19_876,
         kv_config: Some("/srv/cuemq/kv.json".into()),
         order_messages: true,
+        cluster_test: true,
+        product_environment: "shop".into(),
         register_interval: Duration::from_secs(60),
         flush: FlushMode::Async,
         free_bytes: 2 << 30,
@@ -135,6 +137,10 @@ fn every_setting_of_the_sample_toml_takes_effect() {
             ..tuned().retention
         },
         in_flight_bytes: 16 << 20,
+        slow_consumers: SlowConsumers {
+            interval: Duration::from_secs(60),
+            ..tuned().slow_consumers
+        },
         ..tuned()
     };
     assert_eq!(format!("{config:?}"), format!("{tuned:?}"));
@@ -169,10 +175,27 @@ fn tuned() -> BrokerConfig {
         max_message_size: 65_536,
         region: "north".into(),
         trace_on: false,
+        store_replies: false,
+        trace_topic: false,
+        trace_topic_name: "TRACES".into(),
         long_polling: false,
         slave_read: true,
         short_polling: Duration::from_millis(200),
+        filters: FilterConfig {
+            sql: true,
+            on_retry: true,
+            bitmaps: true,
+            error_percent: 10,
+            groups: 64,
+            keep_dead: Duration::from_secs(3600),
+        },
         offsets_interval: Duration::from_secs(1),
+        queue_lock_time: Duration::from_secs(30),
+        slow_consumers: SlowConsumers {
+            disable: true,
+            most_behind: 1 << 30,
+            ..SlowConsumers::default()
+        },
         register_interval: Duration::from_secs(10),
         notify_ids_changed: false,
         accept_sends_from_ms: 1_530_000_000_000,
@@ -198,8 +221,8 @@ fn every_key_of_rocketmq_with_an_effect_takes_it() {
     assert_eq!(
         infos(&settings),
         [
-            "broker.conf:18: mappedFileSizeConsumeQueue = 3000001 is rounded up to 3000020, as in RocketMQ",
-            "broker.conf:31: registerNameServerPeriod = 5000 is brought to 10s, as in RocketMQ",
+            "broker.conf:21: mappedFileSizeConsumeQueue = 3000001 is rounded up to 3000020, as in RocketMQ",
+            "broker.conf:37: registerNameServerPeriod = 5000 is brought to 10s, as in RocketMQ",
         ]
     );
     assert_eq!(format!("{:?}", settings.into_config()), format!("{:?}", tuned()));
@@ -276,8 +299,8 @@ fn async_flush_written_out_means_async() {
 
 #[test]
 fn a_known_key_without_effect_gets_one_line() {
-    let settings = conf("messageDelayLevel=1s\nsendMessageThreadPoolNums=16").unwrap();
-    assert!(warnings(&settings).contains(&"broker.conf:1: messageDelayLevel has no effect here yet"));
+    let settings = conf("haTransferBatchSize=32768\nsendMessageThreadPoolNums=16").unwrap();
+    assert!(warnings(&settings).contains(&"broker.conf:1: haTransferBatchSize has no effect here yet"));
     let foreign =
         "broker.conf:2: sendMessageThreadPoolNums has no effect here: threads, buffers and files are this broker's own";
     assert!(infos(&settings).contains(&foreign));
@@ -404,167 +427,4 @@ fn messages_that_no_commit_log_file_holds_are_spoken_of() {
     let settings = conf("mappedFileSizeCommitLog=1048576").unwrap();
     let said = "messages of more than 1048568 bytes are refused";
     assert!(warnings(&settings).iter().any(|text| text.starts_with(said)));
-}
-
-#[test]
-fn all_interfaces_need_an_announced_address() {
-    let given = |listen: &str, announce: Option<&str>| Flags {
-        listen: Some(address(listen)),
-        announce: announce.map(address),
-        ..Flags::default()
-    };
-    let error = flags(given("0.0.0.0", None)).unwrap_err();
-    assert!(error.ends_with("give --announce and this machine's address"), "{error}");
-    assert!(
-        toml("listen = \"::\"")
-            .unwrap_err()
-            .ends_with("give --announce 10.9.8.7")
-    );
-    assert!(
-        flags(given("0.0.0.0", Some("::")))
-            .unwrap_err()
-            .contains("announce = :: is no address")
-    );
-    assert!(flags(given("0.0.0.0", Some("10.0.0.1"))).is_ok());
-    let followed = flags(given("10.0.0.1", None)).unwrap();
-    assert_eq!(row(&followed, "announce"), "announce|10.0.0.1|what is listened on");
-}
-
-#[test]
-fn keys_and_values_lie_below_the_data() {
-    let config = toml("data = \"/srv/d\"").unwrap().into_config();
-    assert_eq!(config.kv_config_path(), Path::new("/srv/d/namesrv/kvConfig.json"));
-}
-
-#[test]
-fn a_name_server_announces_nothing() {
-    let config = gather_on("namesrv.conf", NAMESRV, Flags::default(), true)
-        .unwrap()
-        .into_config();
-    assert_eq!((config.listen, config.name_server_port), (address("0.0.0.0"), 19_876));
-    assert_eq!(config.idle_limit, Duration::from_secs(90));
-    assert!(config.order_messages);
-    assert_eq!(config.kv_config_path(), Path::new("/srv/namesrv/kv.json"));
-}
-
-#[test]
-fn a_name_server_prints_and_takes_what_concerns_it() {
-    let settings = gather_on("namesrv.conf", NAMESRV, Flags::default(), true).unwrap();
-    assert_eq!(
-        row(&settings, "name_server.port"),
-        "name_server.port|19876|namesrv.conf:1"
-    );
-    assert!(!settings.table(false).contains("broker.name"));
-    assert_eq!(
-        warnings(&settings),
-        ["namesrv.conf:6: clusterTest has no effect here yet"]
-    );
-    let others = "namesrv.conf:5: brokerName is a broker's, it has no effect on a name server";
-    assert!(infos(&settings).contains(&others));
-}
-
-#[test]
-fn flags_rank_over_environment_over_file_over_defaults() {
-    let environment = Flags {
-        environment_name_servers: Some("e:1".into()),
-        ..Flags::default()
-    };
-    let both = Flags {
-        name_servers: Some("f:1".into()),
-        port: Some(5),
-        ..environment.clone()
-    };
-    let text = "namesrvAddr=c:1\nlistenPort=7";
-    let names = |settings: &Settings| row(settings, "name_server.addresses");
-
-    assert_eq!(names(&conf(text).unwrap()), "name_server.addresses|c:1|broker.conf:1");
-    let settings = gather_on("broker.conf", text, environment, false).unwrap();
-    assert_eq!(
-        names(&settings),
-        "name_server.addresses|e:1|NAMESRV_ADDR in the environment"
-    );
-    assert!(infos(&settings).contains(&"NAMESRV_ADDR in the environment counts, not what broker.conf:1 says"));
-    let settings = gather_on("broker.conf", text, both, false).unwrap();
-    assert_eq!(names(&settings), "name_server.addresses|f:1|-n");
-    assert_eq!(row(&settings, "port"), "port|5|--port");
-    assert_eq!(row(&settings, "broker.permission"), "broker.permission|6|default");
-}
-
-#[test]
-fn an_empty_environment_variable_says_nothing() {
-    let empty = Flags {
-        environment_name_servers: Some(" ".into()),
-        ..Flags::default()
-    };
-    assert!(flags(empty).unwrap().into_config().name_servers.is_empty());
-}
-
-#[test]
-fn a_flag_that_cannot_be_is_named() {
-    let error = flags(Flags {
-        name_servers: Some("here".into()),
-        ..Flags::default()
-    })
-    .unwrap_err();
-    assert!(
-        error.starts_with("-n: name_server.addresses = here cannot be used"),
-        "{error}"
-    );
-    assert!(
-        flags(Flags {
-            port: Some(2),
-            ..Flags::default()
-        })
-        .unwrap_err()
-        .starts_with("port = 2 leaves no room")
-    );
-}
-
-#[test]
-fn an_index_can_be_left_out() {
-    assert_eq!(conf("messageIndexEnable=false").unwrap().into_config().index, None);
-    assert_eq!(
-        toml("[store]\nindex = false\nindex_slots = 9")
-            .unwrap()
-            .into_config()
-            .index,
-        None
-    );
-    assert!(toml("[store]\nindex_entries = 1").is_err());
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_an_error_with_the_next_step() {
-    let error = flags(Flags {
-        file: Some("missing.toml".into()),
-        ..Flags::default()
-    })
-    .unwrap_err();
-    assert!(
-        error.starts_with("the settings file missing.toml cannot be read"),
-        "{error}"
-    );
-    assert!(error.ends_with("give the path of a readable file to -c"), "{error}");
-}
-
-#[test]
-fn an_empty_file_is_spoken_of() {
-    let settings = toml(" \n").unwrap();
-    assert_eq!(
-        warnings(&settings),
-        ["the settings file cuemq.toml says nothing (a pipe cannot be read as one)"]
-    );
-}
-
-#[test]
-fn the_extension_tells_the_kind_of_file() {
-    assert!(gather_on("settings.TOML", "port = 7", Flags::default(), false).is_ok());
-    assert!(gather_on("settings.properties", "listenPort = 7", Flags::default(), false).is_ok());
-    assert!(gather_on("settings.toml", "listenPort = 7", Flags::default(), false).is_err());
-}
-
-#[test]
-fn a_byte_order_mark_is_no_part_of_the_first_key() {
-    let config = conf("\u{feff}brokerName=broker-c").unwrap().into_config();
-    assert_eq!(config.broker_name, "broker-c");
 }

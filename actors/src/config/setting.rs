@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::log_state::FlushMode;
 use cuemq_storage::retention::{Hours, NoHours};
 
@@ -51,13 +52,17 @@ impl Default for Draft {
 }
 
 /// What a name server without broker has a use for.
-const FOR_NAME_SERVER: [&str; 15] = [
+const FOR_NAME_SERVER: [&str; 19] = [
     "data",
     "listen",
     "http",
     "name_server.port",
     "name_server.kv_config",
     "name_server.order_messages",
+    "name_server.cluster_test",
+    "name_server.product_environment",
+    "name_server.address_server",
+    "name_server.address_server_page",
     "limits.idle",
     "limits.connections",
     "tls.mode",
@@ -117,6 +122,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("name_server.port", |d, v| put(&mut d.config.name_server_port, port(v)), |d| d.config.name_server_port.to_string()),
     setting("name_server.kv_config", |d, v| put(&mut d.config.kv_config, v.text().map(|path| Some(path.into()))), |d| d.config.kv_config_path().display().to_string()),
     setting("name_server.order_messages", |d, v| put(&mut d.config.order_messages, v.truth()), |d| d.config.order_messages.to_string()),
+    setting("name_server.cluster_test", |d, v| put(&mut d.config.cluster_test, v.truth()), |d| d.config.cluster_test.to_string()),
+    setting("name_server.product_environment", |d, v| put(&mut d.config.product_environment, v.path_part()), |d| d.config.product_environment.clone()),
     setting("name_server.addresses", |d, v| put(&mut d.config.name_servers, v.peers()), |d| d.config.name_servers.join(";")),
     setting("name_server.ask_address_server", |d, v| put(&mut d.config.ask_address_server, v.truth()), |d| d.config.ask_address_server.to_string()),
     setting("name_server.address_server", |d, v| put(&mut d.config.address_server, v.host()), |d| d.config.address_server.clone()),
@@ -131,13 +138,26 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("broker.accept_sends_from_ms", |d, v| put(&mut d.config.accept_sends_from_ms, v.integer(0..=i64::MAX)), |d| d.config.accept_sends_from_ms.to_string()),
     setting("topics.auto_create", |d, v| put(&mut d.config.auto_create_topic, v.truth()), |d| d.config.auto_create_topic.to_string()),
     setting("topics.default_queue_nums", |d, v| put(&mut d.config.default_topic_queue_nums, v.integer(1..=65_535)), |d| d.config.default_topic_queue_nums.to_string()),
+    setting("topics.trace", |d, v| put(&mut d.config.trace_topic, v.truth()), |d| d.config.trace_topic.to_string()),
+    setting("topics.trace_name", |d, v| put(&mut d.config.trace_topic_name, v.text()), |d| d.config.trace_topic_name.clone()),
+    setting("topics.store_replies", |d, v| put(&mut d.config.store_replies, v.truth()), |d| d.config.store_replies.to_string()),
     setting("groups.auto_create", |d, v| put(&mut d.config.auto_create_group, v.truth()), |d| d.config.auto_create_group.to_string()),
     setting("groups.notify_changes", |d, v| put(&mut d.config.notify_ids_changed, v.truth()), |d| d.config.notify_ids_changed.to_string()),
+    setting("groups.disable_slow", |d, v| put(&mut d.config.slow_consumers.disable, v.truth()), |d| d.config.slow_consumers.disable.to_string()),
+    setting("groups.slow_bytes", |d, v| put(&mut d.config.slow_consumers.most_behind, v.bytes()), |d| bytes(d.config.slow_consumers.most_behind)),
+    setting("groups.slow_interval", |d, v| put(&mut d.config.slow_consumers.interval, v.span()), |d| span(d.config.slow_consumers.interval)),
+    setting("groups.lock_time", |d, v| put(&mut d.config.queue_lock_time, v.span()), |d| span(d.config.queue_lock_time)),
     setting("groups.offsets_interval", |d, v| put(&mut d.config.offsets_interval, v.span()), |d| span(d.config.offsets_interval)),
     setting("pulls.long_polling", |d, v| put(&mut d.config.long_polling, v.truth()), |d| d.config.long_polling.to_string()),
     setting("pulls.short_polling", |d, v| put(&mut d.config.short_polling, v.span()), |d| span(d.config.short_polling)),
     setting("pulls.slave_read", |d, v| put(&mut d.config.slave_read, v.truth()), |d| d.config.slave_read.to_string()),
     setting("pulls.hot_bytes", |d, v| put(&mut d.config.hot_bytes, v.bytes()), |d| bytes(d.config.hot_bytes)),
+    setting("filters.sql", |d, v| put(&mut d.config.filters.sql, v.truth()), |d| d.config.filters.sql.to_string()),
+    setting("filters.on_retry", |d, v| put(&mut d.config.filters.on_retry, v.truth()), |d| d.config.filters.on_retry.to_string()),
+    setting("filters.bitmaps", |d, v| put(&mut d.config.filters.bitmaps, v.truth()), |d| d.config.filters.bitmaps.to_string()),
+    setting("filters.error_percent", |d, v| put(&mut d.config.filters.error_percent, v.integer(1..=99)), |d| d.config.filters.error_percent.to_string()),
+    setting("filters.groups", |d, v| put(&mut d.config.filters.groups, v.integer(1..=JAVA_INT)), |d| d.config.filters.groups.to_string()),
+    setting("filters.keep_dead", |d, v| put(&mut d.config.filters.keep_dead, v.span()), |d| span(d.config.filters.keep_dead)),
     setting("store.commit_log", |d, v| put(&mut d.config.commit_log, v.text().map(|path| Some(path.into()))), commit_log),
     setting("store.segment_bytes", |d, v| put(&mut d.config.segment_bytes, v.bytes().map(Some)), segment_bytes),
     setting("store.queue_file_bytes", |d, v| put(&mut d.config.queue_file_bytes, v.bytes()), |d| bytes(d.config.queue_file_bytes)),
@@ -152,6 +172,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("log.slow_send", |d, v| put(&mut d.config.slow.send, v.span()), |d| span(d.config.slow.send)),
     setting("log.slow_flush", |d, v| put(&mut d.config.slow.flush, v.span()), |d| span(d.config.slow.flush)),
     setting("log.slow_read", |d, v| put(&mut d.config.slow.read, v.span()), |d| span(d.config.slow.read)),
+    setting("delays.levels", |d, v| put(&mut d.config.delay_levels, levels(v)), |d| d.config.delay_levels.to_string()),
+    setting("delays.save_interval", |d, v| put(&mut d.config.delays_interval, v.span()), |d| span(d.config.delays_interval)),
+    setting("delays.timers", |d, v| put(&mut d.config.timers.enabled, v.truth()), |d| d.config.timers.enabled.to_string()),
+    setting("delays.timer_max", |d, v| put(&mut d.config.timers.max, v.span()), |d| span(d.config.timers.max)),
+    setting("transactions.reject", |d, v| put(&mut d.config.transactions.reject, v.truth()), |d| d.config.transactions.reject.to_string()),
+    setting("transactions.timeout", |d, v| put(&mut d.config.transactions.timeout, v.span()), |d| span(d.config.transactions.timeout)),
+    setting("transactions.check_interval", |d, v| put(&mut d.config.transactions.check_interval, v.span()), |d| span(d.config.transactions.check_interval)),
+    setting("transactions.check_max", |d, v| put(&mut d.config.transactions.check_max, v.integer(0..=JAVA_INT)), |d| d.config.transactions.check_max.to_string()),
     setting("retention.age", |d, v| put(&mut d.config.retention.age, v.span()), |d| span(d.config.retention.age)),
     setting("retention.hours", |d, v| put(&mut d.config.retention.hours, hours(v)), |d| d.config.retention.hours.to_string()),
     setting("retention.max_bytes", |d, v| put(&mut d.config.retention.max_bytes, v.bytes()), |d| bytes(d.config.retention.max_bytes)),
@@ -194,6 +222,14 @@ fn hours(value: &Value) -> Read<Hours> {
         _ => Err(NoHours),
     };
     written.map_err(|wrong| Wrong(wrong.to_string()))
+}
+
+fn levels(value: &Value) -> Read<DelayLevels> {
+    let levels = DelayLevels::parse(&value.text()?).map_err(|wrong| Wrong(wrong.to_string()))?;
+    match levels.highest() {
+        0 => Err(Wrong("at least one delay, as in 1s 5s 10s".to_owned())),
+        _ => Ok(levels),
+    }
 }
 
 fn flush(value: &Value) -> Read<FlushMode> {
@@ -297,6 +333,7 @@ mod tests {
             Value::Text("7s".into()),
             Value::Text("02;14".into()),
             Value::Text("h:1".into()),
+            Value::Text("1s 7d".into()),
             Value::Integer(3),
             Value::Truth(false),
             Value::Truth(true),

@@ -26,12 +26,12 @@ const PRINTED: usize = 4;
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ByteSize(pub(super) u64);
+pub struct ByteSize(pub u64);
 
 /// A text that is no size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no size: write a number of bytes, or a number and a unit such as 64 KiB, 256 MiB or 1 GiB")]
-pub(super) struct SizeError;
+pub struct SizeError;
 
 impl FromStr for ByteSize {
     type Err = SizeError;

@@ -8,6 +8,7 @@ use cuemq_storage::commit_log::BLANK_BYTES;
 use cuemq_storage::consume_queue::LEAST_EXTENSION_FILE_BYTES;
 
 use super::BrokerConfig;
+use super::filters::FilterConfig;
 use super::size::ByteSize;
 use super::tls::{self, TlsContradiction};
 
@@ -90,9 +91,23 @@ pub enum Invalid {
     /// No connection could be kept.
     #[error("limits.connections = 0 lets nobody in: use 1 or more")]
     Connections,
+    /// Bitmaps of filters that no unit of a consume queue's extension can hold.
+    #[error(
+        "filters.error_percent (maxErrorRateOfBloomFilter) = {error_percent} and filters.groups (expectConsumerNumUseFilter) = \
+         {groups} make no bitmap: use 20 and 32, or what the store was written with"
+    )]
+    FilterBits {
+        /// In how many of a hundred cases one group may be taken for another.
+        error_percent: u32,
+        /// How many groups are told apart.
+        groups: u32,
+    },
     /// A time that would run without a pause.
     #[error("{0} = 0 would never rest: use a time such as 1s")]
     NoTime(&'static str),
+    /// A lock that everybody could take at once.
+    #[error("groups.lock_time (rocketmq.broker.rebalance.lockMaxLiveTime) = 0 locks nothing: use 60s, or leave it out")]
+    NoLockTime,
     /// Name servers would forget the broker in between, or be asked all the time.
     #[error("name_server.register_interval (registerNameServerPeriod) = {} is out of range: use 10s to 60s", humantime::format_duration(*.0))]
     RegisterInterval(Duration),
@@ -160,6 +175,7 @@ impl BrokerConfig {
         let names = [
             ("broker.name (brokerName)", &self.broker_name),
             ("broker.cluster (brokerClusterName)", &self.cluster_name),
+            ("topics.trace_name (msgTraceTopicName)", &self.trace_topic_name),
         ];
         match names.into_iter().find(|(_, name)| !is_name(name)) {
             Some((key, name)) => Err(Invalid::Name {
@@ -184,6 +200,12 @@ impl BrokerConfig {
         if !(LEAST_EXTENSION_FILE_BYTES..=FILE_BYTES_MAX).contains(&extension) {
             return Err(Invalid::ExtensionFileBytes(extension));
         }
+        let FilterConfig {
+            error_percent, groups, ..
+        } = self.filters;
+        if self.filters.bloom().is_none() {
+            return Err(Invalid::FilterBits { error_percent, groups });
+        }
         Ok(())
     }
 
@@ -194,12 +216,18 @@ impl BrokerConfig {
                 "groups.offsets_interval (flushConsumerOffsetInterval)",
                 self.offsets_interval,
             ),
+            ("groups.slow_interval", self.slow_consumers.interval),
             ("store.checkpoint_interval", self.checkpoint_interval),
+            ("delays.save_interval", self.delays_interval),
+            ("transactions.check_interval", self.transactions.check_interval),
             ("retention.interval (cleanResourceInterval)", self.retention.interval),
             ("limits.idle (serverChannelMaxIdleTimeSeconds)", self.idle_limit),
         ];
         if let Some((key, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
             return Err(Invalid::NoTime(key));
+        }
+        if self.queue_lock_time.is_zero() {
+            return Err(Invalid::NoLockTime);
         }
         let [shortest, longest] = REGISTER_INTERVALS;
         if (shortest..=longest).contains(&self.register_interval) {
@@ -386,6 +414,10 @@ mod tests {
             Invalid::NoTime(_)
         ));
         assert!(matches!(
+            invalid(|config| config.slow_consumers.interval = Duration::ZERO),
+            Invalid::NoTime(_)
+        ));
+        assert!(matches!(
             invalid(|config| config.checkpoint_interval = Duration::ZERO),
             Invalid::NoTime(_)
         ));
@@ -394,6 +426,10 @@ mod tests {
             Invalid::NoTime(_)
         ));
         assert_eq!(invalid(|config| config.connections_max = 0), Invalid::Connections);
+        assert_eq!(
+            invalid(|config| config.queue_lock_time = Duration::ZERO),
+            Invalid::NoLockTime
+        );
     }
 
     #[test]

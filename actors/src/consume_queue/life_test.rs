@@ -21,6 +21,7 @@ use crate::placement::Thread;
 use crate::queue_flusher::QueueFlusher;
 use crate::supervise::{ChildEvent, ChildReport, ChildSpec, Faults, Nursery};
 use crate::testing::{Probe, Site, Stage};
+use crate::timer::actor::WakeTimers;
 
 const NAME: &str = "consume queue T/0";
 const SEGMENT_BYTES: u64 = 1 << 16;
@@ -67,6 +68,7 @@ impl Ground {
             root: Path::new("/store").to_owned(),
             file_bytes: FILE_BYTES,
             extension_file_bytes: None,
+            bitmaps: None,
             levels: DelayLevels::none(),
             log: Arc::clone(log.view()),
             syncer: syncer.unwrap_or_else(|| flusher.clone().recipient()),
@@ -75,6 +77,7 @@ impl Ground {
             confirmed: confirmed.recipient(),
             poison: poison.recipient(),
             gate: Arc::new(SendGate::new(Arc::clone(log.view()), 0)),
+            timers: WakeTimers::new(Probe::new().recipient(), Arc::default()),
             idle: idle.recipient(),
             sync_interval: Duration::from_millis(10),
             open_files: OpenFiles::new(limit, Vec::new()),
@@ -187,6 +190,7 @@ fn batch() -> Box<RecordBatch<()>> {
         queue_slot: UNRESOLVED,
         queue_id: 0,
         tags_code: 0,
+        delayed: false,
         joined: false,
         queued: true,
         physical_offset: PhysicalOffset(0),

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, MessageResult, ResponseFuture, WrapFuture};
 use cuemq_net::body::{SubscriptionGroupConfig, SubscriptionGroupTable};
 use cuemq_storage::clock::Clock;
 
-use super::{GroupTable, GroupView, Refusal, SubscriptionGroup};
+use super::{GroupTable, GroupView, Protection, Refusal, SubscriptionGroup};
 use crate::config::live::Switch;
 use crate::supervise::{Cause, Context};
 use crate::table_file::{ChangeError, NotSaved, TableFile, Unsaved};
@@ -31,6 +31,14 @@ pub struct FindOrCreateGroup {
 pub struct UpdateGroup {
     /// What it is to be, its name included.
     pub config: SubscriptionGroupConfig,
+}
+
+/// Make or change several groups (code 225), all or none. From connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<(), GroupError>")]
+pub struct UpdateGroups {
+    /// What they are to be, their names included.
+    pub configs: Vec<SubscriptionGroupConfig>,
 }
 
 /// Delete a group (code 207); answers what it was. From connections, bounded by their requests.
@@ -57,6 +65,8 @@ pub struct Groups {
     file: TableFile,
     unsaved: Unsaved,
     clock: Arc<dyn Clock>,
+    /// Who is too far behind, where that is looked after.
+    protection: Option<Protection>,
 }
 
 impl Groups {
@@ -71,7 +81,37 @@ impl Groups {
             file,
             unsaved: Unsaved::default(),
             clock,
+            protection: None,
         })
+    }
+
+    /// Groups of which those are not served any more that fall too far behind.
+    #[must_use]
+    pub fn protected(self, protection: Option<Protection>) -> Self {
+        Self { protection, ..self }
+    }
+
+    /// Switches off the consumption of those who are too far behind.
+    fn protect(&mut self, ctx: &mut Context<Self>) {
+        let behind = self.protection.as_ref().map(Protection::too_far_behind);
+        for (group, bytes) in behind.unwrap_or_default() {
+            let config = self.table.get(&group).map(|group| group.config.clone());
+            let Some(config) = config.filter(|config| config.consume_enable) else {
+                continue;
+            };
+            tracing::warn!(
+                %group,
+                behind_bytes = bytes,
+                "a consumer group is too far behind and is not served any more: let it skip messages, then enable it again"
+            );
+            let config = SubscriptionGroupConfig {
+                consume_enable: false,
+                ..config
+            };
+            let outcome = self.table.update(config, self.clock.now_ms());
+            let saved = self.when_saved(outcome, ctx);
+            ctx.spawn(saved.into_actor(self).map(|_, _, _| ()));
+        }
     }
 
     /// Answers a change when it is saved; what changed nothing at once.
@@ -87,6 +127,12 @@ impl Groups {
 
 impl Actor for Groups {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(protection) = &self.protection {
+            ctx.run_interval(protection.interval, Self::protect);
+        }
+    }
 }
 
 impl Handler<FindOrCreateGroup> for Groups {
@@ -103,6 +149,15 @@ impl Handler<UpdateGroup> for Groups {
 
     fn handle(&mut self, update: UpdateGroup, ctx: &mut Self::Context) -> Self::Result {
         let outcome = self.table.update(update.config, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<UpdateGroups> for Groups {
+    type Result = ResponseFuture<Result<(), GroupError>>;
+
+    fn handle(&mut self, update: UpdateGroups, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.update_all(update.configs, self.clock.now_ms());
         self.when_saved(outcome, ctx)
     }
 }

@@ -4,8 +4,10 @@
 //! `SubscriptionGroupManager`.
 
 pub mod actor;
+mod protection;
 mod table;
 
+pub use protection::Protection;
 pub use table::{GroupTable, Refusal, is_group_name};
 
 use std::sync::Arc;

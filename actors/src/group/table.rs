@@ -134,6 +134,20 @@ impl GroupTable {
             .put(&name, SubscriptionGroupConfig { extra, ..config }, now_ms))
     }
 
+    /// Stages several groups as an administrator wants them, all or none.
+    ///
+    /// # Errors
+    /// [`Refusal::BadName`] of the first that has one.
+    pub fn update_all(&mut self, configs: Vec<SubscriptionGroupConfig>, now_ms: u64) -> Result<(), Refusal> {
+        for config in &configs {
+            check_name(&config.group_name)?;
+        }
+        for config in configs {
+            self.update(config, now_ms)?;
+        }
+        Ok(())
+    }
+
     /// Stages the removal of a group; gives what it was, `None` where there was none.
     pub fn delete(&mut self, name: &str, now_ms: u64) -> Option<Arc<SubscriptionGroup>> {
         self.table.remove(name, now_ms)

@@ -236,8 +236,8 @@ mod tests {
     use cuemq_net::frame::HeaderCodec;
 
     use super::*;
+    use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
-    use crate::rebalance::TagFilter;
     use crate::testing::{Probe, Stage};
 
     /// Queues of the topic `T`: end and how many watch.
@@ -319,7 +319,7 @@ mod tests {
                 queue_id,
                 queue_offset,
                 max_messages: 32,
-                filter: Arc::new(TagFilter::All),
+                filter: Arc::new(MessageFilter::all()),
                 group: SubscriptionGroup::fresh("G"),
                 flow: None,
                 deadline_ms,

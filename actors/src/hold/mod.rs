@@ -12,8 +12,8 @@ use std::sync::Arc;
 use cuemq_net::frame::HeaderCodec;
 pub use parked_pulls::{ParkedPulls, Parking, Woken};
 
+use crate::filter::MessageFilter;
 use crate::group::SubscriptionGroup;
-use crate::rebalance::TagFilter;
 use crate::traffic::Flow;
 
 /// A queue of a topic.
@@ -40,8 +40,8 @@ pub struct ParkedPull {
     pub queue_offset: u64,
     /// How many messages are wanted at most.
     pub max_messages: u32,
-    /// Which messages are wanted, as far as their tags tell.
-    pub filter: Arc<TagFilter>,
+    /// Which messages are wanted.
+    pub filter: Arc<MessageFilter>,
     /// Whose pull it is.
     pub group: Arc<SubscriptionGroup>,
     /// Counts what its group gets; `None` where too many are counted already.

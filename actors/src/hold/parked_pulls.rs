@@ -138,7 +138,7 @@ impl ParkedPulls {
         woken: &mut Vec<Woken>,
     ) {
         let wants =
-            |pull: &ParkedPull| tags_codes.is_none_or(|codes| codes.iter().any(|code| pull.filter.matches(*code)));
+            |pull: &ParkedPull| tags_codes.is_none_or(|codes| codes.iter().any(|code| pull.filter.may_want(*code)));
         let Some(first) = self.queues.get(queue).copied() else {
             return;
         };
@@ -284,6 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
     use crate::rebalance::TagFilter;
 
@@ -311,7 +312,7 @@ mod tests {
             queue_id,
             queue_offset,
             max_messages: 32,
-            filter: Arc::new(TagFilter::All),
+            filter: Arc::new(MessageFilter::all()),
             group: SubscriptionGroup::fresh("G"),
             flow: None,
             deadline_ms,
@@ -319,7 +320,7 @@ mod tests {
     }
 
     fn of_tag(tag: &str, mut pull: Box<ParkedPull>) -> Box<ParkedPull> {
-        pull.filter = Arc::new(TagFilter::parse(tag).unwrap());
+        pull.filter = Arc::new(TagFilter::parse(tag).unwrap().into());
         pull
     }
 
@@ -485,7 +486,7 @@ mod tests {
                         let codes = code.as_ref().map(|code| code.as_slice());
                         parked.arrived(&queue(queue_id), QueueOffset(end), codes, &mut woken);
                         expected = wake(&mut model, |pull| {
-                            let matches = code.is_none_or(|[code]| pull.filter.matches(code));
+                            let matches = code.is_none_or(|[code]| pull.filter.may_want(code));
                             pull.queue_id == queue_id && pull.queue_offset < end && matches
                         });
                     }

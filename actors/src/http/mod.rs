@@ -1,5 +1,5 @@
 //! What operators read: `/healthz` and `/metrics` at the address of `--http`, off by default. And what clients ask that are
-//! given no name server: `/rocketmq/nsaddr`, as an address server tells it (`TopAddressing` in Java).
+//! given no name server: `/rocketmq/nsaddr` and `/rocketmq/nsaddr-UNIT`, as an address server tells it (`TopAddressing` in Java).
 //!
 //! It is for machines within one's own network: whoever reaches the address may read, and nothing can be changed there. What
 //! clients can do is bounded (`server`): 64 connections, one GET on each, 16 KiB of header, 5 s for it and 30 s for all.
@@ -30,7 +30,15 @@
 //! | `rocketmq_group_diff` | `group`, `topic`, `countOfOnlineConsumers`, `msgModel` | exporter |
 //! | `cuemq_…` | see its help text | ours: health, actors and their mailboxes, flush and send times, bytes under way, connections, positions, name server |
 //!
-//! What RocketMQ 5 has beside these belongs to what this broker does not do (pop, timers, transactions, thread pools).
+//! What RocketMQ 5 has beside these belongs to what this broker does not do (pop, timers, transactions), but for:
+//!
+//! - `rocketmq_processor_watermark`, the length of a thread pool's queue. There are no such pools: `cuemq_in_flight_bytes` and
+//!   `cuemq_mailbox_found` tell what waits.
+//! - `rocketmq_rpc_latency`, the time of each request by its code. Sends are timed together as they were read
+//!   (`cuemq_send_seconds`), and a pull of what is in memory is answered in the turn that reads it: to time it would cost more
+//!   than to answer it.
+//! - `rocketmq_consumer_ready_messages`, `rocketmq_consumer_inflight_messages` and `rocketmq_consumer_queueing_latency`, which
+//!   go by what consumers have pulled and not committed yet. Only what they commit is kept here.
 
 mod broker_figures;
 mod exporter_figures;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::families::{Families, Labels, classes};
 use super::health;
 use super::sources::{BrokerSources, Sources};
-use crate::metrics::{LOST_LINES, TIMES, Times};
+use crate::metrics::{LOST_LINES, Metrics, TIMES, Times};
 use crate::supervise::Health;
 
 fn one<'a, V>(value: V) -> [(Labels<'a>, V); 1] {
@@ -142,6 +142,11 @@ pub(super) fn connections(to: &mut Families<'_>, sources: &Sources) -> Result {
             &metrics.connections_refused,
         ),
         (
+            "cuemq_connections_dropped",
+            "Connections that were closed because they stood still with memory that others needed",
+            &metrics.connections_dropped,
+        ),
+        (
             "cuemq_frames_refused",
             "Frames that made no sense; each ended its connection",
             &metrics.frames_refused,
@@ -170,6 +175,18 @@ pub(super) fn name_server(to: &mut Families<'_>, sources: &Sources) -> Result {
     )
 }
 
+/// What took too long.
+fn slow(to: &mut Families<'_>, metrics: &Metrics) -> Result {
+    let slow = [
+        ("send", metrics.slow_sends.count.get()),
+        ("write", metrics.slow_writes.count.get()),
+        ("flush", metrics.slow_flushes.count.get()),
+        ("read", metrics.slow_reads.count.get()),
+    ];
+    let help = "Batches of sends, writes, flushes, and look-ups of old messages that took longer than log.slow_… says";
+    to.counters("cuemq_slow", help, labelled("operation", slow))
+}
+
 /// The broker's own; `behind` as for RocketMQ's figure, of the consume queues and of the index.
 pub(super) fn broker(to: &mut Families<'_>, sources: &Sources, broker: &BrokerSources, behind: (u64, u64)) -> Result {
     let metrics = &sources.metrics;
@@ -177,13 +194,7 @@ pub(super) fn broker(to: &mut Families<'_>, sources: &Sources, broker: &BrokerSo
     times(to, "cuemq_flush_seconds", help, &metrics.flush_times)?;
     let help = "Seconds from the reading of a batch of sends to its answers";
     times(to, "cuemq_send_seconds", help, &metrics.send_times)?;
-    let slow = [
-        ("send", metrics.slow_sends.count.get()),
-        ("flush", metrics.slow_flushes.count.get()),
-        ("read", metrics.slow_reads.count.get()),
-    ];
-    let help = "Batches of sends, flushes, and look-ups of old messages that took longer than log.slow_… says";
-    to.counters("cuemq_slow", help, labelled("operation", slow))?;
+    slow(to, metrics)?;
     to.gauges(
         "cuemq_dispatch_behind_bytes",
         "Bytes of the log from the first record on that the target has not taken yet",
@@ -207,6 +218,7 @@ pub(super) fn broker(to: &mut Families<'_>, sources: &Sources, broker: &BrokerSo
         ("sends that wait", &budgets.waiting),
         ("other requests", &budgets.controls),
         ("long answers", &budgets.answers),
+        ("waiting for clients", &budgets.idle),
     ];
     to.gauges(
         "cuemq_in_flight_bytes",
@@ -222,6 +234,11 @@ pub(super) fn broker(to: &mut Families<'_>, sources: &Sources, broker: &BrokerSo
         "cuemq_pulls_parked",
         "Pulls that had to wait for a message",
         one(metrics.pulls_parked.get()),
+    )?;
+    to.counters(
+        "cuemq_messages_deleted_undelivered",
+        "Messages that were deleted before their time, for each group that had not got them",
+        one(metrics.deleted_undelivered.get()),
     )?;
     let (available, needed) = broker.gate.space();
     to.gauges(

@@ -67,6 +67,8 @@ impl HttpServer {
             .route("/healthz", get(healthz))
             .route("/metrics", get(metrics))
             .route("/rocketmq/nsaddr", get(name_servers))
+            // Clients of a unit ask for a page of their own.
+            .route("/rocketmq/nsaddr-{unit}", get(name_servers))
             .with_state(Arc::clone(&self.parts.sources));
         ctx.spawn(accept(socket, routes).into_actor(self));
     }

@@ -6,6 +6,8 @@
 //! | sends that wait | long frames as far as they have come, frames whose topic is being made, sends held back | as much again |
 //! | controls | all other requests: long ones as far as they have come, and what an actor works on | a quarter of it |
 //! | answers | answers of more than 256 KiB to other requests, until their clients have taken them | a quarter of it |
+//! | filters | expressions that pulls bring along, compiled, for as long as anybody uses them | an eighth of it |
+//! | idle bytes | what connections hold that wait for their clients: beginnings of frames, answers that are not taken | half of it |
 //!
 //! They are apart so that no class can spend another's, and so that what waits for the log never counts as being in it.
 
@@ -37,6 +39,10 @@ pub struct Budgets {
     pub controls: Arc<Budget>,
     /// Long answers to them.
     pub answers: Arc<Budget>,
+    /// The expressions that pulls bring along.
+    pub filters: Arc<Budget>,
+    /// What waits for clients to go on. It is exceeded for a moment, and then taken from those that stand still.
+    pub idle: Arc<Budget>,
 }
 
 impl Budgets {
@@ -48,6 +54,8 @@ impl Budgets {
             waiting: Arc::new(Budget::new(in_flight_bytes)),
             controls: Arc::new(Budget::new(in_flight_bytes / 4)),
             answers: Arc::new(Budget::new(in_flight_bytes / 4)),
+            filters: Arc::new(Budget::new(in_flight_bytes / 8)),
+            idle: Arc::new(Budget::new(in_flight_bytes / 2)),
         }
     }
 }
@@ -102,6 +110,19 @@ impl Budget {
 }
 
 impl Share {
+    /// How much it is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes more or gives back, so that it is this much.
+    pub fn set(&mut self, bytes: usize) {
+        self.budget.take(bytes);
+        self.budget.release(self.bytes);
+        self.bytes = bytes;
+    }
+
     /// Takes more.
     pub fn grow(&mut self, bytes: usize) {
         self.budget.take(bytes);

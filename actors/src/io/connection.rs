@@ -5,6 +5,7 @@
 //! of them wait than a connection may hold, it is not read: the client then feels TCP's back-pressure. An idle connection
 //! holds no buffer.
 
+mod appetite;
 mod arriving;
 #[cfg(test)]
 mod bounds_test;
@@ -26,16 +27,19 @@ use cuemq_net::command::Command;
 use cuemq_net::frame::{self, Frame, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch};
 
+use self::appetite::Appetite;
 use self::arriving::Arriving;
 use self::parked::{GONE, ParkedSends, overload};
 use self::request::Request;
 use self::window::Window;
+use super::budget::Share;
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, HeldFrame, Peer};
+use super::pressure::STALLED_BYTES;
 use super::send::{self, Refusal, SendRequest};
 use super::send_context::{SendBatch, SendReply};
 use super::state::{BrokerSide, IoState};
-use super::{pull, send_answer};
+use super::{pull, questions, send_answer};
 use crate::commit_log::AppendBatch;
 use crate::net::Stream;
 use crate::router::Control;
@@ -45,6 +49,8 @@ use crate::tls::server::Speech;
 /// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
 const CONTROL_BYTES_MAX: usize = 1 << 20;
+/// What a request costs beside its bytes while it is worked on.
+const CONTROL_COST: usize = 1 << 10;
 /// How often a connection reads in one turn before others get theirs.
 const READS_PER_TURN: usize = 4;
 
@@ -80,6 +86,7 @@ async fn attend(io: &Rc<IoState>, stream: Box<dyn Stream>, remote: SocketAddr, d
     tracing::debug!(%remote, ?door, %reason, "disconnected");
     io.peers.borrow_mut().remove(peer.key);
     peer.answers.end();
+    io.questions.gone(peer.key);
     io.router.peer_closed(peer.key, door);
 }
 
@@ -120,12 +127,18 @@ struct Connection {
     speech: Option<Speech>,
     /// What was written may not have left the process.
     unflushed: bool,
+    /// What waits for the client to go on.
+    idle: Share,
+    /// How much it reads in a turn.
+    appetite: Appetite,
 }
 
 impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
         Self {
             window: Window::new(io.clock.monotonic()),
+            idle: io.budgets.idle.share(0),
+            appetite: Appetite::default(),
             io,
             peer,
             stream,
@@ -158,6 +171,9 @@ impl Connection {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
         if let Some(reason) = self.peer.closing() {
+            if self.peer.stalled.get().is_some() {
+                self.stream.forget_unsent();
+            }
             return Turn::End(reason.to_owned());
         }
         self.hand_on();
@@ -178,6 +194,7 @@ impl Connection {
                     break;
                 }
                 Poll::Ready(Err(reason)) => return Turn::End(reason),
+                Poll::Ready(Ok(())) if self.appetite.is_over() => break,
                 Poll::Ready(Ok(())) => {}
             }
         }
@@ -186,6 +203,7 @@ impl Connection {
             return Turn::End(error.to_string());
         }
         self.peer.outbox.borrow_mut().shrink();
+        self.count_idle();
         if self.is_over() {
             return Turn::End(
                 if self.half_closed {
@@ -203,6 +221,17 @@ impl Connection {
     fn is_over(&self) -> bool {
         let owed = self.peer.in_flight.get() > 0 || self.peer.controls.get() > 0 || !self.parked.is_empty();
         (self.half_closed || self.io.stopping.get()) && !owed && !self.unflushed && self.peer.outbox.borrow().is_empty()
+    }
+
+    /// Counts what waits for the client: answers that it has not taken, here and in the kernel, and the beginning of a frame.
+    fn count_idle(&mut self) {
+        let in_kernel = self.peer.stalled.get().map_or(0, |_| STALLED_BYTES);
+        let idle = self.peer.outbox.borrow().memory() + self.arriving.short_bytes() + in_kernel;
+        if idle != self.idle.bytes() {
+            self.idle.set(idle);
+            self.peer.idle.set(idle);
+        }
+        self.peer.arriving.set(self.arriving.long_bytes());
     }
 
     fn take_up_again(&mut self) {
@@ -245,7 +274,8 @@ impl Connection {
         if self.half_closed || io.stopping.get() {
             return false;
         }
-        if peer.outbox.borrow().is_full() {
+        let outbox = peer.outbox.borrow();
+        if outbox.is_full() || !outbox.is_empty() && io.budgets.idle.is_spent() {
             return false;
         }
         let controls = peer.controls.get();
@@ -319,13 +349,15 @@ impl Connection {
             Err(error) => return Err(self.senseless(&error.to_string())),
         };
         if view.is_response() {
-            self.io.router.answered(self.peer.key, &view);
+            let body = whole.get(frame.body.clone()).unwrap_or_default();
+            questions::answered(&self.io, self.peer.key, &view, body);
             return Ok(());
         }
         let request = Request::new(&view, frame, whole, self.peer.active.get());
         let io = Rc::clone(&self.io);
         match (RequestCode(view.code), &io.broker) {
             (code, Some(broker)) if is_send(code) && self.door != Door::NameServer => {
+                self.appetite.sends();
                 self.send(&io, broker, request);
             }
             (RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE, Some(broker)) if self.door == Door::Broker => {
@@ -348,7 +380,7 @@ impl Connection {
             codec: request.codec,
             body: request.body,
             door: self.door,
-            bytes: request.whole.len(),
+            bytes: request.whole.len() + CONTROL_COST,
         };
         self.io.router.take(&self.io, &self.peer, control);
     }

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Handler, Message, MessageResult};
+use actix::{Actor, AsyncContext, Handler, Message, MessageResult, ResponseFuture};
 use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
 use cuemq_storage::commit_log::Answer;
@@ -15,10 +15,11 @@ use cuemq_storage::log_state::Outcome;
 use super::connection;
 use super::look_up::Found;
 use super::peer_table::{Again, Peer};
-use super::pull;
+use super::questions::{self, Unanswered};
 use super::send_answer;
 use super::send_context::{SendContext, SendReply};
 use super::state::IoState;
+use super::{pressure, pull};
 use crate::hold::ParkedPull;
 use crate::hold::actor::Resume;
 use crate::net::Accepted;
@@ -88,6 +89,30 @@ pub struct LookedUp {
     pub found: Found,
 }
 
+/// Ask a client, and give its answer or why there is none. From connections of any thread, one or a few for each of their
+/// requests under way; at most [`questions::QUESTIONS_MAX`] wait on a thread.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<Command, Unanswered>")]
+pub struct AskClient {
+    /// The client's connection.
+    pub peer: PeerKey,
+    /// The question; its number is set by the thread.
+    pub command: Command,
+    /// How long to wait for the answer.
+    pub patience: Duration,
+}
+
+/// Tell these clients something that they do not answer. From connections of any thread, one for each thread and each of
+/// their requests under way.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct TellClients {
+    /// The clients' connections.
+    pub peers: Vec<PeerKey>,
+    /// What they are told, oneway.
+    pub command: Command,
+}
+
 /// Close all connections once their outboxes are empty. From `BrokerSystem`, once.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -121,6 +146,9 @@ impl Actor for Egress {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SWEEP, |egress, _| egress.sweep());
+        ctx.run_interval(pressure::LOOK, |egress, _| {
+            pressure::relieve(&egress.io, egress.io.clock.monotonic());
+        });
     }
 }
 
@@ -234,6 +262,30 @@ impl Handler<NotifyMembers> for Egress {
     }
 }
 
+impl Handler<AskClient> for Egress {
+    type Result = ResponseFuture<Result<Command, Unanswered>>;
+
+    fn handle(&mut self, ask: AskClient, _: &mut Self::Context) -> Self::Result {
+        let io = Rc::clone(&self.io);
+        Box::pin(async move { questions::ask(&io, ask).await })
+    }
+}
+
+impl Handler<TellClients> for Egress {
+    type Result = ();
+
+    fn handle(&mut self, tell: TellClients, _: &mut Self::Context) {
+        for peer in tell.peers.into_iter().filter_map(|key| self.peer(key)) {
+            if peer.outbox.borrow().is_full() {
+                let (remote, code) = (peer.remote, tell.command.code);
+                tracing::warn!(%remote, code, "a client is not told, since it takes nothing of what waits for it");
+            } else {
+                connection::send_command(&peer, &tell.command);
+            }
+        }
+    }
+}
+
 impl Handler<ClosePeers> for Egress {
     type Result = ();
 
@@ -249,6 +301,8 @@ impl Handler<CloseAll> for Egress {
 
     fn handle(&mut self, _: CloseAll, _: &mut Self::Context) {
         self.io.stopping.set(true);
+        // No answer is read any more.
+        self.io.questions.end();
         for peer in self.io.peers.borrow().iter() {
             peer.wake();
         }

@@ -11,11 +11,14 @@ use cuemq_storage::queue_directory::QueueDirectory;
 use cuemq_storage::segment::{LoadedSegments, SegmentBytes};
 
 use super::outbox::Slices;
+use crate::filter::MessageFilter;
 use crate::hold::ParkedPull;
 use crate::rebalance::TagFilter;
 
 /// How many units of the consume queue are looked at for one pull at least (`maxFilterMessageCount`).
 const UNITS_PER_PULL: usize = 800;
+/// How many bytes of records are looked at for one pull, about, where it takes them to know which are wanted.
+const LOOKED_AT_BYTES: usize = 4 << 20;
 /// What a pull is told whose messages the disk does not give.
 const UNREADABLE: &str =
     "the messages cannot be read from the disk; the broker's log says why, pull again once it is mended";
@@ -95,7 +98,7 @@ pub struct Wanted<'a> {
     /// How many messages at most.
     pub max_messages: u32,
     /// Which ones.
-    pub filter: &'a TagFilter,
+    pub filter: &'a MessageFilter,
 }
 
 /// What a look-up found.
@@ -197,7 +200,8 @@ impl<'a> Wanted<'a> {
     }
 
     fn units(&self, limits: Limits) -> usize {
-        UNITS_PER_PULL.max(self.max_messages.min(limits.messages) as usize)
+        self.filter
+            .units(UNITS_PER_PULL.max(self.max_messages.min(limits.messages) as usize))
     }
 
     /// What the queue's ends tell: `NoMatchedMessage`, so far, when what is wanted lies between them.
@@ -218,13 +222,24 @@ impl<'a> Wanted<'a> {
         Found::nothing(status, next, min, max)
     }
 
-    /// Whether the message of a unit may be wanted; also where nobody knows its tags any more.
-    #[inline]
-    fn wants(&self, unit: Unit, tags: &mut TagsReader<'_>) -> bool {
+    /// Whether the message of a unit may be wanted; also where nobody knows its tags any more. Apart from the loop, as what
+    /// follows, so that a pull of everything pays nothing for it.
+    #[inline(never)]
+    fn may_want(&self, unit: Unit, tags: &mut TagsReader<'_>) -> bool {
         match self.filter {
-            TagFilter::All => true,
-            filter @ TagFilter::Codes(_) => tags.code(unit).is_none_or(|code| filter.matches(code)),
+            MessageFilter::Tags(wanted) => tags.code(unit).is_none_or(|code| wanted.matches(code)),
+            MessageFilter::OfOrigin { .. } => true,
+            MessageFilter::Sql { marks, .. } => marks.as_ref().is_none_or(|marks| {
+                let told = tags.marks(unit);
+                told.is_none_or(|(stored_ms, bitmap)| marks.may_want(stored_ms, bitmap))
+            }),
         }
+    }
+
+    /// Whether a record tells that its message is not wanted.
+    #[inline(never)]
+    fn passes_over(&self, record: &SegmentBytes) -> bool {
+        self.filter.reads_records() && !self.filter.wants(record.as_ref())
     }
 
     /// Takes the records of the units that match; `ready` is asked of each before it is taken.
@@ -243,6 +258,8 @@ impl<'a> Wanted<'a> {
         };
         let most = self.max_messages.min(limits.messages);
         let segments = log.segments().load();
+        let takes_all = matches!(self.filter, MessageFilter::Tags(TagFilter::All));
+        let mut looked_at = 0;
         for unit in units {
             found.reached = Some(unit.physical_offset);
             let size = unit.size as usize;
@@ -250,10 +267,17 @@ impl<'a> Wanted<'a> {
             if found.messages > 0 && full {
                 break;
             }
-            if self.wants(unit, &mut tags) {
+            if takes_all || self.may_want(unit, &mut tags) {
                 match record(&segments, unit)
                     .and_then(|record| ready(&record).map(|()| record).map_err(|error| error.to_string()))
                 {
+                    Ok(record) if !takes_all && self.passes_over(&record) => {
+                        looked_at += size;
+                        if looked_at > LOOKED_AT_BYTES {
+                            found.next_begin += 1;
+                            break;
+                        }
+                    }
                     Ok(record) => {
                         found.bytes += size;
                         found.messages += 1;

@@ -61,6 +61,15 @@ impl Outbox {
         self.buffer.len() - self.taken
     }
 
+    /// How much memory is held for them, beyond what each connection may keep.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match self.buffer.capacity() {
+            0..=KEPT_BYTES => 0,
+            held => held,
+        }
+    }
+
     /// Whether the client is to take some of it before there is more.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -93,6 +93,10 @@ pub struct Peer {
     pub held_back: Cell<bool>,
     /// Since when a frame has been arriving whose end has not come.
     pub begun: Cell<Option<Duration>>,
+    /// Bytes that it holds of frames and answers that wait for its client.
+    pub idle: Cell<usize>,
+    /// Bytes that have come of a long frame.
+    pub arriving: Cell<usize>,
     /// When something was last read or written.
     pub active: Cell<Duration>,
     /// Since when nothing could be written although something waits.
@@ -166,6 +170,13 @@ impl Peer {
     pub fn control_ends(&self, bytes: usize) {
         self.controls.set(self.controls.get().saturating_sub(1));
         self.control_bytes.set(self.control_bytes.get().saturating_sub(bytes));
+    }
+
+    /// Since when its client has left something standing: an answer that it does not take, or a frame that it does not end.
+    #[must_use]
+    pub fn still_since(&self) -> Option<Duration> {
+        let begun = self.begun.get().map(|_| self.active.get());
+        self.stalled.get().or(begun)
     }
 
     /// Asks the connection to end.
@@ -243,6 +254,8 @@ impl PeerTable {
             pulls: Cell::new(0),
             held_back: Cell::new(false),
             begun: Cell::new(None),
+            idle: Cell::new(0),
+            arriving: Cell::new(0),
             active: Cell::new(now),
             stalled: Cell::new(None),
             closing: Cell::new(None),

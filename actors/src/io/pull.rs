@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cuemq_net::body::MessageModel;
 use cuemq_net::code::ResponseCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -16,37 +15,34 @@ use cuemq_storage::position::PhysicalOffset;
 use super::look_up::{Found, Status, Wanted};
 use super::offset_moves;
 use super::peer_table::Peer;
+use super::pull_filter::filter_of;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
 use crate::group::SubscriptionGroup;
 use crate::hold::ParkedPull;
 use crate::hold::actor::{HoldLimits, Park};
-use crate::rebalance::TagFilter;
 use crate::topic::Topic;
 
 /// Bits of a pull's sysFlag (`PullSysFlag`).
 const COMMIT: i32 = 1;
 const SUSPEND: i32 = 2;
-const SUBSCRIPTION: i32 = 4;
 
 /// The id of a master.
 const MASTER: i64 = 0;
-/// The most tags that a pull may bring along: a pull that waits keeps their hashes, at most 4 KiB. Applications name a few.
-const TAGS_MAX: usize = 1024;
 /// The most pulls of one connection that wait, in `Hold` or on their way to it; further ones are answered as they are.
 const PULLS_MAX: u32 = HoldLimits::OF_PEER;
 
 /// Why a pull is answered with an error.
-type Refusal = (ResponseCode, Cow<'static, str>);
+pub(super) type Refusal = (ResponseCode, Cow<'static, str>);
 
-fn refuse<T>(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
     Err((code, remark.into()))
 }
 
 /// Takes a pull from the wire.
 pub fn take(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, view: &HeaderView<'_>, codec: HeaderCodec) {
     match checked(io, broker, peer, view, codec) {
-        Ok(pull) => answer(io, broker, peer, Box::new(pull)),
+        Ok(pull) => answer(io, broker, peer, Box::new(pull), Pass::First),
         Err((code, remark)) => {
             let head = ResponseHead::new(code, view.opaque);
             // Java clients of every version read the four positions only from the codes that carry them.
@@ -57,7 +53,14 @@ pub fn take(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, view: &HeaderVie
 
 /// Takes a pull up again that waited.
 pub fn resume(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
-    answer(io, broker, peer, pull);
+    answer(io, broker, peer, pull, Pass::Later);
+}
+
+/// Whether a pull is looked up when it comes, or again when it has waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    First,
+    Later,
 }
 
 fn checked(
@@ -89,7 +92,7 @@ fn checked(
             return refuse(ResponseCode::SYSTEM_ERROR, remark);
         }
     };
-    let filter = filter_of(broker, &header, broadcasts)?;
+    let filter = filter_of(io, broker, &header, broadcasts)?;
     if header.sys_flag & COMMIT != 0 && io.identity.broker_id == 0 {
         io.router.commit_with_pull(&header);
     }
@@ -158,69 +161,13 @@ fn topic_of(broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<Topic>, 
     Ok(topic)
 }
 
-/// The filter that the pull brings itself, or the one of the group's last heartbeat.
-fn filter_of(broker: &BrokerSide, header: &PullHeader<'_>, broadcasts: bool) -> Result<Arc<TagFilter>, Refusal> {
-    if header.sys_flag & SUBSCRIPTION != 0 {
-        check_expression(header.expression_type)?;
-        let expression = header.subscription.unwrap_or_default();
-        if expression.split("||").nth(TAGS_MAX).is_some() {
-            let remark =
-                format!("the consumer's subscription names more than {TAGS_MAX} tags: use fewer, or * for all");
-            return refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark);
-        }
-        return match TagFilter::parse(expression) {
-            Ok(filter) => Ok(Arc::new(filter)),
-            Err(_) => refuse(
-                ResponseCode::SUBSCRIPTION_PARSE_FAILED,
-                "parse the consumer's subscription failed",
-            ),
-        };
-    }
-    let known = broker.membership.with_consumer_group(header.consumer_group, |online| {
-        (online.message_model, online.subscription(header.topic).cloned())
-    });
-    let Some((model, subscription)) = known else {
-        return refuse(
-            ResponseCode::SUBSCRIPTION_NOT_EXIST,
-            "the consumer's group info not exist",
-        );
-    };
-    if model == MessageModel::Broadcasting && !broadcasts {
-        let remark = format!(
-            "the consumer group[{}] can not consume by broadcast way",
-            header.consumer_group
-        );
-        return refuse(ResponseCode::NO_PERMISSION, remark);
-    }
-    let Some(subscription) = subscription else {
-        return refuse(
-            ResponseCode::SUBSCRIPTION_NOT_EXIST,
-            "the consumer's subscription not exist",
-        );
-    };
-    if subscription.version() < header.sub_version.unwrap_or(0) {
-        return refuse(
-            ResponseCode::SUBSCRIPTION_NOT_LATEST,
-            "the consumer's subscription not latest",
-        );
-    }
-    check_expression(Some(subscription.expression_type()))?;
-    Ok(Arc::clone(subscription.tags()))
-}
-
-fn check_expression(expression_type: Option<&str>) -> Result<(), Refusal> {
-    match expression_type {
-        None | Some("" | "TAG") => Ok(()),
-        Some(other) => {
-            let remark = format!("The broker does not support consumer to filter message by {other}");
-            refuse(ResponseCode::SYSTEM_ERROR, remark)
-        }
-    }
-}
-
 /// Looks the messages up; old ones are looked up where the disk may be waited for.
-fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
+fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<ParkedPull>, pass: Pass) {
     match Wanted::by(&pull).look_up(&broker.log, &broker.queues, broker.limits) {
+        Some(found) if pass == Pass::Later && goes_on_waiting(io, &pull, &found) => {
+            pull.queue_offset = found.next_begin;
+            park(io, broker, peer, pull);
+        }
         Some(found) => conclude(io, broker, peer, pull, found),
         None => look_up_on_disk(io, broker, peer, pull),
     }
@@ -235,6 +182,13 @@ fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box
     broker
         .cold
         .do_send(LookUp::new(peer.key, pull, io.looked_up.clone(), io.clock.monotonic()));
+}
+
+/// Whether a pull goes on waiting, behind the messages that have come: which of them it wants, only their records told, and it
+/// wants none. To answer it for each would have its client pull again for each.
+fn goes_on_waiting(io: &IoState, pull: &ParkedPull, found: &Found) -> bool {
+    let saw_all = found.status == Status::NoMatchedMessage && found.next_begin == found.max_offset;
+    saw_all && pull.filter.reads_records() && pull.deadline_ms > io.clock.monotonic_ms()
 }
 
 /// Answers with what was found, or leaves the pull with `Hold`.

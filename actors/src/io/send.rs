@@ -11,25 +11,25 @@ use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::message::properties::KnownProperties;
 use cuemq_net::message::record::{self, RecordError, RecordFields};
+use cuemq_net::message::sysflag::TransactionType;
 use cuemq_net::message::{batch, properties, sysflag};
 use cuemq_net::request::SendHeader;
 use cuemq_net::version::Version;
-use cuemq_storage::commit_log::derive::{for_each_key, is_queued, queue_tags_code};
-use cuemq_storage::commit_log::{PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
-use cuemq_storage::delay_level::DelayLevels;
+use cuemq_storage::commit_log::RecordBatch;
+use cuemq_storage::commit_log::derive::is_queued;
 use cuemq_storage::log_state::Acknowledge;
 
 use super::send_context::{SendBatch, SendContext, SendReply};
 use super::state::{BrokerSide, IoState};
 use crate::peer::PeerKey;
-use crate::router::TopicWanted;
-use crate::topic::Topic;
+use crate::router::{TopicWanted, stored_properties};
+use crate::set_aside::{self, Aside, delay_level};
+use crate::timer::{Handle, delivery_time, until_time};
+use crate::topic::{DEAD_LETTER_PREFIX, RETRY_PREFIX, Topic};
 
 /// RocketMQ's text for everything that is too long; the numbers in it are historical.
 const ILLEGAL: &str = "the message is illegal, maybe msg body or properties length not matched. msg body length limit \
                        128k, msg properties length limit 32k.";
-const RETRY_PREFIX: &str = "%RETRY%";
-const DEAD_LETTER_PREFIX: &str = "%DLQ%";
 /// A batch is handed on when it holds this many records or bytes.
 const BATCH_RECORDS: usize = 256;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -144,7 +144,11 @@ pub fn take(
         None => (topic, queue_id),
     };
     let known = properties::known(header.properties.unwrap_or_default().as_bytes());
-    check_kind(&known)?;
+    let mut kind = kind(io, broker, &header, &known)?;
+    if *topic.name != *header.topic {
+        // A dead letter waits for nothing.
+        kind = Kind::Plain;
+    }
     let acknowledge = match known.wait {
         Some(wait) if wait.eq_ignore_ascii_case("false") => Acknowledge::Appended,
         _ => Acknowledge::Flushed,
@@ -161,8 +165,28 @@ pub fn take(
     if header.batch {
         encoder.batch(place)
     } else {
-        encoder.single(place, known)
+        encoder.single(place, known, kind)
     }
+}
+
+/// The checks of where a message is to go, for one that does not come as a send: its queue, or what it is refused with.
+///
+/// # Errors
+/// The code and the remark of the answer.
+pub fn check_place(
+    io: &IoState,
+    header: &SendHeader<'_>,
+    topic: &Topic,
+    remote: SocketAddr,
+) -> Result<u32, (ResponseCode, Cow<'static, str>)> {
+    let checked = check_permission(io, topic).and_then(|()| check_queue(io, header, topic, remote));
+    checked.map_err(|refusal| match refusal {
+        Refusal::Code(code, remark) => (code, remark),
+        Refusal::NeedsTopic(_) => (
+            ResponseCode::TOPIC_NOT_EXIST,
+            Cow::Borrowed("the topic is not there any more"),
+        ),
+    })
 }
 
 fn check_service(io: &IoState, broker: &BrokerSide) -> Result<(), Refusal> {
@@ -233,34 +257,51 @@ fn check_retry(
     }
 }
 
-/// What this broker cannot do yet is refused by name: a transaction or a delay that is stored as an ordinary message
-/// would be delivered at once.
-fn check_kind(known: &KnownProperties<'_>) -> Result<(), Refusal> {
-    if known
-        .transaction_prepared
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    {
-        return refuse(
-            ResponseCode::NO_PERMISSION,
-            "the broker does not take transaction messages yet; send them to another",
-        );
+/// What becomes of a message first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It goes to its topic.
+    Plain,
+    /// It waits for the delay of this level.
+    Delayed(i64),
+    /// It waits for its time, in milliseconds since 1970.
+    Timed(u64),
+    /// It waits for the end of its transaction.
+    Half,
+}
+
+/// What becomes of a message, by its properties. A delay that a half message has begins when it is committed; with a level, a
+/// time means nothing.
+fn kind(
+    io: &IoState,
+    broker: &BrokerSide,
+    header: &SendHeader<'_>,
+    known: &KnownProperties<'_>,
+) -> Result<Kind, Refusal> {
+    let level = match delay_level(known) {
+        Ok(level) => level,
+        Err(error) => return refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
+    };
+    let time = match level {
+        0 if is_queued(header.sys_flag) => delivery_time(known, io.clock.now_ms(), broker.timers),
+        _ => Ok(None),
+    };
+    let time = time.or_else(|error| refuse(error.code(), error.to_string()))?;
+    let is_half = |value: &str| value.eq_ignore_ascii_case("true");
+    let is_retried = header.reconsume_times.unwrap_or(0) > 0 && level > 0;
+    if known.transaction_prepared.is_some_and(is_half) && !is_retried {
+        if io.identity.live.reject_transactions.is_on() {
+            let ip = io.identity.store_host.ip();
+            let remark = format!("the broker[{ip}] sending transaction message is forbidden");
+            return refuse(ResponseCode::NO_PERMISSION, remark);
+        }
+        return Ok(Kind::Half);
     }
-    let delayed = known
-        .delay_level
-        .and_then(|level| level.parse::<i64>().ok())
-        .is_some_and(|level| level > 0);
-    let timed = known
-        .timer_delay_seconds
-        .or(known.timer_delay_ms)
-        .or(known.timer_deliver_ms)
-        .is_some();
-    if delayed || timed {
-        return refuse(
-            ResponseCode::NO_PERMISSION,
-            "the broker does not take delayed messages yet; send them to another",
-        );
-    }
-    Ok(())
+    Ok(match time {
+        Some(at_ms) => Kind::Timed(at_ms),
+        None if level > 0 && is_queued(header.sys_flag) => Kind::Delayed(level),
+        None => Kind::Plain,
+    })
 }
 
 /// Encodes what one request brings.
@@ -275,30 +316,70 @@ struct Encoder<'a, 'h> {
 
 /// One message of a request.
 struct Part<'a> {
+    /// Where it is stored.
+    topic: &'a str,
+    queue_id: u32,
     body: &'a [u8],
     properties: &'a [u8],
     /// What the properties hold.
     known: KnownProperties<'a>,
     flag: i32,
+    system_flag: i32,
     joined: bool,
 }
 
 impl Encoder<'_, '_> {
-    fn single(&mut self, batch: &mut SendBatch, known: KnownProperties<'_>) -> Result<(), Refusal> {
-        let part = Part {
+    fn single(&mut self, batch: &mut SendBatch, known: KnownProperties<'_>, kind: Kind) -> Result<(), Refusal> {
+        let sent = self.header.properties.unwrap_or_default().as_bytes();
+        let properties = stored_properties(sent, known.reply_to_client, &self.io.identity.cluster_name);
+        let aside = self.aside(&properties, kind)?;
+        let mut part = Part {
+            topic: &self.topic.name,
+            queue_id: self.queue_id,
             body: self.request.body,
-            properties: self.header.properties.unwrap_or_default().as_bytes(),
+            properties: &properties,
             known,
             flag: self.header.flag,
+            system_flag: self.header.sys_flag,
             joined: false,
         };
+        if let Some(aside) = &aside {
+            (part.topic, part.queue_id) = (aside.topic, aside.queue_id);
+            (part.properties, part.known) = (&aside.properties, properties::known(&aside.properties));
+        }
+        if kind == Kind::Half {
+            part.system_flag = sysflag::with_transaction_type(part.system_flag, TransactionType::None);
+        }
         let (bytes, records, keys) = (batch.bytes.len(), batch.records.len(), batch.keys.len());
         if let Err(refusal) = self.part(batch, &part) {
             truncate(batch, bytes, records, keys);
             return Err(refusal);
         }
-        self.reply(batch, records, bytes);
+        if let Kind::Timed(at_ms) = kind
+            && let Some(unique_key) = known.unique_key
+            && !self.topic.name.starts_with(RETRY_PREFIX)
+        {
+            let handle = Handle::text(&self.topic.name, &self.io.identity.broker_name, at_ms, unique_key);
+            batch.context.handles.push((self.request.view.opaque, handle));
+        }
+        let counted = aside.and_then(|aside| self.broker.topics.get(aside.topic));
+        self.reply(batch, counted.as_deref().unwrap_or(self.topic), records, bytes);
         Ok(())
+    }
+
+    /// Where a message lies that does not go to its topic at once.
+    fn aside(&self, properties: &[u8], kind: Kind) -> Result<Option<Aside>, Refusal> {
+        let own = (&*self.topic.name, self.queue_id);
+        let aside = match kind {
+            Kind::Plain => return Ok(None),
+            Kind::Delayed(level) => set_aside::until_due(&self.broker.levels, own, properties, level),
+            Kind::Timed(at_ms) => until_time(own, properties, at_ms),
+            Kind::Half => set_aside::until_ended(own, properties),
+        };
+        match aside {
+            Ok(aside) => Ok(Some(aside)),
+            Err(error) => refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
+        }
     }
 
     fn batch(&mut self, batch: &mut SendBatch) -> Result<(), Refusal> {
@@ -317,7 +398,7 @@ impl Encoder<'_, '_> {
             truncate(batch, bytes, records, keys);
             return Err(refusal);
         }
-        self.reply(batch, records, bytes);
+        self.reply(batch, self.topic, records, bytes);
         Ok(())
     }
 
@@ -329,14 +410,20 @@ impl Encoder<'_, '_> {
                 Err(error) => return refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
             };
             let known = properties::known(entry.properties);
-            check_kind(&known)?;
+            if kind(self.io, self.broker, self.header, &known)? != Kind::Plain {
+                let remark = "a batch holds no messages that wait and no transactions: send them one by one";
+                return refuse(ResponseCode::MESSAGE_ILLEGAL, remark);
+            }
             self.part(
                 batch,
                 &Part {
+                    topic: &self.topic.name,
+                    queue_id: self.queue_id,
                     body: entry.body,
                     properties: entry.properties,
                     known,
                     flag: entry.flag,
+                    system_flag: self.header.sys_flag,
                     joined,
                 },
             )?;
@@ -372,16 +459,16 @@ impl Encoder<'_, '_> {
             // Recovery tells a torn record by them: the CRC does not cover the properties.
             return refuse(ResponseCode::MESSAGE_ILLEGAL, "the properties hold a zero byte");
         }
-        let mut system_flag = self.header.sys_flag;
+        let mut system_flag = part.system_flag;
         if self.topic.config.topic_filter_type == TopicFilterType::MultiTag {
             system_flag |= sysflag::MULTI_TAGS;
         }
         let fields = RecordFields {
             body: part.body,
             body_crc: record::body_crc(part.body),
-            topic: &self.topic.name,
+            topic: part.topic,
             properties: part.properties,
-            queue_id: i32::try_from(self.queue_id).unwrap_or(i32::MAX),
+            queue_id: i32::try_from(part.queue_id).unwrap_or(i32::MAX),
             flag: part.flag,
             system_flag,
             born_timestamp_ms: self.header.born_timestamp,
@@ -395,16 +482,16 @@ impl Encoder<'_, '_> {
             Ok(length) if length as u64 <= limit => {}
             _ => return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL),
         }
-        push(self.broker, batch, &fields, (self.queue_id, &part.known, part.joined))
+        push(self.broker, batch, &fields, (part.queue_id, &part.known, part.joined))
             .or_else(|_| refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL))
     }
 
-    /// Notes who waits for the records from `first` on, which begin at byte `start`, and what they bring.
-    fn reply(&self, batch: &mut SendBatch, first: usize, start: usize) {
+    /// Notes who waits for the records from `first` on, which begin at byte `start`, and what they bring to which topic.
+    fn reply(&self, batch: &mut SendBatch, topic: &Topic, first: usize, start: usize) {
         let brought = (batch.records.len() - first, batch.bytes.len() - start);
         let is_known = |topic: &str| self.broker.topics.contains(topic);
         let brings = &mut batch.context.brings;
-        brings.note(&self.io.traffic, &self.topic.name, brought, is_known);
+        brings.note(&self.io.traffic, &topic.name, brought, is_known);
         batch.context.replies.push(SendReply {
             opaque: self.request.view.opaque,
             codec: self.request.codec,
@@ -427,23 +514,11 @@ pub(super) fn push(
     fields: &RecordFields<'_>,
     (queue_id, known, joined): (u32, &KnownProperties<'_>, bool),
 ) -> Result<(), RecordError> {
-    let start = batch.bytes.len();
-    let length = record::encode(fields, &mut batch.bytes)?;
-    let number = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-    for_each_key(fields.topic, known, fields.system_flag, |hash| {
-        batch.keys.push(PendingKey { record: number, hash });
-    });
-    batch.records.push(PendingRecord {
-        start: u32::try_from(start).unwrap_or(u32::MAX),
-        length: u32::try_from(length).unwrap_or(u32::MAX),
-        queue_slot: broker.queues.slot(fields.topic, queue_id).unwrap_or(UNRESOLVED),
-        queue_id,
-        tags_code: queue_tags_code(fields.topic, known, 0, &DelayLevels::none()),
-        joined,
-        queued: is_queued(fields.system_flag),
-        physical_offset: cuemq_storage::position::PhysicalOffset(0),
-        queue_offset: cuemq_storage::position::QueueOffset(0),
-    });
+    let slot = broker.queues.slot(fields.topic, queue_id);
+    batch.push(fields, known, &broker.levels, slot)?;
+    if joined && let Some(record) = batch.records.last_mut() {
+        record.joined = true;
+    }
     Ok(())
 }
 

@@ -61,6 +61,10 @@ fn write_stored(
             fields.text("msgId", std::str::from_utf8(ids).unwrap_or_default());
             fields.number("queueId", i64::from(reply.queue_id));
             fields.number("queueOffset", head.queue_offset.signed());
+            let handles = &answer.batch.context.handles;
+            if let Some((_, handle)) = handles.iter().find(|(opaque, _)| *opaque == reply.opaque) {
+                fields.text("recallHandle", handle);
+            }
             traces(identity, fields);
         },
         0,

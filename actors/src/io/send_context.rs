@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix::Recipient;
 use cuemq_net::frame::HeaderCodec;
-use cuemq_storage::commit_log::RecordBatch;
+use cuemq_storage::commit_log::{Answer, RecordBatch};
 use cuemq_storage::log_state::Outcome;
+use tokio::sync::oneshot;
 
 use super::egress::Lost;
 use crate::peer::PeerKey;
@@ -35,6 +36,8 @@ pub struct SendContext {
     pub peer: PeerKey,
     /// The requests, in the order of their records.
     pub replies: Vec<SendReply>,
+    /// By what those of them are recalled whose message waits for its time, by the numbers of the requests.
+    pub handles: Vec<(i32, String)>,
     /// What the batch takes of the budgets, in bytes: nothing before it is handed to the log.
     pub bytes: usize,
     /// Where it was when.
@@ -43,7 +46,12 @@ pub struct SendContext {
     pub brings: Bringing,
     /// Hears of it when the batch is dropped without an outcome, as by a panic on its way.
     lost: Option<Recipient<Lost>>,
+    /// Takes the batch back with its outcome where the broker itself waits for it, and no connection.
+    done: Option<Done>,
 }
+
+/// The way back to the part of the broker that has something appended; it is dropped when the batch is lost on its way.
+pub type Done = oneshot::Sender<Answer<SendContext>>;
 
 /// When a batch was where, by the monotonic clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,18 +76,52 @@ impl SendContext {
         Self {
             peer,
             replies: Vec::new(),
+            handles: Vec::new(),
             bytes: 0,
             times: SendTimes::default(),
             brings: Bringing::default(),
             lost: Some(lost),
+            done: None,
         }
+    }
+
+    /// A batch of the broker's own, for which no connection waits.
+    #[must_use]
+    pub fn of_broker() -> Self {
+        Self {
+            peer: PeerKey::NOBODY,
+            replies: Vec::new(),
+            handles: Vec::new(),
+            bytes: 0,
+            times: SendTimes::default(),
+            brings: Bringing::default(),
+            lost: None,
+            done: None,
+        }
+    }
+
+    /// Who takes the batch back.
+    pub fn return_to(&mut self, done: Done) {
+        self.done = Some(done);
+    }
+
+    /// Whether the broker itself waits for it, and no connection.
+    #[must_use]
+    pub fn is_of_broker(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// Who takes the batch back, unless it is a connection.
+    pub fn take_done(&mut self) -> Option<Done> {
+        self.done.take()
     }
 
     /// Begins anew with the memory of a batch that was answered.
     pub fn reopen(&mut self, peer: PeerKey, lost: Recipient<Lost>) {
         self.replies.clear();
+        self.handles.clear();
         self.brings.clear();
-        (self.peer, self.bytes, self.lost) = (peer, 0, Some(lost));
+        (self.peer, self.bytes, self.lost, self.done) = (peer, 0, Some(lost), None);
     }
 
     /// The outcome is known and will be told.

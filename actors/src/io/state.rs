@@ -10,6 +10,7 @@ use actix::Recipient;
 use cuemq_net::header::HeaderScratch;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::LogView;
+use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::entropy::Entropy;
 use cuemq_storage::queue_directory::QueueDirectory;
 
@@ -19,10 +20,12 @@ use super::identity::Identity;
 use super::look_up::Limits;
 use super::offset_moves::OffsetMoves;
 use super::peer_table::{Peer, PeerTable};
+use super::questions::Questions;
 use super::send::Batches;
 use super::send_context::SendBatch;
 use crate::cold_reads::LookUp;
 use crate::commit_log::{AppendBatch, SendGate};
+use crate::filter::{Compiler, FilterView};
 use crate::group::GroupView;
 use crate::hold::actor::Park;
 use crate::index::Backlog;
@@ -30,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
 use crate::router::Router;
+use crate::timer::TimerRules;
 use crate::tls::stream::Handshakes;
 use crate::topic::{SystemTopics, TopicView};
 use crate::traffic::ThreadTraffic;
@@ -49,6 +53,8 @@ pub struct BrokerSide {
     pub groups: GroupView,
     /// Who is online, and what it subscribes to.
     pub membership: MembershipView,
+    /// What groups want by the properties of messages.
+    pub filters: FilterView,
     /// The commit log.
     pub log: Arc<LogView>,
     /// The consume queues.
@@ -61,10 +67,16 @@ pub struct BrokerSide {
     pub append: Recipient<AppendBatch>,
     /// Takes pulls that wait for a message.
     pub hold: Recipient<Park>,
+    /// Whether replies to other applications' requests are stored once they are handed over.
+    pub store_replies: bool,
     /// How much a pull gets.
     pub limits: Limits,
     /// Looks up what may not be in memory.
     pub cold: Recipient<LookUp>,
+    /// How long the messages of each delay level wait.
+    pub levels: DelayLevels,
+    /// What of delivery times is taken.
+    pub timers: TimerRules,
     /// The newest part of the log, in bytes, of which a new group is taken to want the beginning.
     pub in_memory_bytes: u64,
 }
@@ -99,8 +111,12 @@ pub struct IoState {
     pub handshakes: Handshakes,
     /// Whether connections end as soon as their outboxes are empty.
     pub stopping: Cell<bool>,
+    /// Compiles the expressions that pulls bring along.
+    pub compiler: RefCell<Compiler>,
     /// The batches that the connection whose turn it is fills; empty between turns.
     pub batches: RefCell<Batches>,
+    /// What clients were asked and have not answered yet.
+    pub questions: Questions,
     /// Which consumers were told of lately.
     pub offset_moves: RefCell<OffsetMoves>,
     /// Connections that wait for room in the log.
@@ -159,10 +175,12 @@ impl IoState {
             lost: parts.lost,
             looked_up: parts.looked_up,
             idle_limit: parts.idle_limit,
+            compiler: RefCell::new(Compiler::new(Arc::clone(&parts.budgets.filters))),
             budgets: parts.budgets,
             handshakes: parts.handshakes,
             stopping: Cell::new(false),
             batches: RefCell::default(),
+            questions: Questions::default(),
             offset_moves: RefCell::default(),
             held_back: RefCell::default(),
             read_buffer: RefCell::default(),

@@ -3,11 +3,13 @@
 //! It writes a file when keys and values change, so it belongs on a thread that may block.
 
 use super::desk::Desk;
+use super::product::ProductEnvironment;
 use crate::peer::{ClosePeer, PeerKey};
 use crate::supervise::Context;
-use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient};
+use actix::{Actor, AsyncContext, Handler, Message, Recipient, Response, WrapFuture};
 use cuemq_net::command::Command;
 use cuemq_storage::clock::Clock;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -51,21 +53,25 @@ pub struct NameServer {
     clock: Arc<dyn Clock>,
     io_threads: Vec<Recipient<ClosePeer>>,
     figures: Arc<RouteFigures>,
+    product: Option<Rc<ProductEnvironment>>,
 }
 
 impl NameServer {
-    /// Puts the desk behind a mailbox; the I/O threads, by number, are told which of their connections to close.
+    /// Puts the desk behind a mailbox; the I/O threads, by number, are told which of their connections to close. `product` is
+    /// asked for the routes that the desk does not have.
     pub fn new(
         desk: Desk,
         clock: Arc<dyn Clock>,
         io_threads: Vec<Recipient<ClosePeer>>,
         figures: Arc<RouteFigures>,
+        product: Option<Rc<ProductEnvironment>>,
     ) -> Self {
         let server = NameServer {
             desk,
             clock,
             io_threads,
             figures,
+            product,
         };
         server.publish();
         server
@@ -94,6 +100,9 @@ impl Actor for NameServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(product) = &self.product {
+            ctx.spawn(Rc::clone(product).ask_on().into_actor(self));
+        }
         ctx.run_later(FIRST_SCAN, |server, ctx| {
             server.scan();
             ctx.run_interval(SCAN_INTERVAL, |server, _| server.scan());
@@ -102,13 +111,18 @@ impl Actor for NameServer {
 }
 
 impl Handler<NameServerRequest> for NameServer {
-    type Result = MessageResult<NameServerRequest>;
+    type Result = Response<Command>;
 
     fn handle(&mut self, request: NameServerRequest, _: &mut Context<Self>) -> Self::Result {
         let NameServerRequest { peer, command } = request;
         let answer = self.desk.answer(peer, &command, self.clock.monotonic());
         self.publish();
-        MessageResult(answer)
+        match &self.product {
+            Some(product) if ProductEnvironment::is_asked(&command, &answer) => {
+                Response::fut(Rc::clone(product).route(command, answer))
+            }
+            _ => Response::reply(answer),
+        }
     }
 }
 
@@ -142,12 +156,7 @@ mod tests {
 
     fn desk(root: &tempfile::TempDir) -> Desk {
         let file = KvFile::new(Arc::new(RealDisk), root.path().join("kvConfig.json"));
-        let settings = Settings {
-            listen_port: 0,
-            kv_config_path: String::new(),
-            order_message_enable: false,
-        };
-        Desk::open(file, settings).unwrap()
+        Desk::open(file, Settings::for_test()).unwrap()
     }
 
     fn registration() -> NameServerRequest {
@@ -181,6 +190,7 @@ mod tests {
                 Arc::clone(&clock),
                 Vec::new(),
                 Arc::default(),
+                None,
             ))
         });
         assert_eq!(server.send(registration()).await.unwrap().code, 0);
@@ -205,6 +215,7 @@ mod tests {
             Arc::<ManualClock>::clone(&clock),
             io_threads,
             Arc::default(),
+            None,
         );
         let NameServerRequest { peer, command } = registration();
         server.desk.answer(peer, &command, clock.monotonic());

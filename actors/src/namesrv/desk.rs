@@ -154,13 +154,10 @@ impl Desk {
             .routes
             .route(header.topic)
             .ok_or_else(|| Refusal::no_route(header.topic))?;
-        if self.settings.order_message_enable {
+        if self.settings.order_message_enable || self.settings.cluster_test {
             route.order_topic_conf = self.kv.get(ORDER_TOPICS, header.topic).map(str::to_owned);
         }
-        // Later clients parse JSON alone; those of other languages before them know only unquoted broker ids.
-        let standard = request.version.takes_standard_json() || header.accept_standard_json_only;
-        let style = if standard { Style::Standard } else { Style::Fastjson };
-        Ok(done(request).with_body(route.encode(style)))
+        Ok(done(request).with_body(route.encode(route_style(request))))
     }
 
     fn topics_of_cluster(&self, request: &Command) -> Answered {
@@ -247,6 +244,18 @@ impl Desk {
     }
 }
 
+/// The JSON of a route: later clients parse the standard's alone; those of other languages before them know only unquoted
+/// broker ids.
+pub(super) fn route_style(request: &Command) -> Style {
+    let view = request.view();
+    let asks_for_it = RouteInfo::read(&view).is_ok_and(|header| header.accept_standard_json_only);
+    if asks_for_it || request.version.takes_standard_json() {
+        Style::Standard
+    } else {
+        Style::Fastjson
+    }
+}
+
 fn done(request: &Command) -> Command {
     Command::response_to(request, ResponseCode::SUCCESS)
 }
@@ -298,12 +307,7 @@ mod tests {
 
     fn desk_on(disk: Arc<dyn Disk>, root: &Path) -> Desk {
         let file = KvFile::new(disk, root.join("config/kvConfig.json"));
-        let settings = Settings {
-            listen_port: 9876,
-            kv_config_path: "/k".into(),
-            order_message_enable: false,
-        };
-        Desk::open(file, settings).unwrap()
+        Desk::open(file, Settings::for_test()).unwrap()
     }
 
     fn desk_at(root: &tempfile::TempDir) -> Desk {

@@ -12,6 +12,7 @@
 //! | `kv` | keys and values by namespace |
 //! | `room` | how much the tables take in |
 //! | `settings` | what can be configured |
+//! | `product` | routes of the product environment, for a name server of a test environment |
 //! | `desk` | one answer for each request |
 //! | `refusal` | why a request was not done, as code and remark |
 //! | `actor` | the actor, its messages and its ticks |
@@ -20,6 +21,7 @@ mod actor;
 mod broker;
 mod desk;
 mod kv;
+mod product;
 mod refusal;
 mod room;
 mod routes;
@@ -30,6 +32,7 @@ pub use actor::{NameServer, NameServerRequest, PeerClosed, RouteFigures};
 pub use broker::{BrokerIdentity, LiveBroker, MASTER_ID};
 pub use desk::Desk;
 pub use kv::{KvConfig, KvFile, ORDER_TOPICS};
+pub use product::ProductEnvironment;
 pub use room::{LONGEST_NAME, MOST_BROKERS, MOST_FILTER_SERVER_BYTES, MOST_KV_BYTES, MOST_ROUTES, NoRoom};
 pub use routes::{Master, RouteTable, SILENCE_LIMIT};
 pub use settings::Settings;

@@ -13,6 +13,10 @@ pub struct Settings {
     /// Whether routes tell the order of brokers that the namespace of ordered topics holds. The only setting that can be
     /// changed while running, until the next start.
     pub order_message_enable: bool,
+    /// Whether routes that are not here are asked for in the product environment.
+    pub cluster_test: bool,
+    /// The product environment's name.
+    pub product_environment: String,
 }
 
 /// The name of the one setting that can be changed.
@@ -26,17 +30,30 @@ impl Settings {
             listen_port,
             kv_config_path,
             order_message_enable,
+            cluster_test,
+            product_environment,
         } = self;
         // writing to a string cannot fail
         let _ = writeln!(
             text,
-            "clusterTest=false\nkvConfigPath={kv_config_path}\nlistenPort={listen_port}"
+            "clusterTest={cluster_test}\nkvConfigPath={kv_config_path}\nlistenPort={listen_port}"
         );
         let _ = writeln!(
             text,
-            "{ORDER_MESSAGE_ENABLE}={order_message_enable}\nproductEnvName=center"
+            "{ORDER_MESSAGE_ENABLE}={order_message_enable}\nproductEnvName={product_environment}"
         );
         text
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test() -> Self {
+        Self {
+            listen_port: 9876,
+            kv_config_path: "/k".into(),
+            order_message_enable: false,
+            cluster_test: false,
+            product_environment: "center".into(),
+        }
     }
 
     /// Takes changes from properties. As in Java, lines that are no setting are passed over; those that are one of Java's
@@ -64,11 +81,7 @@ mod tests {
 
     #[test]
     fn the_one_changeable_setting_is_taken_and_others_are_passed_over() {
-        let mut settings = Settings {
-            listen_port: 9876,
-            kv_config_path: "/k".into(),
-            order_message_enable: false,
-        };
+        let mut settings = Settings::for_test();
         settings.update(
             "# a comment\nserverChannelMaxIdleTimeSeconds=121\n\n orderMessageEnable = TRUE\nlistenPort=1\nodd",
         );

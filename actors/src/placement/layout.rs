@@ -20,6 +20,8 @@ pub enum Thread {
     Index,
     /// Blocks in reads of data that is not in memory.
     ColdReads,
+    /// Blocks in reads of messages that wait for their time or for the end of their transaction.
+    Waiting,
     /// Replication, which reads old data for slaves.
     Replication,
     /// What operators read; there only where it is asked for.
@@ -36,6 +38,7 @@ impl fmt::Display for Thread {
             Self::Upkeep => f.write_str("upkeep"),
             Self::Index => f.write_str("index"),
             Self::ColdReads => f.write_str("cold-reads"),
+            Self::Waiting => f.write_str("waiting"),
             Self::Replication => f.write_str("replication"),
             Self::Http => f.write_str("http"),
         }
@@ -43,12 +46,13 @@ impl fmt::Display for Thread {
 }
 
 /// The roles that block: each has a thread of its own, whatever the machine.
-const BLOCKING: [Thread; 6] = [
+const BLOCKING: [Thread; 7] = [
     Thread::Flusher,
     Thread::Files,
     Thread::Upkeep,
     Thread::Index,
     Thread::ColdReads,
+    Thread::Waiting,
     Thread::Replication,
 ];
 

@@ -1,10 +1,14 @@
-//! The owner of group membership: takes heartbeats, leaves and closed connections, makes the groups and retry topics that a
-//! heartbeat needs, and tells members of changes.
+//! The owner of group membership and queue locks: takes heartbeats, leaves and closed connections, makes the groups and retry
+//! topics that a heartbeat needs, tells members of changes, and locks queues for those who consume in order.
 //!
 //! Built anew after a failure, it first asks every I/O thread for what its connections keep; until all have answered, no
 //! message is handled; and since a notice that was still to be sent may have been lost with the value before, all groups
 //! are told then. Notices of one turn are gathered, so that a hundred members who leave together are one notice to
 //! those who stay.
+
+mod keeping;
+#[cfg(test)]
+mod rules_test;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +16,24 @@ use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Handler, Message, MessageResult, Recipient, ResponseFuture, WrapFuture};
-use cuemq_net::body::{HeartbeatData, ProducerTable};
+use cuemq_net::body::{HeartbeatData, LockBatch, MessageQueue, ProducerTable};
 use cuemq_storage::clock::Clock;
 use futures_util::FutureExt;
-use futures_util::future::{join_all, ready};
+use futures_util::future::{join, join_all, ready};
 
-use super::{Client, ConsumerGroup, Departure, Heard, Membership, MembershipView, PeerRecord, TooMuch};
+use self::keeping::Keeping;
+use super::filters;
+use super::lock_file::KeepLocks;
+use super::{
+    Client, ConsumerGroup, Departure, Heard, MAX_LOCK_BYTES, Membership, MembershipView, PeerRecord, QueueLocks,
+    TooMuch,
+};
+use crate::filter::FilterView;
+use crate::filter::actor::{LeaveFilters, RegisterFilters};
 use crate::group::GroupView;
 use crate::group::actor::FindOrCreateGroup;
 use crate::peer::PeerKey;
+use crate::slow::Seldom;
 use crate::supervise::Context;
 use crate::topic::actor::CreateRetryTopic;
 use crate::topic::{RETRY_PREFIX, TopicView};
@@ -54,6 +67,17 @@ pub struct Unregister {
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "()")]
 pub struct PeerClosed(pub PeerKey);
+
+/// Lock queues for a client (code 41); answers those that it holds now, once that is kept. From connections, bounded by their requests under
+/// way.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Vec<MessageQueue>")]
+pub struct LockQueues(pub LockBatch);
+
+/// Unlock those of these queues that the client holds (code 42). From connections, bounded by their requests under way.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct UnlockQueues(pub LockBatch);
 
 /// Give all producers (code 328). From connections, one of each at a time.
 #[derive(Message, Clone, Copy, Debug)]
@@ -112,6 +136,14 @@ pub struct Neighbours {
     pub groups: Recipient<FindOrCreateGroup>,
     /// Makes its retry topic.
     pub topics: Recipient<CreateRetryTopic>,
+    /// The registered filters.
+    pub filter_view: FilterView,
+    /// Registers those that a heartbeat tells.
+    pub filters: Recipient<RegisterFilters>,
+    /// Hears of groups that have left theirs.
+    pub leave_filters: Recipient<LeaveFilters>,
+    /// Keeps the locks.
+    pub lock_file: Recipient<KeepLocks>,
 }
 
 /// What can be set.
@@ -132,9 +164,13 @@ impl Default for RebalanceSettings {
     }
 }
 
-/// The owner of group membership.
+/// The owner of group membership and queue locks.
 pub struct Rebalance {
     membership: Membership,
+    locks: QueueLocks,
+    keeping: Keeping,
+    /// Lines about locks that find no room, or cannot be kept.
+    locks_told: Seldom,
     settings: RebalanceSettings,
     view: MembershipView,
     clock: Arc<dyn Clock>,
@@ -144,11 +180,12 @@ pub struct Rebalance {
 }
 
 impl Rebalance {
-    /// Owns the membership that `view` shows.
+    /// Owns the membership that `view` shows, and `locks` as they are.
     #[must_use]
     pub fn new(
         settings: RebalanceSettings,
         view: MembershipView,
+        locks: QueueLocks,
         clock: Arc<dyn Clock>,
         neighbours: Neighbours,
     ) -> Self {
@@ -156,6 +193,9 @@ impl Rebalance {
         let membership = Membership::new(settings.notifies, MembershipView::new());
         Self {
             membership,
+            locks,
+            keeping: Keeping::default(),
+            locks_told: Seldom::default(),
             settings,
             view,
             clock,
@@ -176,12 +216,25 @@ impl Rebalance {
         self.tell(all, ctx);
     }
 
-    fn expire(&mut self) {
-        let silent = self.membership.expire(self.clock.monotonic_ms());
+    fn expire(&mut self, ctx: &mut Context<Self>) {
+        let now_ms = self.clock.monotonic_ms();
+        let is_less = self.locks.own().expire(now_ms);
+        if is_less {
+            self.keep_locks(ctx);
+        }
+        let silent = self.membership.expire(now_ms);
         for (thread, peers) in by_thread(silent.into_iter()) {
             if let Some(connections) = self.neighbours.threads.get(usize::from(thread)) {
                 send(&connections.close, ClosePeers { peers });
             }
+        }
+        let Neighbours {
+            filter_view,
+            leave_filters,
+            ..
+        } = &self.neighbours;
+        if let Some(left) = filters::left(filter_view, &self.membership.view()) {
+            send(leave_filters, left);
         }
     }
 
@@ -213,10 +266,10 @@ fn notifies(groups: &GroupView, group: &str) -> bool {
     switch.unwrap_or(true)
 }
 
-/// Makes what a heartbeat's groups lack.
-async fn make_all(neighbours: Neighbours, lacking: Vec<(Arc<str>, bool)>) {
+/// Makes what a heartbeat's groups lack, and has their filters registered.
+async fn make_all(neighbours: Neighbours, lacking: Vec<(Arc<str>, bool)>, told: Vec<RegisterFilters>) {
     let made = lacking.into_iter().map(|(group, unit)| make(&neighbours, group, unit));
-    join_all(made).await;
+    join(join_all(made), filters::register(&neighbours, told)).await;
 }
 
 /// Makes a group and its retry topic, by whose route administrators find the group's brokers. What cannot be made is
@@ -268,7 +321,7 @@ impl Actor for Rebalance {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.settings.expiry_interval, |rebalance, _| rebalance.expire());
+        ctx.run_interval(self.settings.expiry_interval, Self::expire);
         let recalls: Vec<_> = self
             .neighbours
             .threads
@@ -296,7 +349,7 @@ impl Handler<Heartbeat> for Rebalance {
 
     fn handle(&mut self, heartbeat: Heartbeat, ctx: &mut Self::Context) -> Self::Result {
         let Heartbeat { peer, client, data } = heartbeat;
-        let lacking = self.lacking(&data);
+        let (lacking, told) = (self.lacking(&data), filters::told(&self.neighbours.filter_view, &data));
         let (groups, now_ms) = (&self.neighbours.group_view, self.clock.monotonic_ms());
         let heard = self
             .membership
@@ -304,7 +357,7 @@ impl Handler<Heartbeat> for Rebalance {
         match heard {
             Ok(Heard { kept, changed }) => {
                 self.tell(changed, ctx);
-                let made = make_all(self.neighbours.clone(), lacking);
+                let made = make_all(self.neighbours.clone(), lacking, told);
                 Box::pin(made.map(|()| Ok(kept)))
             }
             Err(too_much) => Box::pin(ready(Err(too_much))),
@@ -332,6 +385,38 @@ impl Handler<PeerClosed> for Rebalance {
     fn handle(&mut self, PeerClosed(peer): PeerClosed, ctx: &mut Self::Context) {
         let changed = self.membership.peer_closed(peer);
         self.tell(changed, ctx);
+    }
+}
+
+impl Handler<LockQueues> for Rebalance {
+    type Result = ResponseFuture<Vec<MessageQueue>>;
+
+    fn handle(&mut self, LockQueues(asked): LockQueues, ctx: &mut Self::Context) -> Self::Result {
+        let locking = self.locks.own().lock(asked, self.clock.monotonic_ms());
+        if locking.without_room > 0
+            && let Some(left_out) = self.locks_told.due(self.clock.monotonic())
+        {
+            tracing::warn!(
+                left_out,
+                "queues are not locked, since locks take {MAX_LOCK_BYTES} bytes already"
+            );
+        }
+        if !locking.is_news {
+            return Box::pin(ready(locking.held));
+        }
+        let kept = self.when_kept(ctx);
+        Box::pin(kept.map(|_| locking.held))
+    }
+}
+
+impl Handler<UnlockQueues> for Rebalance {
+    type Result = ();
+
+    fn handle(&mut self, UnlockQueues(asked): UnlockQueues, ctx: &mut Self::Context) {
+        let is_less = self.locks.own().unlock(&asked);
+        if is_less {
+            self.keep_locks(ctx);
+        }
     }
 }
 
@@ -367,200 +452,5 @@ impl Handler<Notify> for Rebalance {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use actix::Addr;
-    use cuemq_net::body::{ConsumerData, SubscriptionGroupConfig, TopicConfig};
-    use cuemq_net::language::Language;
-
-    use super::*;
-    use crate::config_table::Named;
-    use crate::group::GroupId;
-    use crate::supervise::Site;
-    use crate::testing::{Probe, Stage};
-    use crate::topic::TopicId;
-
-    type Kept = Arc<Mutex<BTreeMap<PeerKey, Arc<PeerRecord>>>>;
-
-    struct Scene {
-        stage: Stage,
-        rebalance: Addr<Rebalance>,
-        view: MembershipView,
-        /// What the connections keep.
-        kept: Kept,
-        recalls: Probe<RecallPeers>,
-        notices: Probe<NotifyMembers>,
-        closes: Probe<ClosePeers>,
-        groups: Probe<FindOrCreateGroup>,
-        topics: Probe<CreateRetryTopic>,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let (mut stage, view, kept) = (Stage::new(), MembershipView::new(), Kept::default());
-            let keeps = kept.clone();
-            let recall = move |_: &RecallPeers| keeps.lock().unwrap().clone().into_iter().collect();
-            let recalls: Probe<RecallPeers> = Probe::answering(recall);
-            let (notices, closes) = (Probe::new(), Probe::new());
-            let groups = Probe::answering(|find: &FindOrCreateGroup| {
-                let (id, name) = (GroupId(0), find.group.clone());
-                let config = SubscriptionGroupConfig {
-                    retry_queue_nums: 3,
-                    ..SubscriptionGroupConfig::default()
-                };
-                Ok(Arc::new(Named { id, name, config }))
-            });
-            let topics = Probe::answering(|create: &CreateRetryTopic| {
-                let (id, name, config) = (TopicId(0), create.group.clone(), TopicConfig::default());
-                Ok(Arc::new(Named { id, name, config }))
-            });
-            let thread = ConnectionsOfThread {
-                recall: recalls.recipient(),
-                notify: notices.recipient(),
-                close: closes.recipient(),
-            };
-            let neighbours = Neighbours {
-                threads: vec![thread],
-                group_view: GroupView::new(),
-                topic_view: TopicView::new(),
-                groups: groups.recipient(),
-                topics: topics.recipient(),
-            };
-            let (shown, clock) = (view.clone(), stage.clock.clone());
-            let settings = RebalanceSettings {
-                expiry_interval: Duration::from_millis(1),
-                ..RebalanceSettings::default()
-            };
-            let build = move || Rebalance::new(settings, shown.clone(), clock.clone(), neighbours.clone());
-            let rebalance = stage.start("rebalance", move |_| Ok(build()));
-            Self {
-                stage,
-                rebalance,
-                view,
-                kept,
-                recalls,
-                notices,
-                closes,
-                groups,
-                topics,
-            }
-        }
-
-        async fn beat(&self, slot: u32, group: &str) {
-            let consumer = ConsumerData {
-                group_name: group.to_owned(),
-                ..ConsumerData::default()
-            };
-            let data = HeartbeatData {
-                consumers: vec![consumer],
-                ..HeartbeatData::default()
-            };
-            let (client_id, address) = (format!("c{slot}").into(), "127.0.0.1:9".into());
-            let client = Client {
-                client_id,
-                address,
-                language: Language::Java,
-                version: 409,
-            };
-            let record = self
-                .rebalance
-                .send(Heartbeat {
-                    peer: peer(slot),
-                    client,
-                    data,
-                })
-                .await
-                .unwrap()
-                .unwrap();
-            self.kept.lock().unwrap().insert(peer(slot), record);
-        }
-    }
-
-    fn peer(slot: u32) -> PeerKey {
-        PeerKey {
-            thread: 0,
-            slot,
-            generation: 0,
-        }
-    }
-
-    #[actix::test]
-    async fn a_heartbeat_makes_group_and_retry_topic_and_is_shown_before_it_is_answered() {
-        let mut scene = Scene::new();
-        scene.beat(1, "g").await;
-        assert_eq!(scene.view.consumer_group("g").unwrap().consumer_ids(), ["c1".into()]);
-        assert_eq!(&*scene.groups.next().await.group, "g");
-        let topic = scene.topics.next().await;
-        assert_eq!((&*topic.group, topic.queue_nums), ("g", 3));
-        let notice = scene.notices.next().await;
-        assert_eq!((&*notice.group, notice.peers), ("g", vec![peer(1)]));
-    }
-
-    #[actix::test]
-    async fn those_who_stay_are_told_once_of_all_who_leave_together() {
-        let mut scene = Scene::new();
-        for slot in 0..20 {
-            scene.beat(slot, "g").await;
-        }
-        scene.notices.drain().await;
-        let closed: Vec<_> = (1..20)
-            .map(|slot| scene.rebalance.send(PeerClosed(peer(slot))))
-            .collect();
-        let left = Unregister {
-            peer: peer(20),
-            consumer_group: None,
-            producer_group: None,
-        };
-        join_all(closed).await;
-        assert!(scene.rebalance.send(left).await.unwrap().is_none());
-        assert_eq!(scene.notices.next().await.peers, [peer(0)]);
-        assert!(scene.notices.drain().await.is_empty());
-    }
-
-    #[actix::test]
-    async fn a_rebuilt_owner_knows_its_members_before_its_first_answer() {
-        let mut scene = Scene::new();
-        scene.beat(1, "g").await;
-        scene.beat(2, "g").await;
-        scene.recalls.drain().await;
-        scene.stage.faults.arm("rebalance", Site::Handler, 1);
-        assert!(scene.rebalance.send(PeerClosed(peer(99))).await.is_err());
-        let leave = Unregister {
-            peer: peer(1),
-            consumer_group: Some("g".to_owned()),
-            producer_group: None,
-        };
-        assert!(scene.rebalance.send(leave).await.unwrap().is_none());
-        assert_eq!(scene.recalls.drain().await.len(), 1);
-        assert_eq!(scene.view.consumer_group("g").unwrap().consumer_ids(), ["c2".into()]);
-    }
-
-    #[actix::test]
-    async fn a_rebuilt_owner_tells_the_members_whose_notice_may_be_lost() {
-        let mut scene = Scene::new();
-        scene.beat(1, "g").await;
-        scene.beat(2, "g").await;
-        scene.notices.drain().await;
-        // Its connection is closed, so it keeps nothing any more; the owner fails before it has told who stays.
-        scene.kept.lock().unwrap().remove(&peer(2));
-        scene.stage.faults.arm("rebalance", Site::Handler, 1);
-        assert!(scene.rebalance.send(PeerClosed(peer(2))).await.is_err());
-        let notice = scene.notices.next().await;
-        assert_eq!((&*notice.group, notice.peers), ("g", vec![peer(1)]));
-        assert!(scene.notices.drain().await.is_empty());
-    }
-
-    #[actix::test]
-    async fn a_silent_connection_is_closed() {
-        let mut scene = Scene::new();
-        scene.beat(1, "g").await;
-        scene.stage.clock.advance(Duration::from_millis(120_001));
-        assert_eq!(scene.closes.next().await.peers, [peer(1)]);
-        assert!(scene.view.consumer_group("g").is_none());
     }
 }

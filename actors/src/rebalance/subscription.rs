@@ -5,15 +5,13 @@ use std::sync::Arc;
 use cuemq_net::body::SubscriptionData;
 
 use super::TagFilter;
-
-/// The name of filters by tag.
-const TAG: &str = "TAG";
+use crate::filter::{MessageFilter, is_by_tag};
 
 /// A subscription as a heartbeat told it, with its tag filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     data: SubscriptionData,
-    tags: Arc<TagFilter>,
+    tags: Arc<MessageFilter>,
 }
 
 impl Subscription {
@@ -21,7 +19,7 @@ impl Subscription {
     /// expression.
     #[must_use]
     pub fn new(data: SubscriptionData) -> Self {
-        let by_tag = data.expression_type.is_empty() || data.expression_type == TAG;
+        let by_tag = is_by_tag(&data.expression_type);
         let tags = if data.class_filter_mode || !by_tag || data.sub_string == "*" {
             TagFilter::All
         } else if data.code_set.is_empty() {
@@ -31,7 +29,7 @@ impl Subscription {
         };
         Self {
             data,
-            tags: Arc::new(tags),
+            tags: Arc::new(tags.into()),
         }
     }
 
@@ -61,7 +59,7 @@ impl Subscription {
 
     /// The filter by tag; it lets all through where something else decides.
     #[must_use]
-    pub fn tags(&self) -> &Arc<TagFilter> {
+    pub fn tags(&self) -> &Arc<MessageFilter> {
         &self.tags
     }
 
@@ -84,7 +82,7 @@ impl Subscription {
             .map(|tag| tag.len() + size_of::<String>())
             .sum::<usize>();
         // A hash stands in the set and in the filter.
-        size_of::<Self>() + size_of::<TagFilter>() + texts + tags + code_set.len() * 2 * size_of::<i32>()
+        size_of::<Self>() + size_of::<MessageFilter>() + texts + tags + code_set.len() * 2 * size_of::<i32>()
     }
 
     /// What the client said.
@@ -113,17 +111,21 @@ mod tests {
     #[test]
     fn the_hashes_that_a_client_sent_are_believed() {
         let sent = subscription(|data| data.code_set = BTreeSet::from([7, -7]));
-        assert_eq!(**sent.tags(), TagFilter::from_codes([-7, 7]));
+        assert_eq!(**sent.tags(), TagFilter::from_codes([-7, 7]).into());
     }
 
     #[test]
     fn missing_hashes_are_made_from_the_expression() {
-        assert_eq!(subscription(|_| {}).tags().as_ref(), &TagFilter::parse("TagA").unwrap());
+        assert_eq!(**subscription(|_| {}).tags(), TagFilter::parse("TagA").unwrap().into());
         assert_eq!(
             **subscription(|data| data.sub_string = String::new()).tags(),
-            TagFilter::All
+            MessageFilter::all()
         );
-        assert!(!subscription(|data| data.sub_string = "||".to_owned()).tags().matches(0));
+        assert!(
+            !subscription(|data| data.sub_string = "||".to_owned())
+                .tags()
+                .may_want(0)
+        );
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
         assert!(
             [&star, &sql, &class]
                 .iter()
-                .all(|subscription| **subscription.tags() == TagFilter::All)
+                .all(|subscription| **subscription.tags() == MessageFilter::all())
         );
     }
 }

@@ -17,6 +17,7 @@ use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 use cuemq_storage::recovery::StoreLayout;
 use cuemq_storage::retention::{Hours, Reason, Rules, Sight};
 use cuemq_storage::segment::Segment;
+use tokio::sync::oneshot;
 
 use super::undelivered::undelivered;
 use crate::commit_log::{DropBefore, TrimQueues};
@@ -24,10 +25,15 @@ use crate::config::RetentionConfig;
 use crate::config::live::LiveSettings;
 use crate::index::DropKeys;
 use crate::local_time;
+use crate::metrics::Metrics;
 use crate::offset::actor::ExportOffsets;
+use crate::pending::Pending;
+use crate::timer::MakeWay;
 
 /// How many files one round deletes at most, as in RocketMQ.
 const FILES_PER_ROUND: usize = 10;
+/// What waits for its time is written again at most this often, however soon messages are old.
+const MOVED_AFTER_MS: u64 = 3_600_000;
 /// How many consume queues are looked at before others of the thread have their turn.
 const QUEUES_AT_ONCE: usize = 64;
 
@@ -56,6 +62,12 @@ pub struct CleanerParts {
     pub keys: Option<Recipient<DropKeys>>,
     /// Tells what groups have committed.
     pub offsets: Recipient<ExportOffsets>,
+    /// Counts what groups lose.
+    pub metrics: Arc<Metrics>,
+    /// What waits to be delivered, and is kept until it is.
+    pub pending: Pending,
+    /// Moves what waits for a time of its own.
+    pub make_way: Recipient<MakeWay>,
 }
 
 /// Deletes, one round at a time.
@@ -65,6 +77,8 @@ pub struct Cleaner {
     retired: Vec<Arc<Segment>>,
     /// Where the log began when the queues and the index were told last.
     followed: PhysicalOffset,
+    /// The messages that groups have lost since then.
+    undelivered: u64,
 }
 
 /// The oldest file of the log.
@@ -83,6 +97,7 @@ impl Cleaner {
             parts,
             retired,
             followed,
+            undelivered: 0,
         }
     }
 
@@ -107,6 +122,7 @@ impl Cleaner {
 
     /// Has the consume queues and the index begin where the log begins. Gives the topics of which it has no message any more.
     pub async fn follow(&mut self) -> Vec<Arc<str>> {
+        self.undelivered = 0;
         let log_min = self.parts.log.minimum();
         if let Some(keys) = &self.parts.keys {
             // One that is starting anew has the next deletion remove more.
@@ -173,7 +189,8 @@ impl Cleaner {
     async fn delete_oldest(&mut self, asked: bool) -> bool {
         self.let_go();
         match self.judge(asked) {
-            Ok(Some((oldest, reason))) => self.delete(&oldest, reason).await,
+            Ok(Some((oldest, reason))) if self.make_way(&oldest, reason).await => self.delete(&oldest, reason).await,
+            Ok(Some(_)) => false,
             Ok(None) => false,
             Err(error) => {
                 tracing::warn!(%error, "it cannot be told whether old messages are to be deleted; tried again soon");
@@ -196,7 +213,39 @@ impl Cleaner {
         let reason = self.rules().verdict(&sight);
         // The disk has the room of a removed file only when its last reader has gone.
         let reason = reason.filter(|reason| *reason != Reason::Forced || self.retired.is_empty());
+        let reason = reason.filter(|reason| {
+            let waits = self.parts.pending.is_before(oldest.end);
+            if waits && reason.is_before_its_time() {
+                tracing::warn!(
+                    "the oldest file of messages stays although room is wanted: messages in it wait to be delivered"
+                );
+            }
+            !waits
+        });
         Ok(reason.map(|reason| (oldest, reason)))
+    }
+
+    /// Has what waits in the file for a time of its own written again behind it; whether nothing does by now.
+    async fn make_way(&self, oldest: &Oldest, reason: Reason) -> bool {
+        let timers = &self.parts.pending.timers;
+        if !timers.is_before(oldest.end) {
+            return true;
+        }
+        let rest_ms = if reason.is_before_its_time() { 0 } else { MOVED_AFTER_MS };
+        let (done, moved) = oneshot::channel();
+        let asked = self.parts.make_way.send(MakeWay {
+            before: oldest.end,
+            stored_before_ms: self.parts.clock.now_ms().saturating_sub(rest_ms),
+            done,
+        });
+        let moved = asked.await.is_ok() && moved.await.is_ok();
+        if !moved && reason.is_before_its_time() {
+            tracing::warn!(
+                "the oldest file of messages stays although room is wanted: messages in it wait to be delivered, and cannot \
+                 be moved"
+            );
+        }
+        moved && !timers.is_before(oldest.end)
     }
 
     async fn delete(&mut self, oldest: &Oldest, reason: Reason) -> bool {
@@ -207,7 +256,10 @@ impl Cleaner {
         let log_min = self.parts.log.minimum();
         if reason.is_before_its_time() {
             let offsets = self.parts.offsets.send(ExportOffsets).await.unwrap_or_default();
-            let undelivered = undelivered(&offsets, &self.parts.queues, log_min);
+            let all = undelivered(&offsets, &self.parts.queues, log_min);
+            let undelivered = all.saturating_sub(self.undelivered);
+            self.undelivered = all;
+            self.parts.metrics.deleted_undelivered.add(undelivered);
             tracing::warn!(file, ?reason, undelivered, "a file of messages goes before its time");
         } else {
             tracing::info!(file, ?reason, "a file of old messages goes");

@@ -1,6 +1,7 @@
 //! The broker's requests beside sends and pulls: heartbeats, membership, consumer offsets, positions in queues
 //! (`ClientManageProcessor`, `ConsumerManageProcessor` and the queue part of `AdminBrokerProcessor` in Java).
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::offset::actor::{CommitOffsets, FindOffset};
 use crate::rebalance::Client;
 use crate::rebalance::actor::{Heartbeat, Unregister};
 use crate::statistics::actor::TellStore;
+use cuemq_storage::consume_queue::Boundary;
 
 /// An answer with a code other than success.
 pub(super) type Refusal = (ResponseCode, String);
@@ -35,7 +37,7 @@ pub(super) struct Asked<'a> {
     pub(super) side: &'a BrokerSide,
     pub(super) actors: &'a BrokerActors,
     router: &'a Router,
-    peer: &'a Rc<Peer>,
+    pub(super) peer: &'a Rc<Peer>,
     pub(super) request: &'a Command,
     /// Its number among the connection's requests.
     number: u64,
@@ -61,8 +63,13 @@ pub(super) async fn answer(
         request,
         number,
     };
-    let answered = asked.route(door).await;
-    Some(answered.unwrap_or_else(|(code, remark)| Command::response_to(request, code).with_remark(remark)))
+    let answered = match RequestCode(request.code) {
+        // These two are not always answered at once.
+        RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2 => Ok(asked.pass_on_reply().await),
+        RequestCode::END_TRANSACTION => asked.end_transaction().await,
+        _ => asked.route(door).await.map(Some),
+    };
+    answered.unwrap_or_else(|(code, remark)| Some(Command::response_to(request, code).with_remark(remark)))
 }
 
 impl Asked<'_> {
@@ -70,7 +77,20 @@ impl Asked<'_> {
         match RequestCode(self.request.code) {
             RequestCode::HEART_BEAT => self.heartbeat().await,
             RequestCode::UNREGISTER_CLIENT => self.unregister().await,
+            RequestCode::CHECK_CLIENT_CONFIG => self.check_client(),
             RequestCode::GET_CONSUMER_LIST_BY_GROUP => self.consumer_list(),
+            RequestCode::QUERY_ASSIGNMENT => self.query_assignment().await,
+            RequestCode::SET_MESSAGE_REQUEST_MODE => self.set_request_mode(),
+            RequestCode::LOCK_BATCH_MQ => self.lock_queues().await,
+            RequestCode::UNLOCK_BATCH_MQ => self.unlock_queues().await,
+            RequestCode::GET_CONSUMER_RUNNING_INFO => self.running_info().await,
+            RequestCode::CONSUME_MESSAGE_DIRECTLY => self.consume_directly().await,
+            RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => self.consumer_status().await,
+            RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset().await,
+            RequestCode::CLONE_GROUP_OFFSET => self.clone_offsets().await,
+            RequestCode::QUERY_CORRECTION_OFFSET => self.correct_offsets().await,
+            RequestCode::RECALL_MESSAGE => self.recall().await,
+            RequestCode::CONSUMER_SEND_MSG_BACK => self.send_back().await,
             RequestCode::UPDATE_CONSUMER_OFFSET => self.commit().await,
             RequestCode::QUERY_CONSUMER_OFFSET => self.query_offset().await,
             RequestCode::GET_MAX_OFFSET => self.max_offset(),
@@ -103,6 +123,7 @@ impl Asked<'_> {
             RequestCode::QUERY_TOPICS_BY_CONSUMER => self.topics_of_group().await,
             RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER => self.subscription_of_group(),
             RequestCode::GET_ALL_CONSUMER_OFFSET => self.all_offsets().await,
+            RequestCode::GET_ALL_DELAY_OFFSET => self.all_delays().await,
             RequestCode::VIEW_BROKER_STATS_DATA => self.figure().await,
             RequestCode::GET_TOPIC_STATS_INFO => self.topic_stats().await,
             RequestCode::QUERY_CONSUME_QUEUE => self.consume_queue_entries().await,
@@ -148,6 +169,11 @@ pub(super) fn unread(error: StoreError) -> Refusal {
 impl Asked<'_> {
     pub(super) fn success(&self) -> Command {
         Command::response_to(self.request, ResponseCode::SUCCESS)
+    }
+
+    /// Where the request comes from.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.peer.remote
     }
 
     fn with_offset(&self, offset: i64) -> Command {
@@ -296,8 +322,17 @@ impl Asked<'_> {
         let Some(queue) = self.queue(header.topic, header.queue_id) else {
             return Ok(self.with_offset(0));
         };
+        // As in Java, what is not UPPER is LOWER.
+        let boundary = header.boundary_type.map(|boundary| match boundary {
+            upper if upper.eq_ignore_ascii_case("upper") => Boundary::Upper,
+            _ => Boundary::Lower,
+        });
         let timestamp_ms = header.timestamp;
-        let find = self.actors.cold.send(FindByTime { queue, timestamp_ms });
+        let find = self.actors.cold.send(FindByTime {
+            queue,
+            timestamp_ms,
+            boundary,
+        });
         let found = find.await.map_err(again)?.map_err(unread)?;
         Ok(self.with_offset(found.signed()))
     }

@@ -11,6 +11,7 @@ use cuemq_net::request;
 use super::broker_requests::{Asked, Refusal, again, read};
 use super::queue_figures::QueueOfTopic;
 use crate::offset::actor::{ExportOffsets, FindOffsets, FindTopicsOfGroup};
+use crate::schedule::actor::ExportDelays;
 use crate::topic::Topic;
 
 impl Asked<'_> {
@@ -36,6 +37,12 @@ impl Asked<'_> {
     pub(super) async fn all_offsets(&self) -> Result<Command, Refusal> {
         let offsets = self.actors.owners.offsets.send(ExportOffsets).await.map_err(again)?;
         Ok(self.success().with_body(offsets.encode(Style::Fastjson)))
+    }
+
+    /// How far each delay level has been delivered.
+    pub(super) async fn all_delays(&self) -> Result<Command, Refusal> {
+        let delays = self.actors.owners.delays.send(ExportDelays).await.map_err(again)?;
+        Ok(self.success().with_body(delays.encode(Style::Fastjson)))
     }
 
     /// How far all groups have come on all topics, or on all order topics.

@@ -9,29 +9,25 @@ use cuemq_net::dialect::Style;
 use cuemq_net::request::{DeleteGroup, GroupQuery};
 
 use super::broker_requests::{Asked, Refusal, again, decoded, read};
-use crate::group::actor::{DeleteGroup as Delete, ExportGroups, GroupError, UpdateGroup};
+use crate::group::actor::{DeleteGroup as Delete, ExportGroups, GroupError, UpdateGroup, UpdateGroups};
 use crate::offset::actor::ForgetOffsets;
 
 impl Asked<'_> {
     /// Makes or changes a group (code 200).
     pub(super) async fn update_group(&self) -> Result<Command, Refusal> {
-        self.put_group(decoded(&self.request.body)?).await?;
-        Ok(self.success())
-    }
-
-    /// Makes or changes several groups (code 225), of which the first that may not be ends it.
-    pub(super) async fn update_groups(&self) -> Result<Command, Refusal> {
-        let groups: SubscriptionGroupConfigs = decoded(&self.request.body)?;
-        for config in groups.group_config_list {
-            self.put_group(config).await?;
-        }
-        Ok(self.success())
-    }
-
-    async fn put_group(&self, config: SubscriptionGroupConfig) -> Result<(), Refusal> {
+        let config: SubscriptionGroupConfig = decoded(&self.request.body)?;
         let updated = self.actors.owners.groups.send(UpdateGroup { config }).await;
         updated.map_err(again)?.map_err(not_changed)?;
-        Ok(())
+        Ok(self.success())
+    }
+
+    /// Makes or changes several groups (code 225), all or none.
+    pub(super) async fn update_groups(&self) -> Result<Command, Refusal> {
+        let groups: SubscriptionGroupConfigs = decoded(&self.request.body)?;
+        let configs = groups.group_config_list;
+        let updated = self.actors.owners.groups.send(UpdateGroups { configs }).await;
+        updated.map_err(again)?.map_err(not_changed)?;
+        Ok(self.success())
     }
 
     /// Deletes a group (code 207), and what it has committed where that is asked for. One that is not there is deleted.

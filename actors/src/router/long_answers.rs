@@ -17,6 +17,9 @@ pub(super) fn may_be_long(door: Door, code: i32) -> bool {
         RequestCode(code),
         RequestCode::HEART_BEAT
             | RequestCode::UNREGISTER_CLIENT
+            | RequestCode::UNLOCK_BATCH_MQ
+            | RequestCode::SEND_REPLY_MESSAGE
+            | RequestCode::SEND_REPLY_MESSAGE_V2
             | RequestCode::UPDATE_CONSUMER_OFFSET
             | RequestCode::QUERY_CONSUMER_OFFSET
             | RequestCode::GET_MAX_OFFSET

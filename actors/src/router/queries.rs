@@ -64,7 +64,8 @@ impl Asked<'_> {
         Ok(self.success().with_body(records))
     }
 
-    async fn records(&self, positions: Vec<PhysicalOffset>) -> Result<Vec<u8>, Refusal> {
+    /// The records at these positions, one behind the other; what is none is left out.
+    pub(super) async fn records(&self, positions: Vec<PhysicalOffset>) -> Result<Vec<u8>, Refusal> {
         let read = self.actors.cold.send(ReadRecords(positions));
         read.await.map_err(again)?.map_err(unread)
     }

@@ -53,19 +53,11 @@ fn reason(code: Code) -> Option<&'static str> {
         | Code::ADJUST_CONSUMER_THREAD_POOL
         | Code::WHO_CONSUME_THE_MESSAGE => "no release of RocketMQ answers it",
         Code::REGISTER_FILTER_SERVER | Code::REGISTER_MESSAGE_FILTER_CLASS => {
-            "there are no filter servers: filter by tag, or in the consumer"
+            "there are no filter servers: filter by tag, by SQL92 or in the consumer"
         }
-        Code::CONSUMER_SEND_MSG_BACK => "messages are not taken back yet: try again within the consumer",
-        Code::LOCK_BATCH_MQ | Code::UNLOCK_BATCH_MQ => "queues are not locked yet: consume without order",
-        Code::END_TRANSACTION | Code::RESUME_CHECK_HALF_MESSAGE => "there are no transactions yet",
-        Code::GET_ALL_DELAY_OFFSET => "there are no delayed messages yet",
-        Code::SEND_REPLY_MESSAGE | Code::SEND_REPLY_MESSAGE_V2 => "replies are not passed on yet",
-        Code::CHECK_CLIENT_CONFIG => "there are no filters by SQL yet: filter by tag",
-        Code::INVOKE_BROKER_TO_RESET_OFFSET => "offsets are not reset yet: commit them by a consumer of the group",
-        Code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS
-        | Code::GET_CONSUMER_RUNNING_INFO
-        | Code::CONSUME_MESSAGE_DIRECTLY => "clients are not asked yet: look at the client itself",
-        Code::CLONE_GROUP_OFFSET | Code::QUERY_CORRECTION_OFFSET => "offsets are not copied or compared yet",
+        Code::RESUME_CHECK_HALF_MESSAGE => {
+            "half messages that were given up are not taken up again: send their contents anew"
+        }
         _ => reason_of_later_releases(code)?,
     })
 }
@@ -73,9 +65,9 @@ fn reason(code: Code) -> Option<&'static str> {
 /// As [`reason`], for what only releases from 4.4 on know.
 fn reason_of_later_releases(code: Code) -> Option<&'static str> {
     Some(match code.0 {
-        47 | 400 | 401 | 200_050..=200_151 => "clients assign queues and pull by themselves here: use no pop consumer",
+        47 | 200_050..=200_151 => "clients pull from queues of their own here: use no pop consumer",
         50..=53 | 3001..=3010 => "there is no access control yet: keep strangers away by the network",
-        60 | 61 | 370 => "there are no timers yet",
+        60 | 61 => "timers are not replicated, and are counted as messages of rmq_sys_wheel_timer",
         901..=908 => "brokers do not form groups: use a master alone",
         1001..=1013 => "there is no controller: use a master alone",
         2001..=2004 => "cold data needs no settings here",

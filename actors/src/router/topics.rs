@@ -13,7 +13,7 @@ use crate::commit_log::ForgetTopics;
 use crate::offset::actor::ForgetOffsets;
 use crate::retention::{DeleteExpired, FollowLog};
 use crate::topic::Refusal as TopicRefusal;
-use crate::topic::actor::{DeleteTopic as Delete, ExportTopics, TopicError, UpdateTopic};
+use crate::topic::actor::{DeleteTopic as Delete, ExportTopics, TopicError, UpdateTopic, UpdateTopics};
 
 impl Asked<'_> {
     /// Makes or changes a topic (code 17). Whether it is an order topic is for the name servers to say.
@@ -27,14 +27,12 @@ impl Asked<'_> {
         Ok(self.success())
     }
 
-    /// Makes or changes several topics (code 18), of which the first that may not be ends it.
+    /// Makes or changes several topics (code 18); as in Java, one that may not be leaves all as they were.
     pub(super) async fn update_topics(&self) -> Result<Command, Refusal> {
         let topics: TopicConfigs = decoded(&self.request.body)?;
-        for config in topics.topic_config_list {
-            let topic = config.topic_name.clone();
-            let updated = self.actors.owners.topics.send(UpdateTopic { topic, config }).await;
-            updated.map_err(again)?.map_err(not_changed)?;
-        }
+        let configs = topics.topic_config_list;
+        let updated = self.actors.owners.topics.send(UpdateTopics { configs }).await;
+        updated.map_err(again)?.map_err(not_changed)?;
         Ok(self.success())
     }
 

@@ -19,6 +19,7 @@ pub struct Figures {
     cluster: String,
     topics: BTreeMap<Arc<str>, Series>,
     pairs: BTreeMap<Pair, Series>,
+    given_back: BTreeMap<Pair, Series>,
     stored: Series,
     delivered: Series,
 }
@@ -32,6 +33,7 @@ impl Figures {
             cluster,
             topics: BTreeMap::new(),
             pairs: BTreeMap::new(),
+            given_back: BTreeMap::new(),
             stored: Series::default(),
             delivered: Series::default(),
         }
@@ -45,6 +47,9 @@ impl Figures {
         follow(&mut self.pairs, self.traffic.by_pair(), |series, passed| {
             series.note(span, at_ms, passed, is_first);
         });
+        follow(&mut self.given_back, self.traffic.given_back(), |series, passed| {
+            series.note(span, at_ms, passed, is_first);
+        });
         let totals = self.traffic.totals();
         self.stored.note(span, at_ms, totals.stored, is_first);
         self.delivered.note(span, at_ms, totals.delivered, is_first);
@@ -56,8 +61,9 @@ impl Figures {
         match name {
             "TOPIC_PUT_NUMS" => self.topic(key, |passed| passed.messages),
             "TOPIC_PUT_SIZE" => self.topic(key, |passed| passed.bytes),
-            "GROUP_GET_NUMS" => self.pair(key, |passed| passed.messages),
-            "GROUP_GET_SIZE" => self.pair(key, |passed| passed.bytes),
+            "GROUP_GET_NUMS" => self.got(key, |passed| passed.messages),
+            "GROUP_GET_SIZE" => self.got(key, |passed| passed.bytes),
+            "SNDBCK_PUT_NUMS" => self.given_back(key),
             "BROKER_PUT_NUMS" => self.broker(key, &self.stored),
             "BROKER_GET_NUMS" => self.broker(key, &self.delivered),
             _ => None,
@@ -72,15 +78,25 @@ impl Figures {
         }
     }
 
-    fn pair(&self, key: &str, number: impl Fn(Passed) -> u64) -> Option<BrokerStatsData> {
-        let (topic, group) = key.split_once(BETWEEN)?;
-        let pair = Pair {
-            topic: Arc::from(topic),
-            group: Arc::from(group),
-        };
+    fn got(&self, key: &str, number: impl Fn(Passed) -> u64) -> Option<BrokerStatsData> {
+        let pair = pair_of(key)?;
         match self.pairs.get(&pair) {
             Some(series) => Some(series.data(number)),
-            None => self.traffic.counts_pair(topic, group).then(BrokerStatsData::default),
+            None => self
+                .traffic
+                .counts_pair(&pair.topic, &pair.group)
+                .then(BrokerStatsData::default),
+        }
+    }
+
+    fn given_back(&self, key: &str) -> Option<BrokerStatsData> {
+        let pair = pair_of(key)?;
+        match self.given_back.get(&pair) {
+            Some(series) => Some(series.data(|passed| passed.messages)),
+            None => self
+                .traffic
+                .counts_given_back(&pair.topic, &pair.group)
+                .then(BrokerStatsData::default),
         }
     }
 
@@ -95,6 +111,14 @@ impl Figures {
             data
         })
     }
+}
+
+fn pair_of(key: &str) -> Option<Pair> {
+    let (topic, group) = key.split_once(BETWEEN)?;
+    Some(Pair {
+        topic: Arc::from(topic),
+        group: Arc::from(group),
+    })
 }
 
 /// Notes what the counters show; those that are gone are forgotten.
@@ -139,9 +163,25 @@ mod tests {
             ("TOPIC_PUT_NUMS", "T"),
             ("BROKER_GET_NUMS", "Other"),
             ("SNDBCK_PUT_NUMS", "T@g"),
+            ("SNDBCK_PUT_NUMS", "T"),
         ] {
             assert_eq!(sum(name, key), None, "{name} {key}");
         }
+    }
+
+    #[test]
+    fn what_a_group_gives_back_is_found_by_the_topic_that_it_was_of() {
+        let traffic = Traffic::new(1);
+        let mut figures = Figures::new(traffic.clone(), "Cluster".to_owned());
+        figures.look(MINUTE, 0, true);
+        for _ in 0..3 {
+            traffic.of_thread(0).gave_back(&Arc::from("T"), "g", 100, |_, _| true);
+        }
+        let sum = |figures: &Figures| figures.find("SNDBCK_PUT_NUMS", "T@g").map(|data| data.stats_minute.sum);
+        assert_eq!(sum(&figures), Some(0), "nobody has looked since");
+        figures.look(MINUTE, 10_000, false);
+        assert_eq!(sum(&figures), Some(3));
+        assert_eq!(figures.find("GROUP_GET_NUMS", "T@g"), None);
     }
 
     #[test]

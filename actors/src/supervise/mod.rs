@@ -80,6 +80,7 @@ mod nursery;
 mod panic;
 mod policy;
 mod report;
+mod rouser;
 #[cfg(test)]
 mod tests;
 mod tree;

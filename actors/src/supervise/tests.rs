@@ -94,6 +94,32 @@ async fn what_a_value_spawned_goes_with_it() {
 }
 
 #[actix::test]
+async fn a_spawned_future_is_polled_when_it_is_woken_and_not_for_each_message() {
+    let mut stage = Stage::new();
+    let (ring, mut rung) = tokio::sync::mpsc::channel::<()>(1);
+    let (polls, polled) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&polls);
+    let mut future = Some(std::future::poll_fn(move |cx| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        rung.poll_recv(cx).map(|_| ())
+    }));
+    let done = Arc::clone(&polled);
+    let notebook = stage.start("notebook", move |ctx: &mut Context<Notebook>| {
+        let (done, future) = (Arc::clone(&done), future.take().unwrap());
+        ctx.spawn(actix::fut::wrap_future(future).map(move |(), _, _| done.store(1, Ordering::Relaxed)));
+        Ok(Notebook::default())
+    });
+    for note in 1..=10 {
+        notebook.send(Note(note)).await.unwrap();
+    }
+    let before = polls.load(Ordering::Relaxed);
+    assert_eq!((before, polled.load(Ordering::Relaxed)), (1, 0));
+    ring.send(()).await.unwrap();
+    notebook.send(Read).await.unwrap();
+    assert_eq!((polls.load(Ordering::Relaxed), polled.load(Ordering::Relaxed)), (2, 1));
+}
+
+#[actix::test]
 async fn failures_beyond_the_budget_close_the_mailbox_and_go_up() {
     let mut stage = Stage::new();
     let notebook = notebook(&mut stage, ONCE);

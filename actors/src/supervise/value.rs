@@ -1,8 +1,8 @@
 //! One value of a supervised actor, and what it does when its task is polled.
 //!
 //! This is what actix's `ContextFut` does, in the same order: wait futures first, then the mailbox, then the spawned
-//! futures. One thing differs: at most [`MESSAGES_PER_TURN`] messages are handled before the thread's other tasks get
-//! their turn. Nothing here catches a panic; the [`super::life::Life`] around it does.
+//! futures. Two things differ: at most [`MESSAGES_PER_TURN`] messages are handled before the thread's other tasks get
+//! their turn, and spawned futures are polled when one of them was woken ([`Rouser`]), not for each message. Nothing here catches a panic; the [`super::life::Life`] around it does.
 
 use std::pin::{Pin, pin};
 use std::task::{self, Poll};
@@ -16,6 +16,7 @@ use futures_util::Stream;
 use super::context::Context;
 use super::fault::Site;
 use super::report::Failure;
+use super::rouser::Rouser;
 
 /// How many messages an actor handles before the other tasks of its thread get their turn.
 pub(super) const MESSAGES_PER_TURN: u32 = 256;
@@ -29,6 +30,9 @@ pub(super) struct Value<A: Actor> {
     actor: A,
     waits: Vec<Wait<A>>,
     items: Vec<Item<A>>,
+    rouser: Option<Rouser>,
+    /// Some of the items have not been polled since they were spawned, or since one was woken.
+    unpolled: bool,
     /// It was told that the supervisor asked for the end.
     told: bool,
 }
@@ -47,6 +51,8 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
             actor,
             waits: Vec::new(),
             items: Vec::new(),
+            rouser: None,
+            unpolled: false,
             told: false,
         }
     }
@@ -108,6 +114,7 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
     fn take_up(&mut self, ctx: &mut Context<A>) -> bool {
         let agenda = &mut ctx.agenda;
         let found = agenda.asks();
+        self.unpolled |= !agenda.items.is_empty();
         self.waits.append(&mut agenda.waits);
         self.items.append(&mut agenda.items);
         if !agenda.cancelled.is_empty() {
@@ -150,8 +157,13 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
         }
     }
 
-    /// Polls each spawned future once, unless one of them makes the actor wait or end.
+    /// Polls each spawned future once, if one was woken, unless one of them makes the actor wait or end.
     fn poll_items(&mut self, ctx: &mut Context<A>, cx: &mut task::Context<'_>) {
+        let rouser = Rouser::of(&mut self.rouser, cx.waker());
+        if !rouser.was_woken() && !self.unpolled {
+            return;
+        }
+        let mut cx = task::Context::from_waker(rouser.waker());
         let mut place = 0;
         while place < self.items.len() && ctx.agenda.waits.is_empty() && !ctx.agenda.ending() {
             let (handle, future) = &mut self.items[place];
@@ -161,12 +173,13 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
             }
             ctx.agenda.doing = "a spawned future";
             ctx.strike(Site::Task);
-            if future.as_mut().poll(&mut self.actor, ctx, cx).is_ready() {
+            if future.as_mut().poll(&mut self.actor, ctx, &mut cx).is_ready() {
                 let _ = self.items.swap_remove(place);
             } else {
                 place += 1;
             }
         }
+        self.unpolled = place < self.items.len();
     }
 
     /// Ends the value, unless it says in `stopping` that it will end itself later.

@@ -10,6 +10,8 @@ mod broker;
 mod broker_thread;
 mod memory_net;
 mod probe;
+#[cfg(test)]
+pub(crate) mod records;
 mod stage;
 #[cfg(test)]
 mod unreadable;

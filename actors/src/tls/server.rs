@@ -1,6 +1,7 @@
 //! What the ports of a process work with: who may connect how, and the certificate that the next handshake uses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use cuemq_storage::clock::Clock;
@@ -106,6 +107,11 @@ impl TlsServer {
         };
         server.renew(contents)?;
         Ok(server)
+    }
+
+    /// The monotonic time.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// How a connection whose first byte is this one speaks.

@@ -77,7 +77,10 @@ impl Handshakes {
                 Ok(_) => metrics.tls_handshakes.add(1),
                 Err(error) => {
                     metrics.tls_refused.add(1);
-                    tracing::warn!(remote = %Shown(remote), %error, "closing a connection whose TLS handshake has failed");
+                    if let Some(left_out) = metrics.handshakes_told.due(server.now()) {
+                        let remote = Shown(remote);
+                        tracing::warn!(%remote, %error, left_out, "closing a connection whose TLS handshake has failed");
+                    }
                 }
             }
             shaken
@@ -192,6 +195,10 @@ impl Stream for TlsStream<Replayed> {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.get_ref().0.stream.local_addr()
     }
+
+    fn forget_unsent(&self) {
+        self.get_ref().0.stream.forget_unsent();
+    }
 }
 
 /// Stands for a stream that was handed on.
@@ -286,6 +293,12 @@ impl Stream for Accepted {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         copied(&self.local)
+    }
+
+    fn forget_unsent(&self) {
+        if let State::Open(stream) = &self.state {
+            stream.forget_unsent();
+        }
     }
 }
 

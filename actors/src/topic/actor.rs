@@ -74,6 +74,14 @@ pub struct UpdateTopic {
     pub config: TopicConfig,
 }
 
+/// Make or change several topics (code 18), all or none. From connections, bounded by their requests.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "Result<(), TopicError>")]
+pub struct UpdateTopics {
+    /// What they are to be, their names included.
+    pub configs: Vec<TopicConfig>,
+}
+
 /// Delete a topic (code 215); answers what it was. From connections, bounded by their requests.
 #[derive(Message, Clone, Debug)]
 #[rtype(result = "Result<Option<Arc<Topic>>, TopicError>")]
@@ -236,6 +244,15 @@ impl Handler<UpdateTopic> for Topics {
 
     fn handle(&mut self, update: UpdateTopic, ctx: &mut Self::Context) -> Self::Result {
         let outcome = self.table.update(&update.topic, update.config, self.clock.now_ms());
+        self.when_saved(outcome, ctx)
+    }
+}
+
+impl Handler<UpdateTopics> for Topics {
+    type Result = ResponseFuture<Result<(), TopicError>>;
+
+    fn handle(&mut self, update: UpdateTopics, ctx: &mut Self::Context) -> Self::Result {
+        let outcome = self.table.update_all(update.configs, self.clock.now_ms());
         self.when_saved(outcome, ctx)
     }
 }

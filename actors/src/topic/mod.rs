@@ -7,6 +7,8 @@ pub mod actor;
 mod name;
 mod system;
 mod table;
+#[cfg(test)]
+mod table_test;
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! As Java's `TopicValidator` since 4.9: the older brokers checked the length alone.
 
 use cuemq_net::code::ResponseCode;
+use cuemq_storage::timer::TIMER_TOPIC;
 
 /// The longest name in bytes: the stored record counts it in one signed byte.
 const MAX_NAME_LENGTH: usize = 127;
@@ -26,13 +27,14 @@ pub(super) const SYSTEM_TOPICS: [&str; 10] = [
 ];
 
 /// The names that only the broker itself writes to.
-const CLOSED_TOPICS: [&str; 6] = [
+const CLOSED_TOPICS: [&str; 7] = [
     "SCHEDULE_TOPIC_XXXX",
     "RMQ_SYS_TRANS_HALF_TOPIC",
     "RMQ_SYS_TRANS_OP_HALF_TOPIC",
     "TRANS_CHECK_MAX_TIME_TOPIC",
     "SELF_TEST_TOPIC",
     "OFFSET_MOVED_EVENT",
+    TIMER_TOPIC,
 ];
 
 /// Why the topic table refuses. The text is the remark that Java's broker answers.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use cuemq_net::body::TopicConfig;
+use cuemq_storage::timer::TIMER_TOPIC;
 
 use super::name::SYSTEM_TOPICS;
 use super::{Permission, is_system_name, with_queues};
@@ -74,6 +75,7 @@ impl SystemTopics {
             ("OFFSET_MOVED_EVENT".to_owned(), with_queues(1)),
             ("SCHEDULE_TOPIC_XXXX".to_owned(), with_queues(self.delay_levels)),
             (self.reply_topic(), with_queues(1)),
+            (TIMER_TOPIC.to_owned(), with_queues(1)),
         ];
         if self.auto_create.is_on() {
             topics.extend(DEFAULT_TOPICS.map(|name| (name.to_owned(), inherit(self.default_queue_nums, true))));

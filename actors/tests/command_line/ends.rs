@@ -125,6 +125,21 @@ fn a_second_signal_while_it_starts_ends_it_at_once() {
 }
 
 #[test]
+fn a_start_that_takes_longer_than_a_second_says_how_far_it_is() {
+    let home = Home::new();
+    let server = home.start("server");
+    assert_eq!(send(server.address("broker"), "Kept"), 0);
+    server.signal(Signal::KILL);
+    server.end();
+    let obstacle = Obstacle::lay(&home);
+    let mut server = Running::starting(home.command("server"));
+    server.wait_for_log("opening the store, for 1 s now: syncing consume queues, 1 of 1");
+    let _held = obstacle.clear();
+    server.line = server.out.next().unwrap().unwrap();
+    server.stop();
+}
+
+#[test]
 fn a_recovery_that_is_ended_leaves_a_store_that_recovers() {
     let home = Home::new();
     let server = home.start("server");

@@ -74,6 +74,7 @@ fn connections_groups_and_slow_sends_have_lines_and_no_body_is_ever_logged() {
         ["INFO", "the first member of a consumer group has come", "group=readers"],
         ["INFO", "the last member of a consumer group has left", "group=readers"],
         ["WARN", "a slow send", "of_which_the_last_flush_ms="],
+        ["WARN", "a slow write", "took_ms="],
         ["WARN", "a slow flush", "took_ms="],
     ] {
         assert!(is_there(&words), "{words:?} in\n{log}");
@@ -107,6 +108,45 @@ fn a_log_file_is_dated_the_newest_has_a_link_and_old_ones_go() {
             .starts_with("broker.log.")
     });
     assert_eq!(dated.count(), 3);
+}
+
+#[test]
+fn a_log_file_is_begun_anew_at_its_length_and_the_ones_before_are_numbered() {
+    let home = Home::new();
+    let mut command = home.command("server");
+    command
+        .env("RUST_LOG", "trace")
+        .args(["--log-file", "broker.log", "--log-size", "1 KiB", "--log-keep", "3"]);
+    let server = Running::start(command);
+    for number in 0..20 {
+        ask(server.address("broker"), &message(&format!("T{number}")));
+    }
+    server.signal(rustix::process::Signal::TERM);
+    let (_, said, status) = server.end();
+    assert!(status.success() && said.is_empty(), "{said:?}");
+    let bytes = |name: &str| std::fs::metadata(home.path().join(name)).unwrap().len();
+    for full in ["broker.log.1", "broker.log.2"] {
+        // The line that comes to the length is written out.
+        assert!((1 << 10..5 << 10).contains(&bytes(full)), "{full}: {}", bytes(full));
+    }
+    assert!(bytes("broker.log") <= 5 << 10);
+    assert!(!home.path().join("broker.log.3").exists());
+    let all: String = ["broker.log.2", "broker.log.1", "broker.log"]
+        .map(|name| std::fs::read_to_string(home.path().join(name)).unwrap())
+        .concat();
+    let times: Vec<&str> = all.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(times.is_sorted(), "the lines follow one another over the files");
+    let mut command = home.command("server");
+    command.args([
+        "--log-file",
+        "broker.log",
+        "--log-size",
+        "4 KiB",
+        "--log-rotate",
+        "daily",
+    ]);
+    let (_, said, status) = run(command);
+    assert_eq!(status.code(), Some(2), "{said}");
 }
 
 #[test]

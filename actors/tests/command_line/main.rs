@@ -2,7 +2,8 @@
 //!
 //! Here: a running `cuemq`. The tests are sorted by subject: `roles` (what runs and what it prints), `ends` (signals),
 //! `logs` (what is written where), `operations` (other names, SIGHUP, a service manager), `deployment` (the samples of
-//! `examples/deploy/`), `mistakes` (one sentence, status 2, nothing changed), `tls` (what `cuemq tls init` makes).
+//! `examples/deploy/`), `benchmark` (`cuemq bench suite` restarts a broker), `mistakes` (one sentence, status 2, nothing
+//! changed), `tls` (what `cuemq tls init` makes).
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -13,6 +14,7 @@
     reason = "a test prepares and reads files of another process, and is its client"
 )]
 
+mod benchmark;
 mod deployment;
 mod ends;
 #[cfg(target_os = "linux")]
@@ -21,6 +23,7 @@ mod logs;
 mod mistakes;
 mod operations;
 mod roles;
+mod stores;
 mod tls;
 
 use std::ffi::OsStr;

@@ -13,7 +13,7 @@ use crate::io::egress::Egress;
 use crate::io::look_up::Limits;
 use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::placement::Thread;
-use crate::router::{BrokerActors, Owners, Router};
+use crate::router::{BrokerActors, ClientsOfThread, Owners, Router};
 use crate::supervise::ChildSpec;
 use crate::tls::stream::Handshakes;
 
@@ -61,7 +61,7 @@ impl Ground {
                 let broker = wiring.broker.as_ref().zip(shared.as_ref());
                 let name_server = wiring.name_server.as_ref();
                 let router = Router::new(
-                    broker.map(|(children, _)| ground.broker_actors(children, thread)),
+                    broker.map(|(children, shared)| ground.broker_actors(children, shared, thread)),
                     name_server.map(|server| (server.clone().recipient(), server.clone().recipient())),
                 );
                 let parts = IoParts {
@@ -91,21 +91,26 @@ impl Ground {
             system_topics: self.system_topics(),
             groups: self.groups.clone(),
             membership: self.membership.clone(),
+            filters: self.filters.clone(),
             log: Arc::clone(&shared.view),
             queues: Arc::clone(&shared.directory),
             index_backlog: Arc::clone(&shared.index_backlog),
             gate: Arc::clone(&shared.gate),
             append: children.log.clone().recipient(),
             hold: hold(children, thread).clone().recipient(),
+            store_replies: self.config.store_replies,
             limits: Limits::of_memory(self.config.hot_bytes),
             cold: children.cold_reads.clone().recipient(),
+            levels: shared.layout.levels.clone(),
+            timers: self.config.timers,
             in_memory_bytes: self.config.in_memory_bytes(),
         }
     }
 
-    fn broker_actors(&self, children: &BrokerChildren, thread: u16) -> BrokerActors {
+    fn broker_actors(&self, children: &BrokerChildren, shared: &Shared, thread: u16) -> BrokerActors {
         BrokerActors {
             create_on_send: children.topics.clone().recipient(),
+            create_retry: children.topics.clone().recipient(),
             create_dead_letters: children.topics.clone().recipient(),
             groups: children.groups.clone().recipient(),
             auto_create_group: self.identity.live.auto_create_group.clone(),
@@ -114,23 +119,36 @@ impl Ground {
             heartbeat: children.rebalance.clone().recipient(),
             leave: children.rebalance.clone().recipient(),
             gone: children.rebalance.clone().recipient(),
+            lock: children.rebalance.clone().recipient(),
+            unlock: children.rebalance.clone().recipient(),
             cold: children.cold_reads.clone(),
             index: children.index.as_ref().map(|index| index.clone().recipient()),
             forget: hold(children, thread).clone().recipient(),
+            clients: self.wiring.wait().egress.iter().map(clients_of).collect(),
+            reappender: self.reappender(children, shared),
             owners: Owners {
                 topics: children.topics.clone(),
                 groups: children.groups.clone(),
                 offsets: children.offsets.clone(),
+                delays: children.schedule.clone().recipient(),
                 producers: children.rebalance.clone().recipient(),
                 forget_topics: children.log.clone().recipient(),
                 delete_expired: children.retention.clone().recipient(),
                 follow_log: children.retention.clone().recipient(),
                 change_settings: children.settings.clone().recipient(),
                 tell_settings: children.settings.clone().recipient(),
+                find_route: children.registrar.clone().recipient(),
                 find_figure: children.statistics.clone().recipient(),
                 tell_store: children.statistics.clone().recipient(),
             },
         }
+    }
+}
+
+fn clients_of(egress: &Addr<Egress>) -> ClientsOfThread {
+    ClientsOfThread {
+        ask: egress.clone().recipient(),
+        tell: egress.clone().recipient(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Ground, Shared};
 use crate::allocator::Allocator;
 use crate::commit_log::{CommitLog, DeletionNote, Neighbours};
 use crate::consume_queue::{self, FoundQueue, Heritage, NewHandle, QueueActors, QueueNeighbours};
+use crate::filter::BitMaps;
 use crate::flusher::Flusher;
 use crate::index::{Index, IndexFeed, IndexParts};
 use crate::io::send_context::SendContext;
@@ -103,6 +104,13 @@ impl Ground {
         Ok((log, found))
     }
 
+    /// How messages are tried on filters when they come, if they are: an extension of their queue holds what comes of it.
+    fn bitmaps(&self) -> Option<BitMaps> {
+        let bloom = self.config.filters.bloom().filter(|_| self.config.makes_bitmaps())?;
+        let filters = self.filters.clone();
+        Some(BitMaps { filters, bloom })
+    }
+
     fn neighbours_of_log(&self, shared: &Shared, heritage: Heritage, found: Vec<FoundQueue>) -> Neighbours {
         let wiring = self.wiring.wait();
         let broker = self.wiring.broker();
@@ -111,6 +119,7 @@ impl Ground {
             root: shared.layout.root.clone(),
             file_bytes: shared.layout.queue_file_bytes,
             extension_file_bytes: shared.layout.extension_file_bytes,
+            bitmaps: self.bitmaps(),
             levels: shared.layout.levels.clone(),
             log: Arc::clone(&shared.view),
             syncer: broker.queue_flusher.clone().recipient(),
@@ -119,6 +128,7 @@ impl Ground {
             confirmed: broker.log.clone().recipient(),
             poison: broker.log.clone().recipient(),
             gate: Arc::clone(&shared.gate),
+            timers: self.wake_timers(broker, shared),
             idle: broker.log.clone().recipient(),
             sync_interval: self.config.checkpoint_interval,
             open_files: Arc::clone(&self.open_files),
@@ -152,6 +162,7 @@ impl Ground {
                 disk: Arc::clone(&self.seams.disk),
                 root: shared.layout.root.clone(),
             },
+            metrics: Arc::clone(&self.metrics),
         }
     }
 

@@ -2,14 +2,17 @@
 //! log, then what feeds it. The consume queues, started on demand, stop first.
 //!
 //! Here: what all are made from, and the order. The factories stand with their likes: `log` (the commit log, its queues
-//! and its index), `tables`, `peers` (who talks to other machines) and `io`.
+//! and its index), `waiting` (who keeps messages that are not delivered yet), `tables`, `peers` (who talks to other
+//! machines) and `io`.
 
 mod io;
 mod log;
 mod peers;
 mod tables;
+mod waiting;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use actix::{Actor, Addr};
 use cuemq_storage::commit_log::LogView;
@@ -19,10 +22,11 @@ use cuemq_storage::recovery::StoreLayout;
 use super::Seams;
 use super::store::OpenStore;
 use super::system::{SharedNursery, with_nursery};
-use super::wiring::{BrokerChildren, Pending, Wiring};
+use super::wiring::{BrokerChildren, PendingWiring, Wiring};
 use crate::commit_log::SendGate;
 use crate::config::BrokerConfig;
 use crate::consume_queue::open_files::OpenFiles;
+use crate::filter::FilterView;
 use crate::group::GroupView;
 use crate::http::BrokerSources;
 use crate::index::Backlog;
@@ -31,6 +35,7 @@ use crate::io::identity::Identity;
 use crate::metrics::Metrics;
 use crate::namesrv::{RouteFigures, Settings};
 use crate::offset::OffsetView;
+use crate::pending::Pending;
 use crate::rebalance::MembershipView;
 use crate::supervise::{Cause, ChildSpec, Context};
 use crate::table_file::TableFile;
@@ -53,10 +58,11 @@ pub(super) struct Ground {
     pub(super) budgets: Budgets,
     pub(super) tls: Tls,
     pub(super) nursery: SharedNursery,
-    pub(super) wiring: Pending,
+    pub(super) wiring: PendingWiring,
     pub(super) topics: TopicView,
     pub(super) groups: GroupView,
     pub(super) membership: MembershipView,
+    pub(super) filters: FilterView,
     pub(super) offsets: OffsetView,
     pub(super) open_files: Arc<OpenFiles>,
 }
@@ -69,6 +75,9 @@ pub(super) struct Shared {
     pub(super) directory: Arc<QueueDirectory>,
     pub(super) gate: Arc<SendGate>,
     pub(super) index_backlog: Arc<Backlog>,
+    pub(super) pending: Pending,
+    /// Whether the owner of messages with a time of their own was asked to look for new ones.
+    pub(super) timers_asked: Arc<AtomicBool>,
     pub(super) segment_bytes: u64,
 }
 
@@ -81,6 +90,8 @@ impl Shared {
             directory: Arc::clone(&store.directory),
             gate: Arc::new(SendGate::new(Arc::clone(&store.view), accept_sends_from_ms)),
             index_backlog: Arc::default(),
+            pending: Pending::default(),
+            timers_asked: Arc::default(),
             segment_bytes: store.segment_bytes,
         }
     }
@@ -142,8 +153,9 @@ impl Ground {
     }
 
     fn start_broker(&self, store: OpenStore, shared: &Shared) -> BrokerChildren {
-        let (topics, groups) = (self.start_topics(), self.start_groups());
-        let (offsets, settings) = (self.start_offsets(shared), self.start_settings());
+        let (topics, groups) = (self.start_topics(), self.start_groups(shared));
+        let (offsets, filters) = (self.start_offsets(shared), self.start_filters(shared));
+        let settings = self.start_settings();
         let statistics = self.start_statistics();
         let retention = self.start_retention(shared);
         let (flusher, allocator) = (self.start_flusher(), self.start_allocator(shared));
@@ -151,7 +163,10 @@ impl Ground {
         // The log before the index, so that it is there to hear what the index makes durable at the end.
         let log = self.start_log(store.log, store.queues, shared);
         let index = store.index.map(|files| self.start_index(files, shared));
-        let rebalance = self.start_rebalance();
+        let (schedule, timers) = (self.start_schedule(shared), self.start_timers(shared));
+        // It is told nothing: its addresses are its own timers.
+        self.start_transactions(shared);
+        let (lock_file, rebalance) = (self.start_lock_file(), self.start_rebalance());
         let registrar = self.start_registrar();
         let holds = (0..self.seams.placement.io_threads())
             .map(|thread| self.start_hold(thread, shared))
@@ -160,9 +175,11 @@ impl Ground {
             topics,
             groups,
             offsets,
+            filters,
             settings,
             statistics,
             retention,
+            lock_file,
             rebalance,
             registrar,
             flusher,
@@ -171,6 +188,8 @@ impl Ground {
             cold_reads,
             index,
             log,
+            schedule,
+            timers,
             holds,
         }
     }

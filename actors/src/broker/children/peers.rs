@@ -1,14 +1,17 @@
 //! The factories of those who deal with other machines: the name server, membership, registration.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
 
 use super::Ground;
 use crate::address_server::AddressServer;
-use crate::namesrv::{Desk, KvFile, NameServer, Settings};
+use crate::namesrv::{Desk, KvFile, NameServer, ProductEnvironment, Settings};
 use crate::placement::Thread;
+use crate::rebalance::QueueLocks;
 use crate::rebalance::actor::{ConnectionsOfThread, Neighbours as Members, Rebalance, RebalanceSettings};
+use crate::rebalance::lock_file::LockFile;
 use crate::registrar::{RegisterNow, Registrar, RegistrarParts};
 use crate::supervise::ChildSpec;
 use crate::tls::watch::Watch;
@@ -32,7 +35,8 @@ impl Ground {
                 .map(|egress| egress.clone().recipient())
                 .collect();
             let (clock, figures) = (Arc::clone(&ground.seams.clock), Arc::clone(&ground.route_figures));
-            Ok(NameServer::new(desk, clock, closers, figures))
+            let product = ground.config.cluster_test.then(|| ground.product_environment());
+            Ok(NameServer::new(desk, clock, closers, figures, product))
         })
     }
 
@@ -45,8 +49,33 @@ impl Ground {
         }
     }
 
+    pub(super) fn start_lock_file(&self) -> Addr<LockFile> {
+        let ground = self.clone();
+        self.start(ChildSpec::new("lock file", Thread::Files), move |_| {
+            Ok(ground.lock_file())
+        })
+    }
+
+    fn lock_file(&self) -> LockFile {
+        LockFile::new(Arc::clone(&self.seams.disk), &self.config.data)
+    }
+
+    /// The queue locks as an earlier life of the broker has left them.
+    fn locks(&self) -> QueueLocks {
+        let (lock_time, now_ms) = (self.config.queue_lock_time, self.seams.clock.monotonic_ms());
+        match self.lock_file().read() {
+            Ok(kept) => QueueLocks::restored(lock_time, kept, now_ms),
+            Err(error) => {
+                tracing::warn!(%error, "who holds which queue is not known: no queue is locked for anybody for a while");
+                QueueLocks::unknown(lock_time, now_ms)
+            }
+        }
+    }
+
     pub(super) fn start_rebalance(&self) -> Addr<Rebalance> {
         let ground = self.clone();
+        // What one life has granted, the next one keeps.
+        let locks = self.locks();
         self.start(ChildSpec::new("rebalance", Thread::Io(0)), move |_| {
             let broker = ground.wiring.broker();
             let threads = ground.wiring.wait().egress.iter().map(|egress| ConnectionsOfThread {
@@ -60,13 +89,18 @@ impl Ground {
                 topic_view: ground.topics.clone(),
                 groups: broker.groups.clone().recipient(),
                 topics: broker.topics.clone().recipient(),
+                filter_view: ground.filters.clone(),
+                filters: broker.filters.clone().recipient(),
+                leave_filters: broker.filters.clone().recipient(),
+                lock_file: broker.lock_file.clone().recipient(),
             };
             let settings = RebalanceSettings {
                 notifies: ground.config.notify_ids_changed,
                 ..RebalanceSettings::default()
             };
             let clock = Arc::clone(&ground.seams.clock);
-            Ok(Rebalance::new(settings, ground.membership.clone(), clock, neighbours))
+            let (view, locks) = (ground.membership.clone(), locks.clone());
+            Ok(Rebalance::new(settings, view, locks, clock, neighbours))
         })
     }
 
@@ -88,7 +122,7 @@ impl Ground {
             Ok(Registrar::new(RegistrarParts {
                 net: Arc::clone(&ground.seams.net),
                 name_servers: ground.config.name_servers.clone(),
-                address_server: ground.address_server(),
+                address_server: ground.config.ask_address_server.then(|| ground.address_server()),
                 identity: Arc::clone(&ground.identity),
                 topics: ground.wiring.broker().topics.clone().recipient(),
                 order_topics: ground.wiring.broker().topics.clone().recipient(),
@@ -98,16 +132,14 @@ impl Ground {
         })
     }
 
-    /// The address server, where one is asked.
-    fn address_server(&self) -> Option<AddressServer> {
-        let config = &self.config;
-        let ask = || {
-            AddressServer::new(
-                Arc::clone(&self.seams.net),
-                &config.address_server,
-                &config.address_server_page,
-            )
-        };
-        config.ask_address_server.then(ask)
+    fn address_server(&self) -> AddressServer {
+        let (domain, page) = (&self.config.address_server, &self.config.address_server_page);
+        AddressServer::new(Arc::clone(&self.seams.net), domain, page)
+    }
+
+    /// Whom a name server of a test environment asks for the routes that it does not have.
+    fn product_environment(&self) -> Rc<ProductEnvironment> {
+        let address_server = self.address_server().of_unit(&self.config.product_environment);
+        ProductEnvironment::new(Arc::clone(&self.seams.net), self.tls.client.clone(), address_server)
     }
 }

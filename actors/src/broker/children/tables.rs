@@ -7,6 +7,9 @@ use arc_swap::ArcSwap;
 
 use super::{Ground, Shared};
 use crate::config::BrokerConfig;
+use crate::filter::RegistrySettings;
+use crate::filter::actor::{FilterParts, Filters};
+use crate::group::Protection;
 use crate::group::actor::Groups;
 use crate::offset::actor::Offsets;
 use crate::placement::Thread;
@@ -39,21 +42,27 @@ impl Ground {
             broker_name: self.config.broker_name.clone(),
             auto_create: self.identity.live.auto_create_topic.clone(),
             default_queue_nums: self.config.default_topic_queue_nums,
+            trace_topic: self.config.trace_topic.then(|| self.config.trace_topic_name.clone()),
             ..SystemTopics::default()
         }
     }
 
-    pub(super) fn start_groups(&self) -> Addr<Groups> {
+    pub(super) fn start_groups(&self, shared: &Shared) -> Addr<Groups> {
         let ground = self.clone();
+        let protection = self.config.slow_consumers.disable.then(|| Protection {
+            offsets: self.offsets.clone(),
+            membership: self.membership.clone(),
+            queues: Arc::clone(&shared.directory),
+            log: Arc::clone(&shared.view),
+            most_behind: self.config.slow_consumers.most_behind,
+            interval: self.config.slow_consumers.interval,
+        });
         self.start(ChildSpec::new("groups", Thread::Files), move |_| {
             let auto = ground.identity.live.auto_create_group.clone();
             let clock = Arc::clone(&ground.seams.clock);
-            Groups::open(
-                ground.file("subscriptionGroup.json"),
-                auto,
-                ground.groups.clone(),
-                clock,
-            )
+            let file = ground.file("subscriptionGroup.json");
+            let groups = Groups::open(file, auto, ground.groups.clone(), clock)?;
+            Ok(groups.protected(protection.clone()))
         })
     }
 
@@ -70,6 +79,25 @@ impl Ground {
                 ground.offsets.clone(),
                 queue_end,
             )
+        })
+    }
+
+    pub(super) fn start_filters(&self, shared: &Shared) -> Addr<Filters> {
+        let (ground, log) = (self.clone(), Arc::clone(&shared.view));
+        self.start(ChildSpec::new("filters", Thread::Files), move |_| {
+            let config = &ground.config.filters;
+            let settings = RegistrySettings {
+                bloom: config.bloom().ok_or("the settings make no bitmaps")?,
+                keep_dead_ms: i64::try_from(config.keep_dead.as_millis()).unwrap_or(i64::MAX),
+                ..RegistrySettings::default()
+            };
+            Filters::open(FilterParts {
+                file: ground.file("consumerFilter.json"),
+                settings,
+                view: ground.filters.clone(),
+                clock: Arc::clone(&ground.seams.clock),
+                marked: ground.config.makes_bitmaps().then(|| Arc::clone(&log)),
+            })
         })
     }
 
@@ -134,6 +162,9 @@ impl Ground {
             trim: broker.log.clone().recipient(),
             keys: broker.index.as_ref().map(|index| index.clone().recipient()),
             offsets: broker.offsets.clone().recipient(),
+            metrics: Arc::clone(&self.metrics),
+            pending: shared.pending.clone(),
+            make_way: broker.timers.clone().recipient(),
         })
     }
 }

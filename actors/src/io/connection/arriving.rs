@@ -40,6 +40,16 @@ impl Arriving {
         frame::needed(&self.partial).filter(|needed| *needed > SHORT_BYTES)
     }
 
+    /// Bytes of it that no budget counts by themselves.
+    pub(super) fn short_bytes(&self) -> usize {
+        self.share.as_ref().map_or(self.partial.capacity(), |_| 0)
+    }
+
+    /// Bytes of it that its budget counts.
+    pub(super) fn long_bytes(&self) -> usize {
+        self.share.as_ref().map_or(0, Share::bytes)
+    }
+
     /// Whether its budget has no room for more of the frame. One frame alone always has, so that each can come to its end.
     fn lacks_room(&self) -> bool {
         self.share.as_ref().is_some_and(Share::is_crowded)
@@ -78,11 +88,14 @@ impl Connection {
         if let Some(place) = buffer.get_mut(..kept) {
             place.copy_from_slice(&self.arriving.partial);
         }
-        let length = match ready!(self.read_some(cx, buffer.get_mut(kept..).unwrap_or_default())) {
+        let missing = frame::needed(&self.arriving.partial).map_or(0, |needed| needed.saturating_sub(kept));
+        let room = self.appetite.room(missing).min(buffer.len().saturating_sub(kept));
+        let length = match ready!(self.read_some(cx, buffer.get_mut(kept..kept + room).unwrap_or_default())) {
             Ok(0) => return Poll::Ready(Ok(())),
             Ok(length) => length,
             Err(reason) => return Poll::Ready(Err(reason)),
         };
+        self.appetite.has_read(length);
         self.arriving.partial.clear();
         let bytes = buffer.get(..kept + length).unwrap_or_default();
         Poll::Ready(self.frames(bytes, scratch).map(|rest| self.keep(rest, bytes)))
@@ -142,8 +155,11 @@ impl Connection {
             Ok(None) => {}
             Ok(Some(Begun::Send(_))) => arriving.share = Some(budgets.waiting.share(has_come)),
             Ok(Some(Begun::Other(_))) => arriving.share = Some(budgets.controls.share(has_come)),
+            Ok(Some(Begun::Response(opaque))) if self.io.questions.waits_for(self.peer.key, opaque) => {
+                arriving.share = Some(budgets.controls.share(has_come));
+            }
             // Nobody waits for it.
-            Ok(Some(Begun::Response)) => self.skip_rest(needed),
+            Ok(Some(Begun::Response(_))) => self.skip_rest(needed),
             Err(reason) => return Err(self.senseless(&reason)),
         }
         Ok(())
@@ -158,7 +174,8 @@ impl Connection {
                 let cause = overload(&format!("{used} bytes of requests are being worked on"));
                 self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &cause);
             }
-            Ok(_) => {}
+            Ok(Some(Begun::Response(opaque))) => self.io.questions.refuse_answer(self.peer.key, opaque),
+            Ok(None) => {}
             Err(reason) => return Err(self.senseless(&reason)),
         }
         self.skip_rest(needed);
@@ -232,8 +249,8 @@ enum Begun {
     Send(SendReply),
     /// Another request.
     Other(SendReply),
-    /// An answer.
-    Response,
+    /// An answer, to the question with this number.
+    Response(i32),
 }
 
 /// Reads the beginning of a frame that is not complete; `None` where not even its header is.
@@ -247,7 +264,7 @@ fn begun(partial: &[u8], scratch: &mut HeaderScratch) -> Result<Option<Begun>, S
     let codec = codec.unwrap_or_default();
     let view = header::parse(codec, header, scratch).map_err(|error| error.to_string())?;
     Ok(Some(if view.is_response() {
-        Begun::Response
+        Begun::Response(view.opaque)
     } else if is_send(RequestCode(view.code)) {
         Begun::Send(reply_to(&view, codec))
     } else {

@@ -5,4 +5,6 @@ mod answers;
 mod classes;
 mod ends;
 mod memory;
+mod questions;
 mod scene;
+mod still;

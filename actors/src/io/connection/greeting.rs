@@ -13,7 +13,10 @@ impl Connection {
     pub(super) fn greet(&mut self, first: &[u8]) -> Result<Speech, String> {
         let speech = self.io.handshakes.admit(first.first().copied().unwrap_or_default());
         let speech = speech.map_err(|reason| {
-            tracing::warn!(remote = %self.peer.remote, reason, "closing a connection at its first byte");
+            if let Some(left_out) = self.io.metrics.greetings_told.due(self.io.clock.monotonic()) {
+                let remote = self.peer.remote;
+                tracing::warn!(%remote, reason, left_out, "closing a connection at its first byte");
+            }
             reason.to_owned()
         })?;
         self.speech = Some(speech);

@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Connection;
 use super::request::{Request, reply_to};
+use super::window::SHARED;
 use crate::commit_log::AppendBatch;
 use crate::io::budget::Budget;
 use crate::io::peer_table::HeldFrame;
@@ -85,8 +86,12 @@ pub(super) fn overload(cause: &str) -> String {
 
 impl Connection {
     /// Whether the log may be given more of this connection.
-    pub(super) fn has_room(&self) -> bool {
-        self.peer.in_flight.get() <= self.window.bytes() && !self.io.budgets.log.is_spent()
+    pub(super) fn has_room(&mut self) -> bool {
+        let (own, log) = (self.peer.in_flight.get(), &self.io.budgets.log);
+        if own > SHARED {
+            self.window.look_round(own, log.used(), self.io.clock.monotonic());
+        }
+        own <= self.window.bytes() && !log.is_spent()
     }
 
     /// Holds a send back, or refuses it where patience or memory has ended.

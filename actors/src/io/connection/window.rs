@@ -11,6 +11,11 @@ use std::time::Duration;
 pub(super) const LEAST: usize = 4 << 20;
 /// What a connection may have under way however fast the disk is.
 pub(super) const MOST: usize = 16 << 20;
+/// What it may have under way while others send as well: their sends wait behind it, so it is what a disk takes in a few
+/// milliseconds. Many connections together fill the log all the same.
+pub(super) const SHARED: usize = 1 << 20;
+/// For how long others count that were seen under way.
+const MEMORY: Duration = Duration::from_secs(1);
 /// A quarter of the time that senders are held back.
 const PERIOD: Duration = Duration::from_micros(187_500);
 
@@ -19,6 +24,8 @@ pub(super) struct Window {
     bytes: usize,
     answered: u64,
     since: Duration,
+    /// When others had sends under way as well, if that was lately.
+    others: Option<Duration>,
 }
 
 impl Window {
@@ -28,11 +35,21 @@ impl Window {
             bytes: LEAST,
             answered: 0,
             since: now,
+            others: None,
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        if self.others.is_some() { SHARED } else { self.bytes }
+    }
+
+    /// Looks whether others have sends in a log that has `all` bytes under way, `own` of them of this connection.
+    pub(super) fn look_round(&mut self, own: usize, all: usize, now: Duration) {
+        if all > own {
+            self.others = Some(now);
+        } else if self.others.is_some_and(|seen| now.saturating_sub(seen) >= MEMORY) {
+            self.others = None;
+        }
     }
 
     /// Looks how many bytes were answered since the connection opened. While nothing new is, nothing is learnt: a sync
@@ -75,6 +92,19 @@ mod tests {
         window.observe(1 << 40, 188 * MS);
         assert_eq!(window.bytes(), MOST);
         window.observe((1 << 40) + 1, 10_000 * MS);
+        assert_eq!(window.bytes(), LEAST);
+    }
+
+    #[test]
+    fn a_window_is_1_mib_while_others_send_and_for_a_second_after() {
+        let mut window = Window::new(Duration::ZERO);
+        window.look_round(3 << 20, 3 << 20, 1000 * MS);
+        assert_eq!(window.bytes(), LEAST, "all of it is its own");
+        window.look_round(3 << 20, (3 << 20) + 1, 2000 * MS);
+        assert_eq!(window.bytes(), SHARED);
+        window.look_round(3 << 20, 3 << 20, 2999 * MS);
+        assert_eq!(window.bytes(), SHARED);
+        window.look_round(3 << 20, 3 << 20, 3000 * MS);
         assert_eq!(window.bytes(), LEAST);
     }
 }

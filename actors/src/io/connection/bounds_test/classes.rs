@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
 
-use super::super::window::LEAST;
+use super::super::window::{LEAST, SHARED};
 use super::scene::{Plan, Scene, commit, encoded, heartbeat, pull, send_to};
 
 const A_QUARTER: Duration = Duration::from_micros(187_500);
@@ -200,4 +200,29 @@ async fn a_commit_log_that_has_ended_is_told_as_14() {
     let (_, remark) = client.refusal(ResponseCode::SERVICE_NOT_AVAILABLE).await;
     assert!(remark.contains("has failed for good"), "{remark}");
     assert_eq!((scene.io.budgets.log.used(), scene.peer().in_flight.get()), (0, 0));
+}
+
+#[actix::test]
+async fn a_connection_has_a_mebibyte_in_the_log_while_others_send() {
+    let mut scene = Scene::open(Plan::default()).await;
+    let client = scene.client().await;
+    let sends: Vec<u8> = (1..=30)
+        .flat_map(|opaque| encoded(&send_to("T", 400 * 1024), opaque))
+        .collect();
+    // A message of another thread's connection.
+    scene.io.budgets.log.take(1);
+    let writing = client.writing(sends);
+    scene.until("it is held back", |io| io.budgets.waiting.used() > 0).await;
+    let mut stored = 0;
+    while stored < 30 {
+        let under_way = scene.peer().in_flight.get();
+        assert!(under_way < SHARED + (1 << 20), "{under_way} bytes");
+        let batch = scene.batch().await;
+        stored += batch.batch.records.len();
+        scene.stored(batch).await;
+    }
+    let mut client = writing.await.unwrap();
+    for _ in 0..30 {
+        assert_eq!(client.answer().await.1, ResponseCode::SUCCESS);
+    }
 }

@@ -11,12 +11,13 @@ use actix::dev::channel::channel;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
-use cuemq_net::body::ProducerTable;
+use cuemq_net::body::{DelayOffsetTable, ProducerTable};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::{Answer, LogView};
+use cuemq_storage::delay_level::DelayLevels;
 use cuemq_storage::disk::RealDisk;
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::Outcome;
@@ -27,8 +28,9 @@ use tokio::task::JoinHandle;
 
 use crate::cold_reads::ColdReads;
 use crate::commit_log::{AppendBatch, ForgetTopics, SendGate};
-use crate::config::BrokerConfig;
 use crate::config::live::Switch;
+use crate::config::{BrokerConfig, TlsMode};
+use crate::filter::FilterView;
 use crate::group::GroupView;
 use crate::group::actor::FindOrCreateGroup;
 use crate::hold::actor::Park;
@@ -41,18 +43,22 @@ use crate::io::state::{BrokerSide, IoParts, IoState};
 use crate::listener::ConnectionLimit;
 use crate::net::{Accepted, Stream};
 use crate::offset::actor::{CommitOffsets, FindOffset};
-use crate::rebalance::actor::{ExportProducers, Heartbeat, PeerClosed, Unregister};
+use crate::reappend::Reappender;
+use crate::rebalance::actor::{ExportProducers, Heartbeat, LockQueues, PeerClosed, Unregister};
 use crate::rebalance::{MembershipView, TooMuch};
+use crate::registrar::FindRoute;
 use crate::retention::{DeleteExpired, FollowLog};
-use crate::router::{BrokerActors, Owners, Router};
+use crate::router::{BrokerActors, ClientsOfThread, Owners, Router};
+use crate::schedule::actor::ExportDelays;
 use crate::settings::{ChangeSettings, TellSettings};
 use crate::statistics::StoreFigures;
 use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::NotSaved;
 use crate::testing::{PATIENCE, Probe, Stage};
+use crate::timer::TimerRules;
 use crate::tls::server::Tls;
 use crate::tls::stream::Handshakes;
-use crate::topic::actor::{CreateDeadLetterTopic, CreateTopicOnSend, TopicError};
+use crate::topic::actor::{CreateDeadLetterTopic, CreateRetryTopic, CreateTopicOnSend, TopicError};
 use crate::topic::{OnSend, SystemTopics, Topic, TopicTable, TopicView, with_queues};
 
 /// An actor that takes nothing before its gate is opened, and so many messages into its mailbox meanwhile.
@@ -128,6 +134,11 @@ impl Plan {
         self
     }
 
+    pub(super) fn idle_bytes(mut self, bytes: usize) -> Self {
+        self.budgets.idle = Arc::new(Budget::new(bytes));
+        self
+    }
+
     pub(super) fn log_batches(mut self, batches: usize) -> Self {
         self.log_capacity = batches;
         self
@@ -195,6 +206,14 @@ fn topics(
     (view, make)
 }
 
+/// Counts heartbeats, and takes none.
+fn members(heartbeats: Rc<RefCell<usize>>) -> (Recipient<Heartbeat>, oneshot::Sender<()>) {
+    gated(1024, move |_: Heartbeat| {
+        *heartbeats.borrow_mut() += 1;
+        Err(TooMuch::Names)
+    })
+}
+
 impl Scene {
     /// A thread whose neighbours are open.
     pub(super) async fn open(plan: Plan) -> Self {
@@ -212,14 +231,11 @@ impl Scene {
         let (view, make) = topics(Rc::clone(&topics_made));
         let (append, log_gate) = gated(plan.log_capacity, move |batch| drop(append.send(batch)));
         let (create_on_send, topics_gate) = gated(1024, make);
-        let heard = Rc::clone(&heartbeats);
-        let (heartbeat, members_gate) = gated(1024, move |_: Heartbeat| {
-            *heard.borrow_mut() += 1;
-            Err(TooMuch::Names)
-        });
+        let (heartbeat, members_gate) = members(Rc::clone(&heartbeats));
         let (gone, hold) = (Probe::new(), Probe::new());
         let actors = BrokerActors {
             create_on_send,
+            create_retry: Probe::answering(|_: &CreateRetryTopic| Err(NotSaved::Unknown.into())).recipient(),
             create_dead_letters: gated(1, |_: CreateDeadLetterTopic| Err(NotSaved::Unknown.into())).0,
             groups: Probe::answering(|_: &FindOrCreateGroup| Err(NotSaved::Unknown.into())).recipient(),
             auto_create_group: Switch::new(true),
@@ -231,24 +247,14 @@ impl Scene {
             forget: Probe::new().recipient(),
             cold: stage.start("cold reads", |_| Ok(no_reads())),
             index: None,
+            lock: Probe::answering(|_: &LockQueues| Vec::new()).recipient(),
+            unlock: Probe::new().recipient(),
+            // Those of its own thread, once that is there.
+            clients: Vec::new(),
+            reappender: Reappender::for_test(Probe::new().recipient()),
             owners: owners(),
         };
-        let records = Arc::new(LogView::new(Vec::new()));
-        let side = BrokerSide {
-            topics: view,
-            system_topics: SystemTopics::default(),
-            groups: GroupView::new(),
-            membership: MembershipView::new(),
-            gate: Arc::new(SendGate::new(Arc::clone(&records), 0)),
-            log: records,
-            queues: Arc::default(),
-            append,
-            hold: hold.recipient(),
-            limits: Limits::of_memory(u64::MAX),
-            cold: Probe::new().recipient(),
-            in_memory_bytes: u64::MAX,
-            index_backlog: Arc::default(),
-        };
+        let side = side(view, append, hold.recipient());
         let side = if plan.log_ended { without_log(side) } else { side };
         let egress = start_egress(&mut stage, plan.budgets, actors, side);
         stage.all_up().await.unwrap();
@@ -322,6 +328,30 @@ impl Scene {
     }
 }
 
+/// The broker's side of the thread: an empty store.
+fn side(topics: TopicView, append: Recipient<AppendBatch>, hold: Recipient<Park>) -> BrokerSide {
+    let records = Arc::new(LogView::new(Vec::new()));
+    BrokerSide {
+        topics,
+        system_topics: SystemTopics::default(),
+        groups: GroupView::new(),
+        membership: MembershipView::new(),
+        filters: FilterView::default(),
+        gate: Arc::new(SendGate::new(Arc::clone(&records), 0)),
+        log: records,
+        queues: Arc::default(),
+        append,
+        hold,
+        store_replies: true,
+        limits: Limits::of_memory(u64::MAX),
+        cold: Probe::new().recipient(),
+        levels: DelayLevels::default(),
+        timers: TimerRules::default(),
+        in_memory_bytes: u64::MAX,
+        index_backlog: Arc::default(),
+    }
+}
+
 fn without_log(side: BrokerSide) -> BrokerSide {
     BrokerSide {
         append: ended::<Gated<AppendBatch>>().recipient(),
@@ -335,12 +365,14 @@ fn owners() -> Owners {
         topics: ended(),
         groups: ended(),
         offsets: ended(),
+        delays: Probe::answering(|_: &ExportDelays| DelayOffsetTable::default()).recipient(),
         producers: Probe::answering(|_: &ExportProducers| ProducerTable::default()).recipient(),
         delete_expired: Probe::answering(|_: &DeleteExpired| ()).recipient(),
         follow_log: Probe::answering(|_: &FollowLog| Vec::new()).recipient(),
         forget_topics: Probe::answering(|_: &ForgetTopics| Ok(())).recipient(),
         change_settings: Probe::answering(|_: &ChangeSettings| Ok(())).recipient(),
         tell_settings: Probe::answering(|_: &TellSettings| Default::default()).recipient(),
+        find_route: Probe::answering(|_: &FindRoute| None).recipient(),
         find_figure: Probe::answering(|_: &FindFigure| None).recipient(),
         tell_store: Probe::answering(|_: &TellStore| StoreFigures::default()).recipient(),
     }
@@ -359,7 +391,9 @@ fn no_reads() -> ColdReads {
 
 /// Nobody speaks TLS here.
 fn handshakes(clock: &Arc<dyn Clock>) -> Handshakes {
-    let tls = Tls::open(&BrokerConfig::for_test(), &RealDisk, clock).unwrap();
+    let mut config = BrokerConfig::for_test();
+    config.tls.mode = TlsMode::Disabled;
+    let tls = Tls::open(&config, &RealDisk, clock).unwrap();
     Handshakes::new(tls.server, Arc::default())
 }
 
@@ -367,9 +401,13 @@ fn start_egress(stage: &mut Stage, budgets: Budgets, actors: BrokerActors, side:
     let clock: Arc<dyn Clock> = stage.clock.clone();
     let mut neighbours = Some((actors, side));
     stage.start("egress", move |ctx: &mut crate::supervise::Context<Egress>| {
-        let (actors, side) = neighbours
+        let (mut actors, side) = neighbours
             .take()
             .ok_or("a connection is not to bring its thread down")?;
+        actors.clients.push(ClientsOfThread {
+            ask: ctx.address().recipient(),
+            tell: ctx.address().recipient(),
+        });
         let io = IoState::new(IoParts {
             thread: 0,
             generations: Arc::default(),
