@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::MailboxError;
+use cuemq_actors::filter::MessageFilter;
 use cuemq_actors::group::SubscriptionGroup;
 use cuemq_actors::hold::ParkedPull;
 use cuemq_actors::hold::actor::{Arrived, Hold, HoldLimits, Park, QueueEnds, QueueWatch, Resume};
 use cuemq_actors::peer::PeerKey;
-use cuemq_actors::rebalance::TagFilter;
 use cuemq_actors::supervise::{ChildEvent, install_panic_hook};
 use cuemq_actors::testing::{Probe, Site, Stage};
 use cuemq_net::frame::HeaderCodec;
@@ -42,7 +42,7 @@ fn pull(opaque: i32) -> Park {
         queue_id: 0,
         queue_offset: 5,
         max_messages: 32,
-        filter: Arc::new(TagFilter::All),
+        filter: Arc::new(MessageFilter::all()),
         group: SubscriptionGroup::fresh("Readers"),
         flow: None,
         deadline_ms: 1000,

@@ -30,6 +30,12 @@ build_go() {
     go build -C "$here/agents/go" -o "$work/agent-go" . >"$work/go.log" 2>&1
 }
 
+# Our own, whose crates need no folder of the cache.
+build_rust() {
+    rust_target=${CARGO_TARGET_DIR:-$here/../../target}
+    cargo build --quiet --locked -p cuemq-client --example interop_agent >"$work/rust.log" 2>&1
+}
+
 # java_agent VERSION [JSON|ROCKETMQ]: sets `agent` to the Java client of that release with that form of headers.
 java_agent() {
     local jars flags
@@ -63,7 +69,13 @@ agent_of() {
         go)
             command -v go >/dev/null || { reason='there is no Go here'; return; }
             build_go || { reason="it does not build: $(tail -n 1 "$work/go.log")"; return; }
-            agent=("$work/agent-go" "$namesrv")
+            mkdir -p "$work/home-go"
+            agent=(env HOME="$work/home-go" "$work/agent-go" "$namesrv")
+            ;;
+        rust)
+            build_rust || { reason="it does not build: $(tail -n 1 "$work/rust.log")"; return; }
+            mkdir -p "$work/home-rust"
+            agent=(env HOME="$work/home-rust" "$rust_target/debug/examples/interop_agent" "$namesrv")
             ;;
         cpp)
             local wheel=$cache/python-rocketmq-0.4.4
@@ -97,7 +109,7 @@ play() {
 # mix: each client's producer with each other's consumer, the Java clients with both forms of headers.
 mix() {
     local client agent reason groups=()
-    for client in 3.5.8 4.3.0 4.9.8 5.3.3 3.5.8-bin 4.3.0-bin 4.9.8-bin 5.3.3-bin go cpp node oms appender; do
+    for client in 3.5.8 4.3.0 4.9.8 5.3.3 3.5.8-bin 4.3.0-bin 4.9.8-bin 5.3.3-bin rust go cpp node oms appender; do
         agent_of "$client"
         if [ -n "$reason" ]; then echo "SKIP mixed-$client $reason"; else groups+=("$client" "${agent[@]}" --); fi
     done
@@ -129,4 +141,27 @@ over_tls() {
         echo "FAIL tls-go it does not build: $(tail -n 1 "$work/go.log")"
     fi
     python3 "$here/agents/tls.py" "$work" "$server" "${groups[@]}"
+}
+
+# in_groups VERSION SCENARIO...: what needs a server of its own, whose queue locks end after 3 s: order, and consumers that are
+# sent elsewhere. The Java client of that release renews its locks as often as that takes.
+in_groups() {
+    local version=$1 classes=$work/classes-$1
+    shift
+    local scenarios=("$@")
+    [ -n "$server" ] || { echo 'SKIP groups needs a server of its own: give --server'; return; }
+    [ $# -gt 0 ] || scenarios=(order-holds-in-one-queue order-holds-while-queues-move order-holds-when-the-holder-is-killed reset-by-time-while-consuming)
+    [ -d "$classes" ] || compile "$version"
+    local work=$work/groups-$version broker_port='' namesrv_port='' ready_fd='' server_pid='' status=0
+    mkdir -p "$work"
+    ln -s "$classes" "$work/classes-$version"
+    printf '[store]\nsegment_bytes = "64 MiB"\n[groups]\nlock_time = "3s"\n' >"$work/cuemq.toml"
+    # This runs in a shell of its own, which has no other child.
+    trap 'kill -KILL $(jobs -p) 2>/dev/null || true' EXIT
+    start_server -c "$work/cuemq.toml"
+    (run_java "$version" -Dlock.millis=3000 -Drocketmq.client.rebalance.lockInterval=500 \
+        -Drocketmq.client.rebalance.lockMaxLiveTime=1500 -Drocketmq.client.rebalance.waitInterval=1000 Interop "$namesrv" "${scenarios[@]}") || status=$?
+    stop_server
+    trap - EXIT
+    return $status
 }

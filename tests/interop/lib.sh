@@ -1,9 +1,11 @@
-# Sourced by `run`, `kill-load`, `mqadmin`, `overload` and `java-opens-ours`: jars and flags of the Java clients, and a cuemq server to run them against.
+# Sourced by `run`, `kill-load`, `mqadmin`, `overload`, `flood`, `java-opens-ours` and `upgrade`: jars and flags of the Java clients, and a cuemq server to run them against.
 #   CUEMQ_INTEROP_CACHE   where the jars and other clients stay (default: ${XDG_CACHE_HOME:-~/.cache}/cuemq-interop)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cache=${CUEMQ_INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cuemq-interop}
 server_pid=
+# Where clients ask that are given no name server, as host:port; a server with --http is one.
+address_server=
 
 die() {
     echo "$*" >&2
@@ -48,14 +50,19 @@ java_flags() {
 
 # java_sources VERSION: prints the folder of the sources for that client. They are written for 4.x, so what 3.x and 5.x call
 # otherwise is renamed, and what uses a part of the interface that a release does not have is left out. 3.5.8 writes the
-# local offsets of a broadcasting consumer to offsets.json/UTF-8 and reads them from offsets.json, so it never finds them.
+# local offsets of a broadcasting consumer to offsets.json/UTF-8 and reads them from offsets.json, so it never finds them. A
+# consumer of 5.3.3 traces those messages alone that have MSG_REGION, which a broker of 5.x stores and none of 4.x.
 java_sources() {
     local sources=$work/sources-$1 renaming='' absent='' file
     case $1 in
         3.*) renaming='s/org\.apache\.rocketmq/com.alibaba.rocketmq/'
-             absent='Batches Broadcasts LitePulling Overload StoreContents' ;;
-        4.3.*) absent=LitePulling ;;
-        5.*) renaming='s/org\.apache\.rocketmq\.common\.protocol\./org.apache.rocketmq.remoting.protocol./' ;;
+             absent='Assigned Batches Broadcasts Filters KillLoad KillOrders KillWaits LitePulling OpenHalves Ordered Overload Requests Resets StoreContents Timers Traces Transactions' ;;
+        4.3.*) absent='Assigned LitePulling Requests Timers Traces' ;;
+        4.*) absent='Assigned Timers' ;;
+        5.*)
+            absent=Traces
+            renaming='s/org\.apache\.rocketmq\.common\.protocol\./org.apache.rocketmq.remoting.protocol./
+                s/org\.apache\.rocketmq\.common\.subscription\./org.apache.rocketmq.remoting.protocol.subscription./' ;;
     esac
     mkdir -p "$sources"
     for file in "$here"/java/*.java; do sed "$renaming" "$file" >"$sources/${file##*/}"; done
@@ -80,6 +87,7 @@ run_java() {
     mapfile -t flags < <(java_flags)
     exec java "${flags[@]}" -Djava.net.preferIPv4Stack=true -Duser.home="$work/home-$version" \
         -Drocketmq.client.logRoot="$work/logs-$version" -Drocketmq.client.logLevel=WARN -Dfile.encoding=UTF-8 \
+        ${address_server:+-Drocketmq.namesrv.domain="$address_server"} \
         -Dclient.version="$version" -cp "$work/classes-$version:$jars/*" "$@"
 }
 

@@ -191,6 +191,7 @@ fn batch(topic: &str, queue_id: u32, number: usize) -> Result<Box<RecordBatch<()
         queue_slot: UNRESOLVED,
         queue_id,
         tags_code: queue_tags_code(topic, &known, 0, &DelayLevels::none()),
+        delayed: false,
         joined: false,
         queued: true,
         physical_offset: PhysicalOffset(0),

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
-use cuemq_tests::sim::{End, Fault, Outcome, PANICS, Violation, run, run_hasty, run_with};
+use cuemq_tests::sim::{End, Fault, Outcome, PANICS, Violation, run, run_aging, run_hasty, run_with};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 200;
@@ -76,13 +76,14 @@ fn every_history_keeps_the_promises() {
         sum(|outcome| outcome.read),
     );
     let notices = sum(|outcome| outcome.notices);
+    let came = sum(|outcome| outcome.came);
     let later = sum(|outcome| usize::from(outcome.flush == FlushMode::Async));
     println!(
-        "{count} histories, {later} of them under async flush; {acknowledged} messages acknowledged, {read} read; {notices} notices"
+        "{count} histories, {later} of them under async flush; {acknowledged} messages acknowledged, {read} read; {came} came later; {notices} notices"
     );
     assert!(bad.is_empty(), "replay with `just sim SEED`:\n{}", bad.join("\n"));
     assert!(
-        acknowledged > count * 50 && read > count * 100 && notices > count * 5,
+        acknowledged > count * 50 && read > count * 100 && notices > count * 5 && came > count * 5,
         "the histories are empty"
     );
     has_all_panics(&outcomes);
@@ -123,6 +124,25 @@ fn a_disk_that_is_full_for_a_while_needs_no_restart() {
         let outcome = run_with(seed, FlushMode::Sync, vec![(Duration::from_millis(500), fills)], false);
         assert_eq!(outcome.violations, [], "{left} bytes left");
     }
+}
+
+/// Clients that the broker does not reach for longer than messages stay are told where to go on; nothing else is missed.
+#[test]
+fn messages_go_at_their_age_and_no_earlier_and_who_is_behind_goes_on() {
+    let age = Duration::from_millis(1500);
+    let seed = 60;
+    let away = Fault::Partition {
+        host: Some(2),
+        time: 3 * age,
+    };
+    let ends = Fault::Ends {
+        end: End::PowerLoss(seed),
+        down: Duration::from_millis(20),
+    };
+    let faults = vec![(age, away), (age, ends), (2 * age, away)];
+    let outcome = run_aging(seed, age, faults);
+    assert_eq!(outcome.violations, [], "seed {seed}");
+    assert!(outcome.deleted > 50 && outcome.moved > 0, "seed {seed}: {outcome:?}");
 }
 
 #[test]

@@ -4,21 +4,33 @@ Each line is a form (application/x-www-form-urlencoded), so that a few lines rea
 program is `can=` with its abilities. A command has `do` and `call`; the line that answers it has the same `call`, and
 `error` where it failed. A message that arrives is a line with `got`, the name of the consumer. Bodies are in base64.
 
-  do=producer  name group               starts a producer
-  do=send      by mode topic body tags keys p.NAME...     mode is sync, async or oneway; the answer may have id, queue, offset
+  do=producer  name group queues        starts a producer, whose sends make topics with so many queues
+  do=transactor name group              starts a producer of transactions: a message's tag `SAID-TOLD` is what it says at once
+                                        and when it is asked (commit, rollback, unknown); a question is an arrival of its name
+  do=send      by mode topic body tags keys level lane p.NAME...     mode is sync, async, oneway or transaction; a level is one
+                                        of delay; messages with one lane, a number, go to one queue; the answer may have id,
+                                        queue, offset
   do=batch     by topic count N.body N.tags N.keys N.p.NAME...
-  do=consumer  name group topics tags names               starts a push consumer from the first message on
+  do=consumer  name group topics tags names               starts a push consumer from the first message on; it may also have
+                                        ordered=1, broadcast=1, slow, milliseconds for each message, refuse, the tag whose
+                                        first `count` arrivals it takes not, retries and level, how often and when they come again,
+                                        sql, an expression in place of the tags
   do=pull      topic names              brings all that the queues of a topic hold, as arrivals of the consumer `pull`
   do=query     name topic key count     brings the messages with the key once there are so many, as arrivals of the name
   do=view      name topic id            brings the message with the id
+  do=reset     topic group time         has a group sent elsewhere; the answer has queues, their number
+  do=info      topic group              asks what the group's first client runs; the answer has client and info
+  do=allow     topic group retries      sets how often messages come again to a group; the topic tells the broker
   do=stop      name
 
-`names` are the properties that a client must ask for by name. A program ends when its standard input does.
+`names` are the properties that a client must ask for by name. An arrival has `times`, how often it came before, and `at`,
+when it was stored, where a scenario wants them; `seen` is when its line was read. A program ends when its standard input does.
 """
 
 import base64
 import subprocess
 import threading
+import time
 from urllib.parse import parse_qsl, urlencode
 
 CALL_SECONDS = 60
@@ -53,7 +65,7 @@ class Agent:
                 elif "call" in form:
                     self.answers[int(form["call"])] = form
                 else:
-                    form["body"] = base64.b64decode(form["body"])
+                    form["body"], form["seen"] = base64.b64decode(form["body"]), time.monotonic()
                     self.arrivals.setdefault(form["got"], []).append(form)
                 self.changed.notify_all()
         with self.changed:

@@ -9,14 +9,15 @@ SHOWN = 4
 
 
 class Message:
-    def __init__(self, topic, body, tags=None, keys=None, properties=None):
-        self.topic, self.body, self.tags, self.keys = topic, body, tags, keys
+    def __init__(self, topic, body, tags=None, keys=None, properties=None, level=None, lane=None):
+        self.topic, self.body, self.tags, self.keys, self.level, self.lane = topic, body, tags, keys, level, lane
         self.properties = properties or {}
         self.answer = {}
 
     def form(self):
         """As the commands `send` and `batch` have it."""
-        form = {"topic": self.topic, "body": base64.b64encode(self.body).decode(), "tags": self.tags, "keys": self.keys}
+        form = {"topic": self.topic, "body": base64.b64encode(self.body).decode()}
+        form.update((name, getattr(self, name)) for name in ("tags", "keys", "level", "lane"))
         form.update((f"p.{name}", value) for name, value in self.properties.items())
         return {name: value for name, value in form.items() if value is not None}
 

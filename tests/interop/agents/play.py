@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays the scenarios of scenarios.py with one client: play.py CLIENT ERRORS COMMAND... -- JAVA COMMAND... -- [SCENARIO...]
+"""Plays the scenarios of scenarios.py and kinds.py with one client: play.py CLIENT ERRORS COMMAND... -- JAVA COMMAND... -- [SCENARIO...]
 
 Prints a line for each as java/Interop.java does: `PASS name (details)`, `FAIL name reason` or `SKIP name reason`. A
 scenario that needs a restart of the broker prints `RESTART` and waits for `DONE` or `NONE` on standard input.
@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 
+import kinds  # noqa: F401  Its scenarios join the others.
 from scenarios import SCENARIOS
 from stage import Skipped, Stage
 

@@ -3,6 +3,7 @@
 import random
 import time
 
+from desk import Failed
 from ledger import Message, compare, missing
 from stage import Skipped, require, text
 
@@ -218,6 +219,32 @@ def query_by_key_and_by_id(stage):
     for found in ("own", "id", "shared"):
         compare(messages, helper.arrivals.pop(found), helper.can)
     return f"{len(messages)} by their key, by a shared key and by id, asked for by Java"
+
+
+@scenario("reset-and-running-info", "sync", "push", "obeys")
+def reset_and_running_info(stage):
+    """The broker asks a consumer what it runs, and sends it back to the beginning; Java's client asks for both."""
+    topic, made = stage.topic()
+    group = stage.group("group")
+    messages = made + text(topic, 20)
+    stage.send(stage.producer(), messages[len(made):])
+    consumer = stage.consumer([topic], group)
+    stage.arrive(stage.agent, consumer, messages)
+    helper = stage.helper()
+    running = helper.call("info", topic=topic, group=group)
+    require("PROP_CLIENT_VERSION" in running["info"], f"it says of itself {running}")
+    deadline = time.monotonic() + 60
+    while True:
+        # A client commits every few seconds, and a group must have committed on all queues.
+        try:
+            reset = helper.call("reset", topic=topic, group=group, time=0)
+            break
+        except Failed:
+            require(time.monotonic() < deadline, "the group cannot be reset within 60 s")
+            time.sleep(0.5)
+    times = lambda: [sum(a["body"] == message.body for a in stage.agent.arrivals[consumer]) for message in messages]
+    stage.agent.wait(lambda: min(times()) >= 2, 60, lambda: f"messages once more, {times()}")
+    return f"{len(messages)} messages, all again after a reset of {reset['queues']} queues; the client is {running['client']}"
 
 
 @scenario("resume-after-restart", "sync", "push")

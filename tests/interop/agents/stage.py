@@ -57,24 +57,36 @@ class Stage:
         first.answer = self.helper().answer(self.helper().send("maker", "sync", first))
         return topic, [first]
 
-    def producer(self):
+    def narrow_topic(self, what="topic"):
+        """A new topic with one queue, and the message that made it."""
+        topic, helper = self.group(what), self.helper()
+        self.started += 1
+        maker = f"maker-{self.started}"
+        helper.call("producer", name=maker, group=self.group("makers"), queues=1)
+        first = Message(topic, b"the message that made the topic")
+        first.answer = helper.answer(helper.send(maker, "sync", first))
+        return topic, [first]
+
+    def producer(self, do="producer"):
         self.started += 1
         name = f"producer-{self.started}"
-        self.agent.call("producer", name=name, group=self.group("producers"))
+        self.agent.arrivals[name] = []
+        self.agent.call(do, name=name, group=self.group("producers"))
         return name
 
-    def consumer(self, topics, group, tags="*", agent=None, names=()):
+    def consumer(self, topics, group, tags="*", agent=None, names=(), **ways):
+        """Starts one that consumes in the ways that desk.py names."""
         self.started += 1
         name = f"consumer-{self.started}"
         agent = agent or self.agent
         agent.arrivals[name] = []
-        agent.call("consumer", name=name, group=group, topics=",".join(topics), tags=tags, names=",".join(names))
+        agent.call("consumer", name=name, group=group, topics=",".join(topics), tags=tags, names=",".join(names), **ways)
         return name
 
-    def send(self, producer, messages):
+    def send(self, producer, messages, mode="sync"):
         """One after the other, each answered."""
         for message in messages:
-            message.answer = self.agent.answer(self.agent.send(producer, "sync", message))
+            message.answer = self.agent.answer(self.agent.send(producer, mode, message))
 
     def read(self, messages, repeats=False):
         """Reads the topic of the messages in the client's best way, and compares."""

@@ -12,6 +12,7 @@ import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.impl.factory.MQClientInstance;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -19,6 +20,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.common.subscription.SubscriptionGroupConfig;
 
 /** A Java client that does what agents/ tells it: Agent NAMESRV NAME. Compiled for every release. */
 final class Agent extends Desk {
@@ -64,12 +66,50 @@ final class Agent extends Desk {
                 return pull(command.get("topic"));
             case "query":
                 return query(command.get("name"), command.get("topic"), command.get("key"), Integer.parseInt(command.get("count")));
+            case "reset":
+                return reset(command.get("topic"), command.get("group"), Long.parseLong(command.get("time")));
+            case "info":
+                return info(command.get("topic"), command.get("group"));
+            case "allow":
+                return allow(command.get("topic"), command.get("group"), Integer.parseInt(command.get("retries")));
             case "view":
                 arrived(command.get("name"), reader().viewMessage(command.get("topic"), command.get("id")));
                 return form();
             default:
                 throw new IllegalArgumentException("unknown command " + command);
         }
+    }
+
+    /** Has a group sent elsewhere, as an administrator does; the answer has how many queues that were. */
+    private Map<String, String> reset(String topic, String group, long time) throws Exception {
+        Map<MessageQueue, Long> table = factory().getMQClientAPIImpl().invokeBrokerToResetOffset(broker(topic), topic, group, time, true, 10_000);
+        return form("queues", table.size());
+    }
+
+    /** What the first client of a group says it runs. */
+    private Map<String, String> info(String topic, String group) throws Exception {
+        String client = factory().findConsumerIdList(topic, group).get(0);
+        Object info = factory().getMQClientAPIImpl().getConsumerRunningInfo(broker(topic), group, client, false, 10_000);
+        return form("client", client, "info", String.valueOf(info.getClass().getMethod("getProperties").invoke(info)));
+    }
+
+    /** Sets how often messages come again to a group, as an administrator does. */
+    private Map<String, String> allow(String topic, String group, int retries) throws Exception {
+        SubscriptionGroupConfig config = new SubscriptionGroupConfig();
+        config.setGroupName(group);
+        config.setRetryMaxTimes(retries);
+        factory().getMQClientAPIImpl().createSubscriptionGroup(broker(topic), config, 10_000);
+        return form();
+    }
+
+    private MQClientInstance factory() throws Exception {
+        return reader().getDefaultMQPullConsumerImpl().getRebalanceImpl().getmQClientFactory();
+    }
+
+    /** The address of a topic's broker, which the reader has once it has asked for the route. */
+    private String broker(String topic) throws Exception {
+        factory().updateTopicRouteInfoFromNameServer(topic);
+        return factory().findBrokerAddressInPublish(reader().fetchSubscribeMessageQueues(topic).iterator().next().getBrokerName());
     }
 
     private void configure(ClientConfig client, String of) {
@@ -82,6 +122,9 @@ final class Agent extends Desk {
         DefaultMQProducer producer = new DefaultMQProducer(command.get("group"));
         configure(producer, command.get("name"));
         producer.setSendMsgTimeout(10_000);
+        if (command.containsKey("queues")) {
+            producer.setDefaultTopicQueueNums(Integer.parseInt(command.get("queues")));
+        }
         producer.start();
         producers.put(command.get("name"), producer);
         open.put(command.get("name"), producer::shutdown);

@@ -26,6 +26,7 @@ final class Clients implements AutoCloseable {
     private DefaultMQPullConsumer reader;
     private int instances;
 
+    /** Those without name server ask the address server. */
     Clients(String namesrv, String scenario) {
         this.namesrv = namesrv;
         this.scenario = scenario;
@@ -37,7 +38,9 @@ final class Clients implements AutoCloseable {
     }
 
     private void configure(ClientConfig client) {
-        client.setNamesrvAddr(namesrv);
+        if (namesrv != null) {
+            client.setNamesrvAddr(namesrv);
+        }
         client.setClientIP("127.0.0.1");
         client.setInstanceName(scenario + "-" + RUN + "-" + instances++);
     }

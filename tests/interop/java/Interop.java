@@ -64,6 +64,16 @@ public final class Interop {
         };
     }
 
+    /** A scenario for a server whose queue locks end soon, and a client that renews them as often: `run` plays it as `groups`. */
+    private static Scenario withShortLocks(Scenario scenario) {
+        return clients -> {
+            if (System.getProperty("lock.millis") == null) {
+                throw new Skipped("played by `groups`, with a server of its own");
+            }
+            return scenario.play(clients);
+        };
+    }
+
     static {
         scenario("sync", Sending::sync);
         scenario("async", Sending::async);
@@ -82,13 +92,41 @@ public final class Interop {
         scenario("long-poll", Pulling::longPoll);
         scenario("offsets", Pulling::offsets);
         scenario("push-consumer-with-tags", Groups::pushConsumerWithTags);
+        scenario("filter-by-sql", ofSomeReleases("Filters", "bySql"));
         scenario("push-wake-up", Groups::pushWakeUp);
         scenario("consumer-id-list", Groups::consumerIdList);
         scenario("two-consumers-share-a-group-and-one-leaves", Groups::shareAndLeave);
         scenario("broadcast-reaches-every-consumer", ofSomeReleases("Broadcasts", "reachEveryConsumer"));
         scenario("broadcast-resumes-from-its-local-offsets", ofSomeReleases("Broadcasts", "resumeFromLocalOffsets"));
+        scenario("delay-levels", Delays::byLevel);
+        scenario("delays-go-on-after-a-restart", Delays::afterRestart);
+        scenario("timers", ofSomeReleases("Timers", "byTime"));
+        scenario("retries-and-dead-letters", Retries::untilDead);
+        scenario("transactions", ofSomeReleases("Transactions", "commitRollBackAndCheck"));
         scenario("query-by-key-and-by-id", Queries::byKeyAndById);
+        scenario("request-and-reply", ofSomeReleases("Requests", "answered"));
+        scenario("traces-are-found-by-id", ofSomeReleases("Traces", "foundById"));
+        scenario("broker-assigns-queues", ofSomeReleases("Assigned", "byTheBroker"));
         scenario("resume-after-restart", Groups::resumeAfterRestart);
+        scenario("name-servers-from-an-address-server", Interop::withoutNameServer);
+        scenario("order-holds-in-one-queue", withShortLocks(ofSomeReleases("Ordered", "inOneQueue")));
+        scenario("order-holds-while-queues-move", withShortLocks(ofSomeReleases("Ordered", "whileQueuesMove")));
+        scenario("order-holds-when-the-holder-is-killed", withShortLocks(ofSomeReleases("Ordered", "theHolderIsKilled")));
+        scenario("reset-by-time-while-consuming", withShortLocks(ofSomeReleases("Resets", "whileConsuming")));
+    }
+
+    /** {@code sync}, played by clients that are given no name server and ask an address server for one. */
+    private static String withoutNameServer(Clients clients) throws Exception {
+        String domain = System.getProperty("rocketmq.namesrv.domain");
+        if (domain == null) {
+            throw new Skipped("this broker is no address server");
+        }
+        if (System.getProperty("client.version", "").startsWith("3.")) {
+            throw new Skipped("this release finds no address server at a port of its own");
+        }
+        try (Clients unknowing = new Clients(null, "address-server")) {
+            return Sending.sync(unknowing) + ", by way of " + domain;
+        }
     }
 
     public static void main(String[] args) {

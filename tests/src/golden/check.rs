@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use cuemq_net::message::tags::tags_code;
-use cuemq_storage::consume_queue::{QueueView, offset_by_time};
+use cuemq_storage::consume_queue::{Boundary, QueueView, offset_by_boundary, offset_by_time};
 use cuemq_storage::delay_level::SCHEDULE_TOPIC;
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 
@@ -47,12 +47,13 @@ pub fn check_times(
     manifest: &Manifest,
     store_time_of: impl Fn(PhysicalOffset) -> cuemq_storage::Result<Option<i64>>,
 ) -> Result<()> {
-    if manifest.server_version.starts_with('5') {
-        // 5.x answers the end of the queue, and never an earlier neighbour.
-        return Ok(());
-    }
     let log_min = PhysicalOffset(manifest.min_physical_offset);
     for &(time, expected) in &queue.queue_offset_by_time {
+        if manifest.server_version.starts_with('5') {
+            let found = offset_by_boundary(view, time, Boundary::Lower, log_min, &store_time_of)?.0;
+            ensure!(found == expected, "{time} leads to {found} and not to {expected}");
+            continue;
+        }
         let found = offset_by_time(view, time, log_min, &store_time_of)?.0;
         // Java chooses the file by its modification time, which its mapped writes leave behind; 4.9.7 was misled by that
         // in one store.

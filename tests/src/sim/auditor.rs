@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use cuemq_net::code::ResponseCode;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::body::Queue;
+use super::check::later::is_complete;
 use super::consumer;
 use super::group;
 use super::history::{Event, FinalLog, Stored};
+use super::later::{self, Waitings};
 use super::producer::{Sender, Sent};
 use super::reader::{Pull, ends, messages};
 
@@ -18,6 +21,8 @@ use super::reader::{Pull, ends, messages};
 pub(super) const NUMBER: u16 = 999;
 /// The pause after an answer that does not help.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long after all is healed a message may come that was due before.
+const LATEST: Duration = Duration::from_secs(10);
 
 /// What the clients are to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +52,9 @@ pub(super) struct Auditor {
     pub(super) answered: Rc<Cell<u32>>,
     /// What it read in the end.
     pub(super) last: Rc<RefCell<Option<FinalLog>>>,
+    /// What is to come later, and what of it has come in the end.
+    pub(super) waitings: Waitings,
+    pub(super) came: Rc<RefCell<Vec<Stored>>>,
 }
 
 impl Auditor {
@@ -81,7 +89,23 @@ impl Auditor {
             all.insert(queue, self.read_all(queue).await);
             self.ask_how_far(number, queue).await;
         }
+        self.came.replace(self.read_later().await);
         self.last.replace(Some(all));
+    }
+
+    /// Reads what was to come later, when it has come or does not come any more.
+    async fn read_later(&self) -> Vec<Stored> {
+        let waitings = self.waitings.borrow().clone();
+        let mut came = Vec::new();
+        let all = async {
+            while came.is_empty() || !is_complete(&waitings, &came) {
+                tokio::time::sleep(PAUSE).await;
+                came = self.read_all(later::QUEUE).await;
+            }
+        };
+        // What has not come by then is told of when all is held against what was said.
+        let _ = timeout(LATEST, all).await;
+        came
     }
 
     /// Asks how far a consumer has come, however often that has to be tried.
@@ -118,7 +142,12 @@ impl Auditor {
                 continue;
             };
             if answer.code == ResponseCode::SUCCESS.0 {
-                all.extend(messages(queue, &answer));
+                let more = messages(queue, &answer);
+                if more.first().is_some_and(|first| first.queue_offset != next) {
+                    // What was read is deleted by now, and more: the queue begins here.
+                    all.clear();
+                }
+                all.extend(more);
             }
             let Some((begin, end)) = ends(&answer) else { continue };
             next = begin;

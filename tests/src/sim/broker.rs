@@ -13,6 +13,7 @@ use cuemq_actors::testing::{Faults, MemoryDisk, SeededEntropy};
 use cuemq_storage::entropy::Entropy;
 use cuemq_storage::interrupt::Interrupt;
 use cuemq_storage::log_state::FlushMode;
+use cuemq_storage::retention::Hours;
 use tokio::sync::Notify;
 
 use super::client::NAME_SERVER_PORT;
@@ -45,6 +46,8 @@ pub(super) struct Machine {
     pub(super) history: Rc<History>,
     /// When its broker acknowledges.
     pub(super) flush: FlushMode,
+    /// How old messages become, where that is less than the simulation takes.
+    pub(super) age: Rc<Cell<Option<Duration>>>,
     /// The seed of the simulation.
     pub(super) seed: u64,
     /// How often the broker was started.
@@ -71,7 +74,7 @@ impl Machine {
             broker: true,
             name_server: true,
         };
-        let running = match start(settings(self.flush), services, self.seams(life)).await {
+        let running = match start(self.settings(), services, self.seams(life)).await {
             Ok(running) => running,
             Err(error) => {
                 self.history.note(format_args!("life {life} does not start: {error}"));
@@ -109,14 +112,31 @@ impl Lag for SlowThreads {
         let (chance, most_us) = match thread {
             Thread::Io(_) | Thread::Log => (32, 1000),
             Thread::Flusher => (2, 8000),
-            Thread::Files | Thread::Upkeep | Thread::Index | Thread::ColdReads | Thread::Replication | Thread::Http => {
-                (3, 20_000)
-            }
+            Thread::Files
+            | Thread::Upkeep
+            | Thread::Index
+            | Thread::ColdReads
+            | Thread::Waiting
+            | Thread::Replication
+            | Thread::Http => (3, 20_000),
         };
         match self.0.below(chance) {
             0 => Duration::from_micros(self.0.below(most_us)),
             _ => Duration::ZERO,
         }
+    }
+}
+
+impl Machine {
+    fn settings(&self) -> BrokerConfig {
+        let mut config = settings(self.flush);
+        if let Some(age) = self.age.get() {
+            config.retention.age = age;
+            config.retention.hours = Hours::of_bits((1 << 24) - 1);
+            config.retention.interval = Duration::from_millis(50);
+            config.retention.pause = Duration::from_millis(1);
+        }
+        config
     }
 }
 

@@ -7,8 +7,8 @@ use cuemq_storage::disk::memory::Survival;
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 
 /// The actors that panic, and where; each seed has the next one of them. After those of a flusher or an allocator the
-/// broker ends itself.
-pub const PANICS: [(&str, Site); 41] = [
+/// broker ends itself. The checker of transactions gets no messages.
+pub const PANICS: [(&str, Site); 49] = [
     ("commit log", Site::Handler),
     ("commit log", Site::Message),
     ("commit log", Site::Task),
@@ -25,6 +25,14 @@ pub const PANICS: [(&str, Site); 41] = [
     ("index", Site::Message),
     ("index", Site::Task),
     ("retention", Site::Task),
+    ("schedule", Site::Handler),
+    ("schedule", Site::Message),
+    ("schedule", Site::Task),
+    ("timers", Site::Handler),
+    ("timers", Site::Message),
+    ("timers", Site::Task),
+    ("timer index", Site::Handler),
+    ("transactions", Site::Task),
     ("cold reads", Site::Handler),
     ("cold reads", Site::Message),
     ("topics", Site::Handler),

@@ -2,7 +2,7 @@
 //! memory, and one seed from which everything follows.
 //!
 //! [`run`] plays one seed's history: producers, consumers and the members of a group, on hosts of their own, speak the raw
-//! protocol to the broker while faults strike it; then all is healed, every queue is read to its end, and [`check`] holds
+//! protocol to the broker, with messages that come at once and with such that come later, while faults strike it; then all is healed, every queue is read to its end, and [`check`] holds
 //! what was said during the history against what is there at its end. Every fourth seed's broker flushes later than it
 //! acknowledges; every seed has an actor panic, the next of [`PANICS`].
 
@@ -17,6 +17,7 @@ mod consumer;
 mod fault;
 mod group;
 mod history;
+mod later;
 mod member;
 mod producer;
 mod reader;
@@ -24,7 +25,8 @@ mod strike;
 mod world;
 
 pub use body::{Content, Message, Queue};
-pub use check::{Violation, check};
+pub use check::{Promised, Violation, check};
 pub use fault::{End, Failing, Fault, PANICS};
 pub use history::{Event, FinalLog, Moment, Stored};
-pub use world::{Outcome, run, run_hasty, run_with};
+pub use later::{Fate, Waiting};
+pub use world::{Outcome, run, run_aging, run_hasty, run_with};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cuemq_actors::testing::Site;
@@ -17,6 +18,8 @@ use super::world::World;
 
 /// How long a fault that waits for an operation of the disk waits.
 const WAIT: Duration = Duration::from_secs(2);
+/// How long an actor has to do something in which it can panic: the name server looks for silent brokers every 10 s.
+const BUSY: Duration = Duration::from_secs(11);
 /// How long the broker may take to stop in order.
 const STOP: Duration = Duration::from_secs(40);
 /// How long a poisoned broker is left as it is.
@@ -82,7 +85,8 @@ impl World {
             Some(survival) => self.machine.disk.crash(survival),
             None => self.machine.disk.kill(),
         }
-        self.sim.crash(HOST);
+        let clock = Arc::clone(&self.machine.clock);
+        clock.stand_during(|| self.sim.crash(HOST));
     }
 
     fn begin(&mut self) {
@@ -116,7 +120,7 @@ impl World {
     fn panic(&mut self, child: &'static str, site: Site, ends_store: bool) {
         let faults = self.machine.faults.clone();
         faults.arm(child, site, 1);
-        let struck = self.pass_until(WAIT, || faults.due(child, site) == 0);
+        let struck = self.pass_until(BUSY, || faults.due(child, site) == 0);
         faults.arm(child, site, 0);
         if struck {
             self.panicked.push((child, site));

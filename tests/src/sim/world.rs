@@ -16,18 +16,22 @@ use super::auditor::{self, Auditor, Order};
 use super::board::Board;
 use super::body::Queue;
 use super::broker::{HOST, Machine};
-use super::check::{Violation, check};
+use super::check::later::check as later_came;
+use super::check::{Promised, Violation, check};
 use super::client::Client;
 use super::clock::{EPOCH_MS, SimClock};
 use super::consumer::Consumer;
 use super::fault::{Fault, plan};
-use super::history::{Event, FinalLog, History};
+use super::history::{Event, FinalLog, History, Stored};
+use super::later::{self, LaterSender, Waitings};
 use super::member::{self, Member};
 use super::producer::Sender;
 
 /// Hosts with senders, and senders on each.
 const SENDER_HOSTS: u16 = 2;
 const SENDERS_PER_HOST: u16 = 3;
+/// Senders of messages that come later.
+const LATER_SENDERS: u16 = 2;
 /// Hosts with members of the group, and members on each.
 const MEMBER_HOSTS: u16 = 2;
 const MEMBERS_PER_HOST: u16 = 2;
@@ -49,6 +53,12 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// How many messages were read by consumers.
     pub read: usize,
+    /// How many messages came later: delayed ones, and those of transactions.
+    pub came: usize,
+    /// How many messages were deleted in the end, by the beginnings of the queues.
+    pub deleted: u64,
+    /// How often a consumer was told to go on elsewhere.
+    pub moved: usize,
     /// How often a member of the group was told that it has changed.
     pub notices: usize,
     /// The actors that panicked, and where.
@@ -61,7 +71,7 @@ pub struct Outcome {
 /// acknowledges.
 #[must_use]
 pub fn run(seed: u64, prints: bool) -> Outcome {
-    let hosts = usize::from(SENDER_HOSTS + 1 + MEMBER_HOSTS);
+    let hosts = usize::from(SENDER_HOSTS + 2 + MEMBER_HOSTS);
     let flush = if seed % 4 == 3 {
         FlushMode::Async
     } else {
@@ -75,6 +85,15 @@ pub fn run(seed: u64, prints: bool) -> Outcome {
 pub fn run_with(seed: u64, flush: FlushMode, faults: Vec<(Duration, Fault)>, prints: bool) -> Outcome {
     install_panic_hook();
     World::new(seed, flush, prints).play(faults)
+}
+
+/// Plays a history of a broker that keeps messages for so long alone. What is gone in the end must have been old enough.
+#[must_use]
+pub fn run_aging(seed: u64, age: Duration, faults: Vec<(Duration, Fault)>) -> Outcome {
+    install_panic_hook();
+    let world = World::new(seed, FlushMode::Sync, false);
+    world.machine.age.set(Some(age));
+    world.play(faults)
 }
 
 /// Plays a history of a broker that acknowledges before it flushes, and holds it to the promises of one that does not:
@@ -99,6 +118,8 @@ pub(super) struct World {
     probes: u32,
     answered: Rc<Cell<u32>>,
     last: Rc<RefCell<Option<FinalLog>>>,
+    waitings: Waitings,
+    came: Rc<RefCell<Vec<Stored>>>,
     board: Rc<Board>,
     /// As what kind of broker this one is judged.
     promised: FlushMode,
@@ -115,6 +136,7 @@ impl World {
             history: Rc::new(History::new(Arc::clone(&clock), prints)),
             clock,
             flush,
+            age: Rc::default(),
             seed,
             lives: Rc::default(),
             ended: Rc::default(),
@@ -140,6 +162,8 @@ impl World {
             probes: 0,
             answered: Rc::default(),
             last: Rc::default(),
+            waitings: Rc::default(),
+            came: Rc::default(),
             board: Rc::default(),
             promised: flush,
             violations: Vec::new(),
@@ -148,6 +172,7 @@ impl World {
         world.add_senders();
         world.add_consumers();
         world.add_members();
+        world.add_later_senders();
         world.add_auditor();
         world
     }
@@ -166,6 +191,29 @@ impl World {
             });
             self.add_client(format!("senders-{host}"), works.collect());
         }
+    }
+
+    fn add_later_senders(&mut self) {
+        let client = Rc::new(Client::default());
+        let works = (later::FIRST..later::FIRST + LATER_SENDERS).map(|number| {
+            let mut sender = LaterSender {
+                number,
+                client: Rc::clone(&client),
+                history: Rc::clone(&self.machine.history),
+                clock: Arc::clone(&self.machine.clock),
+                entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
+                waitings: Rc::clone(&self.waitings),
+                ages: Rc::clone(&self.machine.age),
+                next: 0,
+            };
+            let orders = self.order.subscribe();
+            async move {
+                while !orders.borrow().is_over() {
+                    sender.turn().await;
+                }
+            }
+        });
+        self.add_client("later".to_owned(), works.collect());
     }
 
     fn add_consumers(&mut self) {
@@ -219,6 +267,8 @@ impl World {
             sender: self.sender(auditor::NUMBER, &Rc::default()),
             answered: Rc::clone(&self.answered),
             last: Rc::clone(&self.last),
+            waitings: Rc::clone(&self.waitings),
+            came: Rc::clone(&self.came),
         };
         let orders = self.order.subscribe();
         self.sim.client("auditor", async move {
@@ -286,9 +336,23 @@ impl World {
 
     fn judge(mut self) -> Outcome {
         let moments = self.machine.history.take();
+        let (mut deleted, mut arrived) = (0, 0);
         if let Some(last) = self.last.take() {
-            self.violations.extend(check(self.promised, &moments, &last));
+            let promised = Promised {
+                flush: self.promised,
+                age: self.machine.age.get(),
+            };
+            deleted = last
+                .values()
+                .filter_map(|queue| queue.first())
+                .map(|first| first.queue_offset)
+                .sum();
+            self.violations.extend(check(promised, &moments, &last));
+            let (waitings, came) = (self.waitings.take(), self.came.take());
+            arrived = came.len();
+            later_came(promised, &moments, &waitings, &came, &mut self.violations);
         }
+        let moved = |event: &Event| usize::from(matches!(event, Event::Moved { .. }));
         let count = |of: fn(&Event) -> usize| moments.iter().map(|moment| of(&moment.event)).sum();
         Outcome {
             hash: self.machine.history.hash() ^ self.machine.disk.trace_hash().rotate_left(1),
@@ -298,6 +362,9 @@ impl World {
                 _ => 0,
             }),
             read: count(|event| usize::from(matches!(event, Event::Read { .. }))),
+            came: arrived,
+            deleted,
+            moved: count(moved),
             notices: count(|event| usize::from(matches!(event, Event::Notified(_)))),
             panicked: self.panicked,
             flush: self.machine.flush,

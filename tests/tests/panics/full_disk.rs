@@ -104,8 +104,13 @@ fn a_consume_queue_without_room_refuses_sends_loses_nothing_and_goes_on_by_itsel
         let full = no_room(&disk, operation, "consumequeue/Panics/0");
         let acknowledged = sent_until_full(&mut line);
         assert!(acknowledged > 0 && disk.fired(full) > 0, "{operation:?}");
-        assert_eq!((line.read_queue(1), line.read()), (1, 0), "reads go on");
-        assert!(dispatch_behind(&mut line) > 4096, "the messages are not in their queue");
+        assert_eq!(line.read_queue(1), 1, "reads go on");
+        if operation == Operation::Write {
+            assert!(line.read() > 0, "what waits to be written is read");
+        } else {
+            assert_eq!(line.read(), 0);
+            assert!(dispatch_behind(&mut line) > 4096, "the messages are not in their queue");
+        }
         disk.clear(full);
         assert!(line.send_until_accepted(), "sends go on when there is room");
         assert_eq!(line.read(), acknowledged + 1, "{operation:?}");
@@ -195,7 +200,12 @@ fn a_consume_queue_that_cannot_be_written_or_synced_poisons_the_store() {
         let mut line = Line::to(&broker);
         disk.inject(failure.on("consumequeue"));
         let remark = line.send_until_refused().remark.unwrap_or_default();
-        let told = ["nothing is accepted until the broker is restarted", "outcome unknown"];
+        // By the gate, by the log that had the batch, or by the log that gets it then.
+        let told = [
+            "nothing is accepted until the broker is restarted",
+            "outcome unknown",
+            "the store has failed",
+        ];
         assert!(told.iter().any(|told| remark.contains(told)), "{remark}");
         disk.clear_faults();
         assert_eq!(line.send().code, ResponseCode::SERVICE_NOT_AVAILABLE.0, "for good");

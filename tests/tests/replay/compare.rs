@@ -11,6 +11,7 @@ use cuemq_net::command::Command;
 use cuemq_net::dialect::{Key, Object, Value, parse};
 use cuemq_net::language::Language;
 use cuemq_net::message::id::OffsetMessageId;
+use cuemq_net::message::properties::Properties;
 use cuemq_net::message::record::{Record, RecordError, records};
 use cuemq_net::version::Version;
 
@@ -43,6 +44,46 @@ pub(crate) fn answers(asked: RequestCode, recorded: &Command, ours: &Command, br
     found.extend(fields(recorded, ours, broker));
     found.extend(body(asked, recorded, ours));
     found
+}
+
+/// Compares what the broker asks or tells a client with what the recorded one did.
+pub(crate) fn requests(recorded: &Command, ours: &Command) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut differ = |what: &str, recorded: &dyn std::fmt::Debug, ours: &dyn std::fmt::Debug| {
+        found.push((what.to_owned(), format!("recorded {recorded:?}, ours {ours:?}")));
+    };
+    if ours.flag != recorded.flag {
+        differ("flag", &recorded.flag, &ours.flag);
+    }
+    let told = |command: &Command| -> BTreeMap<String, String> {
+        let fields = command.fields.iter();
+        fields
+            .map(|(key, value)| (key.to_owned(), of_any_moment(key, value)))
+            .collect()
+    };
+    if told(ours) != told(recorded) {
+        differ("fields", &told(recorded), &told(ours));
+    }
+    found.extend(body(RequestCode(recorded.code), recorded, ours));
+    found
+}
+
+/// A field of a request to a client without what a moment or a machine decides; properties in one order.
+fn of_any_moment(key: &str, value: &str) -> String {
+    match key {
+        "storeTimestamp" => "TIME".to_owned(),
+        "bornHost" | "storeHost" => value.split(':').next().unwrap_or_default().to_owned(),
+        "properties" => {
+            let timeless = |(name, value): (&str, &str)| match name {
+                "PUSH_REPLY_TIME" => format!("{name}=TIME"),
+                _ => format!("{name}={value}"),
+            };
+            let mut all: Vec<String> = Properties::from(value).iter().map(timeless).collect();
+            all.sort();
+            all.join(" ")
+        }
+        _ => value.to_owned(),
+    }
 }
 
 /// The first line of the remark, with ports masked.

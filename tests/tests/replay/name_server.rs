@@ -22,6 +22,8 @@ fn open(root: &tempfile::TempDir) -> Desk {
         listen_port: 9876,
         kv_config_path: String::new(),
         order_message_enable: false,
+        cluster_test: false,
+        product_environment: "center".to_owned(),
     };
     Desk::open(file, settings).unwrap()
 }

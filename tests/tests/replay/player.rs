@@ -11,8 +11,17 @@ use crate::compare;
 use crate::recording::{Conversation, Line};
 use crate::stage::{Stage, is_pull, known_members};
 
-/// What the broker may ask clients or tell them, as far as we do.
-const TOLD: RequestCode = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED;
+/// What the broker tells those who join a group.
+const JOINED: RequestCode = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED;
+/// What the broker may ask clients or tell them, as far as we do and a recording lets us: the messages that clients were to
+/// consume directly (309) lay elsewhere.
+const TOLD: [RequestCode; 5] = [
+    JOINED,
+    RequestCode::RESET_CONSUMER_CLIENT_OFFSET,
+    RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT,
+    RequestCode::GET_CONSUMER_RUNNING_INFO,
+    RequestCode::PUSH_REPLY_MESSAGE_TO_CLIENT,
+];
 
 /// Something that our broker says otherwise.
 #[derive(Debug)]
@@ -61,6 +70,7 @@ pub(crate) fn play(release: &str, conversation: &Conversation, tally: &mut Tally
         stage: Stage::of(conversation),
         clients: BTreeMap::new(),
         sent_ms: BTreeMap::new(),
+        questions: BTreeMap::new(),
         tally,
     };
     player.join();
@@ -76,8 +86,7 @@ pub(crate) fn play(release: &str, conversation: &Conversation, tally: &mut Tally
             (true, false) => player.ask(line),
             (false, true) => player.hear(line, asked.get(&at).copied()),
             (false, false) => player.be_told(line),
-            // It answers a request that ours has not made.
-            (true, true) => {}
+            (true, true) => player.reply(line),
         }
     }
     player.end();
@@ -90,6 +99,8 @@ struct Player<'a> {
     clients: BTreeMap<u32, Client>,
     /// When each request was sent, by connection and opaque number.
     sent_ms: BTreeMap<(u32, i32), u64>,
+    /// Our numbers of the broker's requests, by connection and recorded number.
+    questions: BTreeMap<(u32, i32), i32>,
     tally: &'a mut Tally,
 }
 
@@ -119,7 +130,7 @@ impl Player<'_> {
         for heartbeat in known_members(self.conversation) {
             let client = self.client(heartbeat);
             client.ask(heartbeat.command.clone());
-            client.request(TOLD).expect("who joins is told");
+            client.request(JOINED).expect("who joins is told");
         }
     }
 
@@ -197,18 +208,30 @@ impl Player<'_> {
 
     /// The broker asked a client something, or told it.
     fn be_told(&mut self, line: &Line) {
-        if line.command.code != TOLD.0 {
-            *self.tally.unsent.entry(line.command.code).or_default() += 1;
+        let code = RequestCode(line.command.code);
+        if !TOLD.contains(&code) {
+            *self.tally.unsent.entry(code.0).or_default() += 1;
             return;
         }
-        let Some(ours) = self.client(line).request(TOLD) else {
-            return self.differ(line, TOLD.0, "request", "recorded one, ours none".to_owned());
+        let Some(ours) = self.client(line).request(code) else {
+            return self.differ(line, code.0, "request", "recorded one, ours none".to_owned());
         };
-        *self.tally.compared.entry(TOLD.0).or_default() += 1;
-        let recorded = &line.command;
-        let told = |command: &Command| (command.flag, command.fields.clone(), command.body.clone());
-        if told(&ours) != told(recorded) {
-            self.differ(line, TOLD.0, "request", format!("recorded {recorded:?}, ours {ours:?}"));
+        *self.tally.compared.entry(code.0).or_default() += 1;
+        let recorded = (line.connection, line.command.opaque);
+        self.questions.insert(recorded, ours.opaque);
+        for (what, how) in compare::requests(&line.command, &ours) {
+            self.differ(line, code.0, &what, how);
+        }
+    }
+
+    /// A client answers the broker, under the number of our request; what ours has not asked is not answered.
+    fn reply(&mut self, line: &Line) {
+        let recorded = (line.connection, line.command.opaque);
+        if let Some(opaque) = self.questions.remove(&recorded) {
+            let mut bytes = Vec::new();
+            let answer = line.command.clone();
+            Command { opaque, ..answer }.encode(&mut bytes).unwrap();
+            self.client(line).send(&bytes);
         }
     }
 

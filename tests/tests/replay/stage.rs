@@ -1,9 +1,10 @@
 //! Our broker as the recording's was when the conversation began, and what keeps it like that.
 //!
 //! The recorded broker had topics, and messages in them, from before the conversation, and it wrote some itself by parts
-//! that are not served yet (sending back, delays). Pulls that were recorded brought those messages, so they are sent again
+//! whose time or place is another here (sending back, delays). Pulls that were recorded brought those messages, so they are sent again
 //! from there, at the times at which they were stored; one that no pull brought is replaced by a filler. So all queue
-//! offsets are those of the recording. The clock is moved by hand as the recording's went on, so that nothing waits.
+//! offsets are those of the recording. The clock is moved by hand as the recording's went on, so that nothing waits, and no
+//! delay ever ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,11 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cuemq_actors::testing::{ManualClock, TestBroker};
-use cuemq_net::body::{Body, HeartbeatData};
+use cuemq_net::body::{Body, HeartbeatData, ResetOffset};
 use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
+use cuemq_net::message::properties;
 use cuemq_net::message::record::{Record, records};
 use cuemq_storage::clock::Clock;
+use cuemq_storage::delay_level::DelayLevels;
 
 use crate::client::{Client, PATIENCE};
 use crate::recording::{Conversation, Line};
@@ -69,7 +72,9 @@ impl Stage {
         let clock = Arc::new(ManualClock::new(SOME_DAY));
         let broker = TestBroker::builder()
             .data(home.path())
+            .config(|config| config.delay_levels = DelayLevels::parse(&"36500d ".repeat(18)).unwrap())
             .clock(clock.clone())
+            .config(|config| config.filters.sql = true)
             .start()
             .unwrap();
         let own = Client::to(broker.broker());
@@ -83,7 +88,27 @@ impl Stage {
             _home: home,
         };
         stage.fill(&first_ends(conversation));
+        stage.commit(conversation);
         stage
+    }
+
+    /// Commits what groups must have committed who are sent elsewhere: the ends of the queues.
+    fn commit(&mut self, conversation: &Conversation) {
+        for (at, request) in conversation.asked() {
+            let answer = &conversation.lines[at].command;
+            if request.command.code != RequestCode::INVOKE_BROKER_TO_RESET_OFFSET.0 || answer.code != 0 {
+                continue;
+            }
+            for queue in ResetOffset::decode(&answer.body).unwrap().offset_table.into_keys() {
+                let end = self.ends.get(&(queue.topic.clone(), queue.queue_id));
+                let commit = Command::request(RequestCode::UPDATE_CONSUMER_OFFSET)
+                    .with_field("consumerGroup", request.command.fields.get("group").unwrap())
+                    .with_field("topic", &queue.topic)
+                    .with_field("queueId", queue.queue_id)
+                    .with_field("commitOffset", end.copied().unwrap_or(0));
+                assert_eq!(self.own.ask(commit).code, 0);
+            }
+        }
     }
 
     /// Lets time pass.
@@ -291,10 +316,22 @@ fn own_sends(conversation: &Conversation) -> BTreeSet<(Queue, i64)> {
 
 /// Where the messages of a send were stored, by its answer: the queue, the first offset, how many.
 fn stored_by(request: &Command, answer: &Command) -> Option<(Queue, i64, i64)> {
+    if is_set_aside(request) {
+        return None;
+    }
     let number = |name: &str| answer.fields.get(name)?.parse::<i64>().ok();
     let queue = (topic(request).to_owned(), i32::try_from(number("queueId")?).ok()?);
     let count = i64::try_from(answer.fields.get("msgId")?.split(',').count()).ok()?;
     Some((queue, number("queueOffset")?, count))
+}
+
+/// Whether a send does not go to its own topic at once: it has a delay, or belongs to a transaction.
+fn is_set_aside(request: &Command) -> bool {
+    let fields = &request.fields;
+    let properties = fields.get("properties").or_else(|| fields.get("i")).unwrap_or_default();
+    let known = properties::known(properties.as_bytes());
+    let delayed = known.delay_level.is_some_and(|level| level != "0");
+    delayed || known.transaction_prepared == Some("true")
 }
 
 /// The first heartbeats of consumers that nobody was told of: they had been members before.

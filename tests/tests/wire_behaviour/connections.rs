@@ -32,11 +32,7 @@ fn an_unknown_code_is_answered_with_3_on_every_port() {
 fn a_code_that_is_not_served_yet_is_answered_with_3_and_its_name() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());
-    for code in [
-        RequestCode::POP_MESSAGE,
-        RequestCode::END_TRANSACTION,
-        RequestCode::CONSUMER_SEND_MSG_BACK,
-    ] {
+    for code in [RequestCode::POP_MESSAGE, RequestCode::RESUME_CHECK_HALF_MESSAGE] {
         let answer = client.ask(Command::request(code));
         let remark = refused(&answer, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
         assert!(remark.contains(code.name().unwrap()), "{remark}");

@@ -92,7 +92,7 @@ fn tags_that_an_extension_has_lost_let_every_message_through_and_none_is_missed(
     broker.stop().unwrap();
 }
 
-fn as_java_was_set(config: &mut BrokerConfig, manifest: &golden::Manifest, extended: bool) {
+pub(crate) fn as_java_was_set(config: &mut BrokerConfig, manifest: &golden::Manifest, extended: bool) {
     let size = |key| manifest.number(key).unwrap();
     config.queue_extension = extended;
     config.extension_file_bytes = size("mappedFileSizeConsumeQueueExt");

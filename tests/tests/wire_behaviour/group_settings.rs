@@ -80,6 +80,20 @@ fn groups_come_in_a_list_too() {
 }
 
 #[test]
+fn a_list_with_one_group_that_may_not_be_changes_none() {
+    let broker = TestBroker::start();
+    let mut client = Connection::to(broker.broker());
+    let before = all(&mut client);
+    let groups = SubscriptionGroupConfigs {
+        group_config_list: vec![group("one", 1), group("", 2)],
+    };
+    let code = RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST;
+    let answer = client.ask(Command::request(code).with_body(groups.encode(Style::Fastjson)));
+    refused(&answer, ResponseCode::SYSTEM_ERROR);
+    assert_eq!(all(&mut client), before, "nothing is changed, not even the version");
+}
+
+#[test]
 fn a_group_without_a_name_and_a_body_that_cannot_be_read_are_refused() {
     let broker = TestBroker::start();
     let mut client = Connection::to(broker.broker());

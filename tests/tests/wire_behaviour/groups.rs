@@ -270,6 +270,41 @@ fn the_ends_of_a_queue_and_times_in_it_are_told() {
     }
 }
 
+/// As Java 5.3.3 answers; what a client without boundary is told, the test before has.
+#[test]
+fn a_time_with_a_boundary_leads_to_the_first_message_from_it_or_the_last_up_to_it() {
+    let clock = Arc::new(ManualClock::new(1_800_000_000_000));
+    let broker = TestBroker::builder().clock(clock.clone()).start().unwrap();
+    let mut client = Connection::to(broker.broker());
+    // Two messages of each time: 10 s, 20 s, 30 s.
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(10));
+        for _ in 0..2 {
+            number(&client.ask(send_to("Bounds")), "queueOffset");
+        }
+    }
+    arrived(&mut client, "Bounds", 6);
+    let mut search = |second: i64, boundary: &str| {
+        let search = of_queue(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, "Bounds")
+            .with_field("timestamp", 1_800_000_000_000 + second * 1000)
+            .with_field("boundaryType", boundary);
+        number(&client.ask(search), "offset")
+    };
+    for (second, lower, upper) in [
+        (9, 0, 0),
+        (10, 0, 1),
+        (11, 2, 1),
+        (19, 2, 1),
+        (20, 2, 3),
+        (30, 4, 5),
+        (31, 6, 5),
+    ] {
+        assert_eq!(search(second, "LOWER"), lower, "lower of {second} s");
+        assert_eq!(search(second, "UPPER"), upper, "upper of {second} s");
+    }
+    assert_eq!([search(19, "lower"), search(19, "upper"), search(19, "odd")], [2, 1, 2]);
+}
+
 /// As the recordings of 4.3.0 and 4.9.7 have it, also for a number that no queue of the topic has.
 #[test]
 fn a_queue_that_was_never_written_begins_and_ends_at_0() {

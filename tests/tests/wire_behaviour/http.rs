@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use cuemq_actors::testing::{MemoryDisk, TestBroker, TestBrokerBuilder};
+use cuemq_net::body::{Body, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_storage::disk::memory::{Fault, Operation};
 use serde_json::Value;
 
-use crate::{Connection, PATIENCE, arrived, send_to};
+use crate::{Connection, PATIENCE, arrived, number, send_to};
 
 /// What came back over HTTP.
 struct Page {
@@ -285,4 +286,34 @@ fn a_client_that_is_given_no_name_server_is_told_which_there_are() {
         (200, format!("{};127.0.0.1:1", broker.name_server()))
     );
     broker.stop().unwrap();
+}
+
+#[test]
+fn a_name_server_of_a_test_environment_finds_the_routes_of_the_product_environment() {
+    let product = with_http().start().unwrap();
+    number(&Connection::to(product.broker()).ask(send_to("Sold")), "queueOffset");
+    let test = TestBroker::builder()
+        .config(|config| {
+            config.cluster_test = true;
+            config.address_server = product.http().to_string();
+        })
+        .start()
+        .unwrap();
+    number(&Connection::to(test.broker()).ask(send_to("Tried")), "queueOffset");
+    let route = |of: &TestBroker, topic: &str| {
+        let question = Command::request(RequestCode::GET_ROUTEINTO_BY_TOPIC).with_field("topic", topic);
+        Connection::to(of.name_server()).ask(question)
+    };
+    let broker_of = |topic: &str| {
+        let data = TopicRouteData::decode(&route(&test, topic).body).unwrap();
+        data.broker_datas[0].broker_addrs[&0].clone()
+    };
+    assert_eq!(broker_of("Sold"), product.broker().to_string());
+    assert_eq!(broker_of("Tried"), test.broker().to_string());
+    assert_eq!(route(&test, "Nowhere").code, ResponseCode::TOPIC_NOT_EXIST.0);
+    assert_eq!(
+        route(&product, "Tried").code,
+        ResponseCode::TOPIC_NOT_EXIST.0,
+        "not the other way round"
+    );
 }

@@ -2,8 +2,9 @@
 //! any client library, so that they can ask what no library asks.
 //!
 //! Here: the connection that the tests speak through. They are sorted by subject: `sends`, `pulls`, `old_messages`,
-//! `offset_moves`, `retention`, `backup`, `real_disks`, `extensions`, `queries`, `groups`, `connections`, and what tools ask
-//! for: `topics`, `group_settings`, `figures`, `settings`; and `http`, where operators read.
+//! `filters`, `bitmaps`, `delays`, `timers`, `retries`, `transactions`, `offset_moves`, `retention`, `backup`, `real_disks`, `extensions`, `queries`, `groups`, `locks`,
+//! `slow_consumers`, `assignments`, `replies`, `many_pulls`, `many_filters`, `many_timers`, `many_transactions`, `connections`, and what tools ask for: `topics`,
+//! `group_settings`, `figures`, `asked_clients`, `settings`; and `http`, where operators read.
 #![expect(
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
@@ -14,23 +15,38 @@
     reason = "a test prepares files that a broker finds, and is its client"
 )]
 
+mod asked_clients;
+mod assignments;
 mod backup;
+mod bitmaps;
 mod connections;
+mod delays;
 mod extensions;
 mod figures;
+mod filters;
 mod group_settings;
 mod groups;
 mod http;
+mod locks;
+mod many_filters;
+mod many_pulls;
+mod many_timers;
+mod many_transactions;
 mod offset_moves;
 mod old_messages;
 mod pulls;
 mod queries;
 mod real_disks;
+mod replies;
 mod retention;
+mod retries;
 mod sends;
 mod settings;
+mod slow_consumers;
 mod statistics;
+mod timers;
 mod topics;
+mod transactions;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

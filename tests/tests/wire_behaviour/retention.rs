@@ -231,6 +231,12 @@ fn a_disk_that_is_too_full_takes_files_before_their_time_only_where_that_is_aske
             config.retention.forced_percent = 10;
         });
         fill(&mut client, TOPIC);
+        for (group, next) in [("behind", 1), ("ahead", LEFT)] {
+            let commit = of_queue(RequestCode::UPDATE_CONSUMER_OFFSET)
+                .with_field("consumerGroup", group)
+                .with_field("commitOffset", next);
+            assert_eq!(client.ask(commit).code, 0);
+        }
         world.disk.set_capacity(1 << 20);
         begins_at(&mut client, first);
         // Behind a whole round.
@@ -241,6 +247,9 @@ fn a_disk_that_is_too_full_takes_files_before_their_time_only_where_that_is_aske
             0
         );
         begins_at(&mut client, first);
+        let lost = broker.metrics().deleted_undelivered.get();
+        let of_the_group_behind = first.saturating_sub(1).max(0).unsigned_abs();
+        assert_eq!(lost, of_the_group_behind, "each message once, though two files went");
         broker.stop().unwrap();
     }
 }

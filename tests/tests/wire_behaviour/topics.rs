@@ -1,7 +1,7 @@
 //! Topics as tools make, change, list and delete them.
 
 use cuemq_actors::testing::{MemoryDisk, Site, TestBroker};
-use cuemq_net::body::{Body, TopicConfig, TopicConfigTable, TopicConfigs, TopicList, TopicRouteData};
+use cuemq_net::body::{Body, KvTable, TopicConfig, TopicConfigTable, TopicConfigs, TopicList, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
@@ -84,6 +84,41 @@ fn topics_come_in_a_list_too() {
     done(&client.ask(list));
     assert_eq!(one(&mut client, "One").write_queue_nums, 16);
     assert_eq!(one(&mut client, "Two").topic_name, "Two");
+}
+
+/// As Java, which looks at all of them before it changes any.
+#[test]
+fn a_list_with_one_topic_that_may_not_be_changes_none_and_one_that_may_is_saved_and_known_at_once() {
+    let broker = TestBroker::start();
+    let (mut client, mut name_server) = (Connection::to(broker.broker()), Connection::to(broker.name_server()));
+    let list = |names: &[&str]| {
+        let named = |name: &&str| TopicConfig {
+            topic_name: (*name).to_owned(),
+            ..TopicConfig::default()
+        };
+        let topic_config_list = names.iter().map(named).collect();
+        Command::request(RequestCode::UPDATE_AND_CREATE_TOPIC_LIST)
+            .with_body(TopicConfigs { topic_config_list }.encode(Style::Fastjson))
+    };
+    let before = all(&mut client);
+    for (names, reason) in [
+        (&["First", "TBW102"][..], "conflict with system topic"),
+        (&["First", "no space"], "contains illegal characters"),
+    ] {
+        let answer = client.ask(list(names));
+        assert_ne!(answer.code, 0);
+        assert!(answer.remark.as_deref().unwrap().contains(reason), "{answer:?}");
+    }
+    assert_eq!(all(&mut client), before, "nothing is changed, not even the version");
+    done(&client.ask(list(&["First", "Second"])));
+    for topic in ["First", "Second"] {
+        let route = name_server.ask(of_topic(RequestCode::GET_ROUTEINTO_BY_TOPIC, topic));
+        assert_eq!(route.code, 0, "{topic} is known to the name server at once");
+    }
+    let file = std::fs::read(broker.data().join("config/topics.json")).unwrap();
+    assert_eq!(TopicConfigTable::decode(&file).unwrap(), all(&mut client), "and kept");
+    done(&client.ask(list(&[])));
+    assert_eq!(all(&mut client).data_version.counter, before.data_version.counter + 2);
 }
 
 #[test]
@@ -238,4 +273,44 @@ fn queues_of_topics_that_are_not_there_are_cleaned_and_those_of_others_stay() {
     done(&client.ask(Command::request(RequestCode::CLEAN_UNUSED_TOPIC)));
     assert_eq!((end_of(&mut client, "Unused"), end_of(&mut client, "Used")), (0, 2));
     broker.stop().unwrap();
+}
+
+/// Codes 311 to 313: a unit's producer marks its topics, and a unit's consumer the retry topic of its group.
+#[test]
+fn topics_of_units_and_those_with_subscribers_in_units_are_listed_apart() {
+    let broker = TestBroker::start();
+    let (mut client, mut name_server) = (Connection::to(broker.broker()), Connection::to(broker.name_server()));
+    for flag in 0..=3 {
+        done(&client.ask(update(&format!("Flag{flag}"), 1).with_field("topicSysFlag", flag)));
+    }
+    let mut list = |code| {
+        let answer = name_server.ask(Command::request(code));
+        let topics = TopicList::decode(&answer.body).unwrap().topic_list;
+        topics.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(list(RequestCode::GET_UNIT_TOPIC_LIST), ["Flag1", "Flag3"]);
+    assert_eq!(list(RequestCode::GET_HAS_UNIT_SUB_TOPIC_LIST), ["Flag2", "Flag3"]);
+    assert_eq!(list(RequestCode::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST), ["Flag2"]);
+}
+
+#[test]
+fn a_namespace_of_keys_and_values_is_listed_in_full_and_an_unknown_one_refused() {
+    let broker = TestBroker::start();
+    let mut name_server = Connection::to(broker.name_server());
+    let list = |namespace| Command::request(RequestCode::GET_KVLIST_BY_NAMESPACE).with_field("namespace", namespace);
+    let unknown = name_server.ask(list("colours"));
+    assert_eq!(
+        refused(&unknown, ResponseCode::QUERY_NOT_FOUND),
+        "No config item, Namespace: colours"
+    );
+    for (key, value) in [("sky", "blue"), ("sea", "green"), ("sky", "grey")] {
+        let put = Command::request(RequestCode::PUT_KV_CONFIG)
+            .with_field("namespace", "colours")
+            .with_field("key", key)
+            .with_field("value", value);
+        done(&name_server.ask(put));
+    }
+    let table = KvTable::decode(&name_server.ask(list("colours")).body).unwrap().table;
+    let expected = [("sea", "green"), ("sky", "grey")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(table.into_iter().collect::<Vec<_>>(), expected);
 }

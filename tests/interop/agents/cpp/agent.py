@@ -3,16 +3,20 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from forms import answer, body, say, serve, text, under  # noqa: E402
-from rocketmq.client import Message, Producer, PullConsumer, PushConsumer  # noqa: E402
-from rocketmq.ffi import dll  # noqa: E402
+from rocketmq.client import Message, Producer, PullConsumer, PushConsumer, RecvMessage  # noqa: E402
+from rocketmq.exceptions import ffi_check  # noqa: E402
+from rocketmq.ffi import MessageModel, _CConsumeStatus, dll  # noqa: E402
 
 # The C interface takes and gives strings that end at a zero byte, and does not tell the queue of a send. A batch of this
-# release says `batch=1`, which is `true` to no broker, so that it is stored as one message; it is not played.
-ABILITIES = "sync async oneway large compresses pull push tags keys properties creates-topics"
+# release says `batch=1`, which is `true` to no broker, so that it is stored as one message; it is not played. The interface
+# has no producer of transactions, and sets neither how often nor when a refused message comes again; with a message it refuses
+# all that were pulled with it, and shows none of those behind it.
+ABILITIES = "sync async oneway large compresses pull push tags keys properties creates-topics obeys delays refuses orders broadcasts"
 
 
 class Agent:
@@ -34,14 +38,14 @@ class Agent:
         answer(command)
 
     def consumer(self, command):
-        consumer = PushConsumer(command["group"])
+        model = MessageModel.BROADCASTING if "broadcast" in command else MessageModel.CLUSTERING
+        consumer = PushConsumer(command["group"], orderly="ordered" in command, message_model=model)
         consumer.set_instance_name(f"{self.name}-{command['name']}")
         consumer.set_namesrv_addr(self.namesrv)
-        names = command["names"].split(",")
-        first, *others = command["topics"].split(",")
-        for topic in others:
-            dll.Subscribe(consumer._handle, topic.encode(), command["tags"].encode())
-        consumer.subscribe(first, lambda message: arrived(command["name"], message, names), command["tags"])
+        for topic in command["topics"].split(","):
+            ffi_check(dll.Subscribe(consumer._handle, topic.encode(), command["tags"].encode()))
+        # The library's own `subscribe` takes a message whose callback fails for consumed.
+        consumer._register_callback(listener(command))
         consumer.start()
         self.open[command["name"]] = consumer
         answer(command)
@@ -56,6 +60,9 @@ class Agent:
         if command["mode"] == "oneway":
             producer.send_oneway(message)
             answer(command)
+        elif "lane" in command:
+            result = producer.send_orderly(message, int(command["lane"]))
+            answer(command, id=result.msg_id, offset=result.offset)
         elif command["mode"] == "sync":
             result = producer.send_sync(message)
             answer(command, id=result.msg_id, offset=result.offset)
@@ -88,9 +95,26 @@ def made(topic, form):
         message.set_tags(form["tags"])
     if "keys" in form:
         message.set_keys(form["keys"])
+    if "level" in form:
+        message.set_delay_time_level(int(form["level"]))
     for name, value in under("p.", form).items():
         message.set_property(name, value)
     return message
+
+
+def listener(command):
+    names, refuse, left = command["names"].split(","), command.get("refuse"), [int(command.get("count", 0))]
+
+    def listen(_, handle):
+        message = RecvMessage(handle)
+        time.sleep(int(command.get("slow", 0)) / 1000)
+        arrived(command["name"], message, names)
+        if refuse and message.tags == refuse.encode() and left[0] > 0:
+            left[0] -= 1
+            return _CConsumeStatus.RECONSUME_LATER.value
+        return _CConsumeStatus.CONSUME_SUCCESS.value
+
+    return listen
 
 
 def arrived(consumer, message, names):
@@ -104,6 +128,8 @@ def arrived(consumer, message, names):
         queue=message.queue_id,
         offset=message.queue_offset,
         stored=message.store_size,
+        times=message.reconsume_times,
+        at=message.store_timestamp,
         **properties,
     )
 

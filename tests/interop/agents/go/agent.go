@@ -2,28 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/admin"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/apache/rocketmq-client-go/v2/producer"
 	"github.com/apache/rocketmq-client-go/v2/rlog"
 )
 
 // agent is a Go client that does what ../desk.py tells it: agent NAMESRV NAME.
 type agent struct {
-	namesrv   primitive.NamesrvAddr
-	name      string
-	producers map[string]rocketmq.Producer
-	stop      map[string]func() error
-	pulls     int
+	namesrv     primitive.NamesrvAddr
+	name        string
+	producers   map[string]rocketmq.Producer
+	transactors map[string]rocketmq.TransactionProducer
+	stop        map[string]func() error
+	pulls       int
 }
 
 func main() {
@@ -32,20 +30,28 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	a := &agent{namesrv: namesrv, name: os.Args[2], producers: map[string]rocketmq.Producer{}, stop: map[string]func() error{}}
-	serve("sync async oneway batch large compresses pull push tags keys properties nul creates-topics", a.work)
+	a := &agent{namesrv: namesrv, name: os.Args[2], producers: map[string]rocketmq.Producer{},
+		transactors: map[string]rocketmq.TransactionProducer{}, stop: map[string]func() error{}}
+	serve("sync async oneway batch large compresses pull push tags keys properties nul creates-topics obeys "+
+		"delays refuses refuses-one retries orders broadcasts transactions filters", a.work)
 }
 
 func (a *agent) work(command form) {
 	switch command["do"] {
 	case "producer":
 		command.answer(nil, a.startProducer(command))
+	case "transactor":
+		command.answer(nil, a.startTransactor(command))
 	case "consumer":
 		command.answer(nil, a.startConsumer(command))
 	case "stop":
 		command.answer(nil, a.stop[command["name"]]())
 	case "send":
-		a.send(a.producers[command["by"]], command)
+		if command["mode"] == "transaction" {
+			command.answer(a.sendInTransaction(command))
+		} else {
+			a.send(a.producers[command["by"]], command)
+		}
 	case "batch":
 		result, err := a.producers[command["by"]].SendSync(context.Background(), batch(command)...)
 		command.answer(told(result, err), err)
@@ -56,62 +62,6 @@ func (a *agent) work(command form) {
 	}
 }
 
-func (a *agent) startProducer(command form) error {
-	p, err := rocketmq.NewProducer(append(producerTLS,
-		producer.WithNameServer(a.namesrv),
-		producer.WithGroupName(command["group"]),
-		producer.WithInstanceName(a.name+"-"+command["name"]),
-		producer.WithSendMsgTimeout(10*time.Second),
-	)...)
-	if err != nil {
-		return err
-	}
-	a.producers[command["name"]] = p
-	a.stop[command["name"]] = p.Shutdown
-	return p.Start()
-}
-
-func (a *agent) startConsumer(command form) error {
-	name := command["name"]
-	c, err := rocketmq.NewPushConsumer(append(consumerTLS,
-		consumer.WithNameServer(a.namesrv),
-		consumer.WithGroupName(command["group"]),
-		consumer.WithInstance(a.name+"-"+name),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-	)...)
-	if err != nil {
-		return err
-	}
-	for _, topic := range strings.Split(command["topics"], ",") {
-		selector := consumer.MessageSelector{Type: consumer.TAG, Expression: command["tags"]}
-		err = c.Subscribe(topic, selector, func(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-			for _, message := range messages {
-				arrived(name, message)
-			}
-			return consumer.ConsumeSuccess, nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	a.stop[name] = c.Shutdown
-	return c.Start()
-}
-
-func arrived(consumer string, message *primitive.MessageExt) {
-	line := form{
-		"got": consumer, "topic": message.Topic, "tags": message.GetTags(), "keys": message.GetKeys(),
-		"body":   base64.StdEncoding.EncodeToString(message.Body),
-		"queue":  strconv.Itoa(message.Queue.QueueId),
-		"offset": strconv.FormatInt(message.QueueOffset, 10),
-		"stored": strconv.Itoa(int(message.StoreSize)),
-	}
-	for name, value := range message.GetProperties() {
-		line["p."+name] = value
-	}
-	line.print("got")
-}
-
 func message(topic string, f form) *primitive.Message {
 	m := primitive.NewMessage(topic, f.body())
 	if tags, ok := f["tags"]; ok {
@@ -120,6 +70,12 @@ func message(topic string, f form) *primitive.Message {
 	if keys, ok := f["keys"]; ok {
 		m.WithKeys(strings.Split(keys, " "))
 	}
+	if _, ok := f["level"]; ok {
+		m.WithDelayTimeLevel(f.number("level"))
+	}
+	if lane, ok := f["lane"]; ok {
+		m.WithShardingKey(lane)
+	}
 	for name, value := range f.under("p.") {
 		m.WithProperty(name, value)
 	}
@@ -127,12 +83,8 @@ func message(topic string, f form) *primitive.Message {
 }
 
 func batch(command form) []*primitive.Message {
-	count, err := strconv.Atoi(command["count"])
-	if err != nil {
-		panic(err)
-	}
 	var messages []*primitive.Message
-	for i := 0; i < count; i++ {
+	for i := 0; i < command.number("count"); i++ {
 		messages = append(messages, message(command["topic"], command.under(fmt.Sprintf("%d.", i))))
 	}
 	return messages

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -51,6 +52,18 @@ func (f form) under(prefix string) form {
 		}
 	}
 	return members
+}
+
+// number gives the member of that name, and 0 where there is none.
+func (f form) number(name string) int {
+	if f[name] == "" {
+		return 0
+	}
+	number, err := strconv.Atoi(f[name])
+	if err != nil {
+		panic(err)
+	}
+	return number
 }
 
 func (f form) body() []byte {

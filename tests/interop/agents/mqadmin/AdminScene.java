@@ -15,6 +15,7 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.RPCHook;
 
 /** What the administrators' tools look at: messages, a group that has consumed them, and clients that are online. */
 final class AdminScene {
@@ -46,6 +47,7 @@ final class AdminScene {
             case "consume": consume(); break;
             case "online": online(); break;
             case "offline": offline(); break;
+            case "trace": trace(); break;
             default: throw new IllegalArgumentException("there is no step " + line);
         }
     }
@@ -174,6 +176,25 @@ final class AdminScene {
 
     private static long consumed(DefaultMQPushConsumerImpl client, String topic) {
         return client.getOffsetStore().cloneOffsetTable(topic).values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    /** One message of a producer that tells its traces, where the release has such. */
+    private void trace() throws Exception {
+        DefaultMQProducer producer;
+        try {
+            producer = DefaultMQProducer.class.getConstructor(String.class, RPCHook.class, boolean.class, String.class)
+                    .newInstance("TracedProducers", null, true, null);
+        } catch (NoSuchMethodException noTraces) {
+            return;
+        }
+        producer.setNamesrvAddr(namesrv);
+        producer.setInstanceName("traced");
+        producer.setClientIP("127.0.0.1");
+        producer.start();
+        Message message = new Message(TOPIC, null, body("traced"));
+        send(producer, message, 900, 0);
+        // What has not gone by then goes now.
+        producer.shutdown();
     }
 
     private void offline() {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use cuemq_storage::log_state::FlushMode;
 
-use super::Violation;
 use super::timeline::Timeline;
+use super::{Promised, Violation};
 use crate::sim::body::{Content, Message, Queue};
 use crate::sim::history::{Event, FinalLog, Moment, Stored};
 
@@ -33,11 +33,14 @@ struct Acknowledged {
 type Fates = BTreeMap<Message, Fate>;
 
 /// Holds the messages at the end against what was said of them.
-pub(super) fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog, violations: &mut Vec<Violation>) {
+pub(super) fn check(promised: Promised, moments: &[Moment], last: &FinalLog, violations: &mut Vec<Violation>) {
     let (fates, timeline) = (fates(moments), Timeline::of(moments));
-    check_queues(last, &fates, violations);
+    check_queues(promised, last, &fates, violations);
     check_order(last, &fates, violations);
-    let lost = check_acknowledged(flush, last, &fates, &timeline, violations);
+    let is_deleted = |fate: &Fate, at: Acknowledged| {
+        at.queue_offset < super::beginning(last, fate.queue) && promised.may_delete(at.at_ms, moments)
+    };
+    let lost = check_acknowledged(promised.flush, last, &fates, &timeline, is_deleted, violations);
     check_overtaken(last, &fates, &timeline, &lost, violations);
 }
 
@@ -85,11 +88,14 @@ fn fates(moments: &[Moment]) -> Fates {
 }
 
 /// Each queue by itself: no hole, nothing torn, nothing twice, nothing uninvited.
-fn check_queues(last: &FinalLog, fates: &Fates, violations: &mut Vec<Violation>) {
+fn check_queues(promised: Promised, last: &FinalLog, fates: &Fates, violations: &mut Vec<Violation>) {
     let mut seen = BTreeMap::new();
     for (&queue, messages) in last {
         let mut before: Option<&Stored> = None;
-        for (expected, stored) in (0..).zip(messages) {
+        // Where messages are deleted, a queue begins where they end.
+        let beginning = messages.first().filter(|_| promised.age.is_some());
+        let beginning = beginning.map_or(0, |first| first.queue_offset);
+        for (expected, stored) in (beginning..).zip(messages) {
             let goes_back = before.is_some_and(|before| {
                 stored.physical_offset <= before.physical_offset
                     || stored.store_timestamp_ms < before.store_timestamp_ms
@@ -162,6 +168,7 @@ fn check_acknowledged(
     last: &FinalLog,
     fates: &Fates,
     timeline: &Timeline,
+    is_deleted: impl Fn(&Fate, Acknowledged) -> bool,
     violations: &mut Vec<Violation>,
 ) -> Vec<Message> {
     let mut places = BTreeMap::new();
@@ -179,7 +186,7 @@ fn check_acknowledged(
         };
         let place = (fate.queue, acknowledged.queue_offset);
         let found = places.get(&message);
-        if found == Some(&place) {
+        if found == Some(&place) || (found.is_none() && is_deleted(fate, acknowledged)) {
             continue;
         }
         let promised = acknowledged.flushed && flush == FlushMode::Sync;
@@ -230,12 +237,14 @@ fn check_overtaken(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::stage::*;
     use super::*;
 
     fn checked(flush: FlushMode, events: Vec<Event>, last: &FinalLog) -> Vec<Violation> {
         let mut violations = Vec::new();
-        check(flush, &at_once(events), last, &mut violations);
+        check(Promised { flush, age: None }, &at_once(events), last, &mut violations);
         violations
     }
 
@@ -258,6 +267,44 @@ mod tests {
                 Violation::Lost { found: None, .. }
             ));
         }
+    }
+
+    #[test]
+    fn what_is_deleted_was_old_enough_and_lies_in_front_of_what_is_there() {
+        let events = || {
+            [
+                (0, sending(0)),
+                (1, acknowledged(0, 0)),
+                (2, sending(1)),
+                (3, acknowledged(1, 1)),
+            ]
+        };
+        let mut rest = last(&[0, 1]);
+        rest.get_mut(&QUEUE).unwrap().remove(0);
+        let none = last(&[]);
+        let of_age = |last: &FinalLog, age: Option<Duration>, end_ms: u64| {
+            let mut violations = Vec::new();
+            let moments = history(events().into_iter().chain([(end_ms, repaired())]));
+            let flush = FlushMode::Sync;
+            check(Promised { flush, age }, &moments, last, &mut violations);
+            violations
+        };
+        let age = Duration::from_secs(1);
+        assert_eq!(of_age(&rest, Some(age), 1001), []);
+        assert_eq!(of_age(&none, Some(age), 1003), [], "a queue of which nothing is left");
+        for end_ms in [500, 902] {
+            let young = of_age(&none, Some(age), end_ms);
+            assert!(matches!(young.last(), Some(Violation::Lost { .. })), "too early");
+        }
+        assert!(
+            matches!(only(of_age(&rest, Some(age), 500)), Violation::Lost { .. }),
+            "too early"
+        );
+        assert!(
+            of_age(&rest, None, 1001)
+                .iter()
+                .any(|violation| matches!(violation, Violation::Lost { .. }))
+        );
     }
 
     #[test]
@@ -299,7 +346,11 @@ mod tests {
             (2001, loss()),
         ];
         let mut violations = Vec::new();
-        check(FlushMode::Async, &history(events), &last(&[]), &mut violations);
+        let promised = Promised {
+            flush: FlushMode::Async,
+            age: None,
+        };
+        check(promised, &history(events), &last(&[]), &mut violations);
         assert!(matches!(only(violations), Violation::Lost { .. }));
     }
 

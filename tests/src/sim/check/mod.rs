@@ -5,9 +5,11 @@
 //! | `log` | acknowledged messages are there, once, in their places and in order; queues have no hole |
 //! | `reads` | what was read stays; consumers meet every position in turn; a group reads everything |
 //! | `offsets` | consumer offsets lie within their queues and go back only where it is documented |
+//! | `later` | what is delayed comes, and not before its time; what is committed comes, and nothing else of transactions |
 //! | `notices` | who is in a group hears of those who come and go |
 //! | `timeline` | what a power loss excuses: nothing that was flushed, and under async flush the newest messages |
 
+pub(super) mod later;
 mod log;
 mod notices;
 mod offsets;
@@ -17,11 +19,13 @@ mod stage;
 mod timeline;
 
 use std::fmt;
+use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
 
 use super::body::{Content, Message, Queue};
 use super::history::{FinalLog, Moment, Stored};
+use super::later::Waiting;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +146,17 @@ pub enum Violation {
         /// The other one.
         by: u16,
     },
+    /// A message that is due, or whose transaction is committed, has not come.
+    NeverCame(Waiting),
+    /// A message has come whose transaction is not committed.
+    NotCommitted(Waiting),
+    /// A delayed message has come before its time.
+    Early {
+        /// The message.
+        waiting: Waiting,
+        /// By so many milliseconds.
+        by_ms: u64,
+    },
     /// Something did not come about that should after a fault was repaired.
     Silent(String),
 }
@@ -152,12 +167,34 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All promises that a history breaks, of a broker that flushes like this.
+/// What a broker promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Promised {
+    /// When it acknowledges.
+    pub flush: FlushMode,
+    /// How old a message becomes at least; `None` where none is ever deleted.
+    pub age: Option<Duration>,
+}
+
+impl Promised {
+    /// Whether a message that was acknowledged then may be deleted, with all that lie before it.
+    fn may_delete(self, acknowledged_ms: u64, moments: &[Moment]) -> bool {
+        let end_ms = moments.last().map_or(0, |moment| moment.at_ms);
+        self.age.is_some_and(|age| {
+            u128::from(end_ms.saturating_sub(acknowledged_ms)) + u128::from(SLACK_MS) >= age.as_millis()
+        })
+    }
+}
+
+/// How much later than it was stored a message is acknowledged, while the disk is well.
+const SLACK_MS: u64 = 100;
+
+/// All promises that a history breaks.
 #[must_use]
-pub fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    log::check(flush, moments, last, &mut violations);
-    reads::check(flush, moments, last, &mut violations);
+pub fn check(promised: Promised, moments: &[Moment], last: &FinalLog) -> Vec<Violation> {
+    let (flush, mut violations) = (promised.flush, Vec::new());
+    log::check(promised, moments, last, &mut violations);
+    reads::check(promised, moments, last, &mut violations);
     reads::check_group(moments, last, &mut violations);
     offsets::check(flush, moments, &mut violations);
     notices::check(moments, &mut violations);
@@ -166,6 +203,12 @@ pub fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog) -> Vec<Viola
 
 /// What is at a position of a queue in the end.
 fn at(last: &FinalLog, queue: Queue, queue_offset: u64) -> Option<&Content> {
-    let index = usize::try_from(queue_offset).ok()?;
+    let index = usize::try_from(queue_offset.checked_sub(beginning(last, queue))?).ok()?;
     Some(&last.get(&queue)?.get(index)?.content)
+}
+
+/// Where a queue begins in the end: 0, unless messages were deleted; behind all that it had, when none is left.
+fn beginning(last: &FinalLog, queue: Queue) -> u64 {
+    let first = last.get(&queue).and_then(|messages| messages.first());
+    first.map_or(u64::MAX, |first| first.queue_offset)
 }

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cuemq_storage::log_state::FlushMode;
 
-use super::Violation;
 use super::timeline::Timeline;
+use super::{Promised, Violation};
 use crate::sim::body::{Content, Queue};
 use crate::sim::history::{Event, FinalLog, Moment};
 use crate::sim::member;
 
 /// Holds what was read against what is there.
-pub(super) fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog, violations: &mut Vec<Violation>) {
-    let timeline = Timeline::of(moments);
+pub(super) fn check(promised: Promised, moments: &[Moment], last: &FinalLog, violations: &mut Vec<Violation>) {
+    let (flush, timeline) = (promised.flush, Timeline::of(moments));
+    // What is deleted was there once, and whoever asks for it later is sent to what is left.
+    let is_deleted = |queue, before| promised.age.is_some() && before <= super::beginning(last, queue);
     // Under async flush messages are visible that a power loss may take.
     let may_change = |asked: usize| flush == FlushMode::Async && timeline.lost_since(asked);
     let mut next: BTreeMap<(u16, Queue), u64> = BTreeMap::new();
@@ -35,7 +37,8 @@ pub(super) fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog, viola
             } => {
                 let expected = next.insert((*consumer, *queue), queue_offset.saturating_add(1));
                 let expected = expected.unwrap_or(0);
-                if expected != *queue_offset {
+                let is_over_deleted = *queue_offset > expected && is_deleted(*queue, *queue_offset);
+                if expected != *queue_offset && !is_over_deleted {
                     violations.push(Violation::Skipped {
                         consumer: *consumer,
                         queue: *queue,
@@ -45,7 +48,8 @@ pub(super) fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog, viola
                 }
                 let found = super::at(last, *queue, *queue_offset);
                 let is_torn = matches!(content, Content::Torn(_));
-                if found != Some(content) && (is_torn || !may_change(*asked)) {
+                let is_gone = found.is_none() && is_deleted(*queue, queue_offset.saturating_add(1));
+                if found != Some(content) && !is_gone && (is_torn || !may_change(*asked)) {
                     violations.push(Violation::UndurableRead {
                         consumer: *consumer,
                         queue: *queue,
@@ -63,7 +67,8 @@ pub(super) fn check(flush: FlushMode, moments: &[Moment], last: &FinalLog, viola
             } => {
                 next.insert((*consumer, *queue), *to);
                 // A member goes on where the broker says that its group is, which must be in the queue.
-                if flush == FlushMode::Sync || !power_went || *consumer >= member::FIRST {
+                let is_forward = *to > *queue_offset && is_deleted(*queue, *to);
+                if !is_forward && (flush == FlushMode::Sync || !power_went || *consumer >= member::FIRST) {
                     violations.push(Violation::Skipped {
                         consumer: *consumer,
                         queue: *queue,
@@ -115,7 +120,7 @@ mod tests {
 
     fn checked(flush: FlushMode, events: Vec<Event>, last: &FinalLog) -> Vec<Violation> {
         let mut violations = Vec::new();
-        check(flush, &at_once(events), last, &mut violations);
+        check(Promised { flush, age: None }, &at_once(events), last, &mut violations);
         violations
     }
 
