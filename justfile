@@ -25,15 +25,21 @@ interop *ARGS:
 mqadmin *ARGS:
     tests/interop/mqadmin {{ARGS}}
 
-# the long tables: 20000 histories of the store, 2000 of the whole broker, 20 kills for each Java client, stores in Java brokers, overload
+# the long tables: 20000 histories of the store, 2000 of the whole broker, ten million messages that wait, a hundred thousand open transactions, a million messages that one expression walks, 20 kills for each Java client, stores in Java brokers and of the commit before, overload, flood
 long:
-    CUEMQ_CRASH_SEEDS=20000 cargo test --locked --release -p cuemq-storage --lib crash_test
-    CUEMQ_SEEDS=2000 cargo test --locked --release -p cuemq-tests --test simulation -- --nocapture
+    CUEMQ_CRASH_SEEDS=20000 cargo test --locked --profile bench -p cuemq-storage --lib crash_test
+    CUEMQ_SEEDS=2000 cargo test --locked --profile bench -p cuemq-tests --test simulation -- --nocapture
+    CUEMQ_TIMERS=10000000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_timers -- --nocapture
+    CUEMQ_FILTERED=1000000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_filters -- --nocapture
+    CUEMQ_HALVES=100000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_transactions -- --nocapture
     tests/interop/run
+    tests/interop/run --client groups-4.3.0 --client groups-5.3.3
     tests/interop/kill-load --client 4.3.0 --kills 20
-    tests/interop/kill-load --client 4.9.8 --kills 20
+    tests/interop/kill-load --client 4.9.8 --kills 50
     tests/interop/java-opens-ours
+    tests/interop/upgrade
     tests/interop/overload
+    tests/interop/flood --full
 
 # build the image of examples/deploy/Containerfile, and try it (needs podman or docker)
 image:
@@ -43,7 +49,7 @@ image:
 sim SEED:
     CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation every_history_keeps_the_promises -- --exact --nocapture
 
-# our broker and others in turn, with one table: `just bench --ours HOST:PORT --against NAME=HOST:PORT`; see BENCHMARKS.md
+# our broker and others in turn, with their floors and goals: `just bench --ours HOST:PORT --against NAME=HOST:PORT`; see BENCHMARKS.md
 bench *ARGS:
     cargo run --locked --release -- bench suite {{ARGS}}
 
@@ -55,10 +61,10 @@ micro *ARGS:
 counts *ARGS:
     tests/counts/check {{ARGS}}
 
-# fuzz batch, bodies, dialect, frame, headers, properties or record for a minute (needs a C++ compiler, `rustup toolchain
+# fuzz batch, bodies, dialect, filter, frame, headers, properties or record for a minute (needs a C++ compiler, `rustup toolchain
 # install nightly` and `cargo install cargo-fuzz --locked`); an input that takes 10 s or one allocation over 64 MiB is a
 # finding as well. What it collects is in fuzz/corpus-work, what it finds in fuzz/artifacts.
-[doc("fuzz one of batch, bodies, dialect, frame, headers, properties, record for a minute (needs nightly and cargo-fuzz)")]
+[doc("fuzz one of batch, bodies, dialect, filter, frame, headers, properties, record for a minute (needs nightly and cargo-fuzz)")]
 fuzz TARGET SECONDS="60":
     mkdir -p fuzz/corpus-work/{{TARGET}}
     cargo +nightly fuzz run {{TARGET}} fuzz/corpus-work/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -malloc_limit_mb=64
