@@ -10,6 +10,7 @@ COMMAND is a regular expression that the subcommand and its arguments begin with
     sort     the lines that match the pattern stand in order, in either output
     java     lines of Java's output that match are left out
     ours     lines of our output that match are left out
+    block    lines of our output are left out from one that matches to the next that is indented as far
     absent   lines of Java's output are left out whose key, the pattern's group, no line of ours has
 
 A rule that changes nothing, in any release that it is for, is an error, as is one without a reason.
@@ -18,7 +19,7 @@ import pathlib
 import re
 import sys
 
-KINDS = {"masks": ("mask", "sort"), "differences": ("mask", "java", "ours", "absent")}
+KINDS = {"masks": ("mask", "sort"), "differences": ("mask", "java", "ours", "block", "absent")}
 
 
 class Rule:
@@ -41,6 +42,8 @@ class Rule:
             changed = [ours, [line for line in java if not self.pattern.search(line)]]
         elif self.kind == "ours":
             changed = [[line for line in ours if not self.pattern.search(line)], java]
+        elif self.kind == "block":
+            changed = [self.without_blocks(ours), java]
         else:
             keys = {found[1] for found in map(self.pattern.search, ours) if found}
             changed = [ours, [line for line in java if not self.lacks(line, keys)]]
@@ -51,6 +54,18 @@ class Rule:
         found = self.pattern.search(line)
         return found and found[1] not in keys
 
+    def without_blocks(self, lines):
+        kept, indent = [], None
+        for line in lines:
+            if indent is not None:
+                if indentation(line) == indent:
+                    indent = None
+            elif self.pattern.search(line):
+                indent = indentation(line)
+            else:
+                kept.append(line)
+        return kept
+
     def sorted(self, lines):
         """Only the places of what matches are shared out anew."""
         places = [at for at, line in enumerate(lines) if self.pattern.search(line)]
@@ -58,6 +73,10 @@ class Rule:
         for at, line in zip(places, sorted(lines[at] for at in places)):
             lines[at] = line
         return lines
+
+
+def indentation(line):
+    return len(line) - len(line.lstrip())
 
 
 def rules(folder):
