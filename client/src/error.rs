@@ -65,6 +65,9 @@ pub struct Trouble {
     pub cause: Cause,
 }
 
+/// What the words of Java's access control begin with.
+const ACCESS_DENIED: &str = "org.apache.rocketmq.acl.common.AclException";
+
 /// What happened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -159,8 +162,16 @@ impl Cause {
         }
     }
 
+    /// Whether a Java broker's access control said no, before it looked at what was asked: it answers `SYSTEM_ERROR`, and
+    /// only its words tell.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Refused { code, words }
+            if *code == ResponseCode::SYSTEM_ERROR && words.starts_with(ACCESS_DENIED))
+    }
+
     fn outcome(&self) -> Outcome {
         match self {
+            _ if self.is_denied() => Outcome::NotDone,
             Self::Call(CallError::Lost | CallError::Timeout(_)) | Self::Answer(_) | Self::Abandoned => Outcome::Unknown,
             // a broker whose disk fails says this of a send that may be on it already
             Self::Refused { code, .. } if *code == ResponseCode::SYSTEM_ERROR => Outcome::Unknown,
@@ -196,6 +207,7 @@ impl Error {
     pub(crate) fn of(trouble: Trouble) -> Self {
         let place = Box::new(trouble);
         match &place.cause {
+            cause if cause.is_denied() => Self::GiveUp(place),
             Cause::Connect(_) | Cause::ConnectTimeout(_) | Cause::NoReply(_) | Cause::NoAddress => Self::Retry(place),
             Cause::Call(CallError::TooLarge(_)) | Cause::Invalid(_) | Cause::GroupTaken => Self::Fix(place),
             Cause::Call(_) | Cause::Answer(_) => Self::Retry(place),
@@ -361,6 +373,16 @@ mod tests {
         assert!(matches!(refused(ResponseCode::NO_PERMISSION), Error::GiveUp(_)));
         assert!(matches!(Cause::NoNameServer.nowhere(), Error::GiveUp(_)));
         assert!(matches!(Cause::Invalid("no body".to_owned()).nowhere(), Error::Fix(_)));
+    }
+
+    #[test]
+    fn whom_access_control_denies_gives_up_and_nothing_is_done() {
+        let words = "org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=a";
+        let answer = Command::response_to(&Command::request(RequestCode(10)), ResponseCode::SYSTEM_ERROR);
+        let error = success(answer.with_remark(words)).unwrap_err().nowhere();
+        assert!(matches!(error, Error::GiveUp(_)), "{error}");
+        assert_eq!(error.trouble().outcome(), Outcome::NotDone);
+        assert!(error.to_string().contains(words), "{error}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ build_go() {
 # Our own, whose crates need no folder of the cache.
 build_rust() {
     rust_target=${CARGO_TARGET_DIR:-$here/../../target}
-    cargo build --quiet --locked -p cuemq-client --example interop_agent >"$work/rust.log" 2>&1
+    cargo build --quiet --locked -p cuemq-client --features tls --example interop_agent >"$work/rust.log" 2>&1
 }
 
 # java_agent VERSION [JSON|ROCKETMQ]: sets `agent` to the Java client of that release with that form of headers.

@@ -1,7 +1,11 @@
-# Sourced by `java-opens-ours` and `mqadmin`, after lib.sh: a real Java broker on a store, with `cuemq namesrv` as its name
+# Sourced by `java-opens-ours`, `mqadmin` and `rust-on-java`, after lib.sh: a real Java broker on a store, with `cuemq namesrv` as its name
 # server unless a Java one was started before.
 java_broker_pid=''
 java_namesrv_pid=''
+# What brokers and name servers get beside their flags. TLS needs classes that new JDKs do not have, unless it is given a certificate.
+java_server_options=(-Dtls.server.mode=disabled)
+# The folder of `cuemq tls init` to ask the name server with, where that speaks TLS alone.
+java_namesrv_tls=''
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -30,7 +34,7 @@ start_own_namesrv() {
 # boot PID HOME WHAT: waits until a Java server whose output is HOME/out says that it serves.
 boot() {
     for _ in $(seq 600); do
-        if grep -q 'boot success' "$2/out"; then return; fi
+        if grep -qs 'boot success' "$2/out"; then return; fi
         kill -0 "$1" 2>/dev/null || break
         sleep 0.1
     done
@@ -48,8 +52,8 @@ start_java_namesrv() {
     sed "s|FILE|$work/java-namesrv.log|" "$here/logback.xml" >"$home/conf/logback_namesrv.xml"
     (
         cd "$home"
-        ROCKETMQ_HOME=$home exec java "${flags[@]}" -Xmx128m -Djava.net.preferIPv4Stack=true -Dtls.server.mode=disabled \
-            -Duser.home="$home" -cp "$home/conf:$jars/*" org.apache.rocketmq.namesrv.NamesrvStartup -c "$home/namesrv.conf"
+        ROCKETMQ_HOME=$home exec java "${flags[@]}" -Xmx128m -Djava.net.preferIPv4Stack=true \
+            "${java_server_options[@]}" -Duser.home="$home" -cp "$home/conf:$jars/*" org.apache.rocketmq.namesrv.NamesrvStartup -c "$home/namesrv.conf"
     ) >"$home/out" 2>&1 </dev/null &
     java_namesrv_pid=$!
     boot "$java_namesrv_pid" "$home" "the Java name server $1"
@@ -78,25 +82,32 @@ flushDiskType=ASYNC_FLUSH
 brokerFastFailureEnable=false
 CONF
     sed "s|FILE|$work/java-broker.log|" "$here/logback.xml" >"$home/conf/logback_broker.xml"
-    # A disk that is nearly full must not make it delete or refuse; TLS needs classes that new JDKs do not have.
+    # A disk that is nearly full must not make it delete or refuse.
     (
         cd "$home"
         ROCKETMQ_HOME=$home exec java "${flags[@]}" -Xms256m -XX:MaxDirectMemorySize=256m -Djava.net.preferIPv4Stack=true \
-            -Dtls.server.mode=disabled -Drocketmq.broker.diskSpaceWarningLevelRatio=0.99 \
+            "${java_server_options[@]}" -Drocketmq.broker.diskSpaceWarningLevelRatio=0.99 \
             -Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98 -Duser.home="$home" -Drocketmq.client.logRoot="$home/logs" \
             -cp "$home/conf:$jars/*" org.apache.rocketmq.broker.BrokerStartup -c "$home/broker.conf"
     ) >"$home/out" 2>&1 </dev/null &
     java_broker_pid=$!
     boot "$java_broker_pid" "$home" "the Java broker $version"
+    python3 "$here/agents/registered.py" "$namesrv" "127.0.0.1:$port" ${java_namesrv_tls:+"$java_namesrv_tls"} ||
+        die "the Java broker $version does not register"
 }
 
 # stop_java_broker SIGNAL: gone, with its name server, when this returns.
 stop_java_broker() {
+    leave_java_namesrv "$1"
+    kill -TERM "$java_namesrv_pid" 2>/dev/null || true
+    wait "$java_namesrv_pid" 2>/dev/null || true
+    java_namesrv_pid=''
+}
+
+# leave_java_namesrv SIGNAL: the broker is gone when this returns, and its name server stays.
+leave_java_namesrv() {
     kill "-$1" "$java_broker_pid" 2>/dev/null || true
     ended "$java_broker_pid" || die "the Java broker did not end within a minute after SIG$1"
     wait "$java_broker_pid" 2>/dev/null || true
     java_broker_pid=''
-    kill -TERM "$java_namesrv_pid" 2>/dev/null || true
-    wait "$java_namesrv_pid" 2>/dev/null || true
-    java_namesrv_pid=''
 }

@@ -56,7 +56,7 @@ java_sources() {
     local sources=$work/sources-$1 renaming='' absent='' file
     case $1 in
         3.*) renaming='s/org\.apache\.rocketmq/com.alibaba.rocketmq/'
-             absent='Assigned Batches Broadcasts Filters KillLoad KillOrders KillWaits LitePulling OpenHalves Ordered Overload Requests Resets StoreContents Timers Traces Transactions' ;;
+             absent='Assigned Batches Broadcasts ExtrasSince43 Filters KillLoad KillOrders KillWaits LitePulling OpenHalves Ordered Overload Requests Resets StoreContents Timers Traces Transactions' ;;
         4.3.*) absent='Assigned LitePulling Requests Timers Traces' ;;
         4.*) absent='Assigned Timers' ;;
         5.*)

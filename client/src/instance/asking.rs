@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuemq_net::body::{Body, TopicRouteData};
+use cuemq_net::body::{Body, MessageQueue, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::header::FieldWriter;
@@ -137,6 +137,19 @@ impl Client {
     pub(crate) async fn refresh_route(&self, topic: &str) -> Result<Arc<TopicRoute>, Error> {
         let data = self.ask_route(topic).await.map_err(|error| error.topic(topic))?;
         Ok(self.take_route(topic, TopicRoute::of(topic, data)))
+    }
+
+    /// All queues of a topic that may be read.
+    ///
+    /// # Errors
+    /// When no name server knows the topic or can be asked, and when it has no such queue, as in Java: the dead letters of a
+    /// broker of 4.3.0 can only be written until an operator changes that.
+    pub(crate) async fn queues_to_read(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
+        let route = self.refresh_route(topic).await?;
+        if route.subscribe.is_empty() {
+            return Err(Cause::NoQueue.nowhere().topic(topic));
+        }
+        Ok(route.subscribe.iter().cloned().collect())
     }
 
     /// The route that a topic without one gets when it is made by sending to it, with so many queues.

@@ -185,6 +185,7 @@ impl Inner {
 
     fn is_retried(&self, error: &Error, retrying: Retrying) -> bool {
         match (&error.trouble().cause, retrying) {
+            (cause, _) if cause.is_denied() => false,
             (Cause::Refused { code, .. }, Retrying::Sync) => self.options.retry_response_codes.contains(code),
             (Cause::Call(CallError::TooLarge(_)), _) => false,
             (Cause::Connect(_) | Cause::ConnectTimeout(_) | Cause::Call(_) | Cause::NoAddress, _) => true,

@@ -107,6 +107,25 @@ async fn what_no_broker_will_take_is_sent_once() {
     }
 }
 
+/// A Java broker's access control answers as a broker that has failed, whose messages are tried again.
+#[tokio::test(start_paused = true)]
+async fn what_access_control_denies_is_sent_once() {
+    let network = FakeNetwork::default();
+    network.serve("ns:9876", name_server("T", &["a"], 4));
+    network.serve("a:10911", |request| {
+        let denied = Command::response_to(request, ResponseCode::SYSTEM_ERROR);
+        is_send(request).then(|| denied.with_remark("org.apache.rocketmq.acl.common.AclException: No accessKey"))
+    });
+    let producer = builder(&network).start().await.unwrap();
+    let error = producer.send(Message::new("T", "b")).await.unwrap_err();
+    assert!(
+        matches!(error, Error::GiveUp(_)) && error.to_string().contains("No accessKey"),
+        "{error}"
+    );
+    assert_eq!(sends(&network, "a:10911"), 1);
+    producer.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_stored_less_safely_is_a_result_and_goes_to_another_broker_only_where_asked_for() {
     let network = network(ResponseCode::FLUSH_DISK_TIMEOUT, ResponseCode::FLUSH_DISK_TIMEOUT);

@@ -14,13 +14,16 @@ program is `can=` with its abilities. A command has `do` and `call`; the line th
   do=consumer  name group topics tags names               starts a push consumer from the first message on; it may also have
                                         ordered=1, broadcast=1, slow, milliseconds for each message, refuse, the tag whose
                                         first `count` arrivals it takes not, retries and level, how often and when they come again,
-                                        sql, an expression in place of the tags
+                                        sql, an expression in place of the tags, kind, what it is where it does not push:
+                                        lite, one that polls, stream, one whose messages are acknowledged, or scheduled, one
+                                        that is called for each queue
   do=pull      topic names              brings all that the queues of a topic hold, as arrivals of the consumer `pull`
   do=query     name topic key count     brings the messages with the key once there are so many, as arrivals of the name
   do=view      name topic id            brings the message with the id
   do=reset     topic group time         has a group sent elsewhere; the answer has queues, their number
   do=info      topic group              asks what the group's first client runs; the answer has client and info
   do=allow     topic group retries      sets how often messages come again to a group; the topic tells the broker
+  do=open      by topic                 lets a topic of the broker of the topic `by` be read; the answer has was, its permission before
   do=stop      name
 
 `names` are the properties that a client must ask for by name. An arrival has `times`, how often it came before, and `at`,
@@ -41,12 +44,13 @@ class Failed(AssertionError):
 
 
 class Agent:
-    def __init__(self, name, command, errors):
+    def __init__(self, name, command, errors, beside=None):
+        """Beside another program, it shares with that one what arrives."""
         self.name = name
-        self.changed = threading.Condition()
+        self.changed = beside.changed if beside else threading.Condition()
         self.can = None
         self.answers = {}
-        self.arrivals = {}
+        self.arrivals = beside.arrivals if beside else {}
         self.calls = 0
         self.errors = open(errors, "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)

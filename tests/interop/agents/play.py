@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Plays the scenarios of scenarios.py and kinds.py with one client: play.py CLIENT ERRORS COMMAND... -- JAVA COMMAND... -- [SCENARIO...]
+"""Plays the scenarios of scenarios.py and kinds.py with one client: play.py CLIENT ERRORS COMMAND... [+ COMMAND...] -- JAVA COMMAND... -- [SCENARIO...]
 
+With a second command, behind the `+`, that client receives what the first one sends, and both are in a group together.
 Prints a line for each as java/Interop.java does: `PASS name (details)`, `FAIL name reason` or `SKIP name reason`. A
 scenario that needs a restart of the broker prints `RESTART` and waits for `DONE` or `NONE` on standard input.
 """
@@ -42,7 +43,8 @@ def main():
     unknown = [name for name in wanted if name not in SCENARIOS]
     if unknown:
         print(f"SKIP {unknown[0]} is no scenario of this client")
-    stage = Stage(client, command, java, errors, restart)
+    command, receiver = (command[: command.index("+")], command[command.index("+") + 1 :]) if "+" in command else (command, None)
+    stage = Stage(client, command, java, errors, restart, receiver)
     try:
         return all([played(stage, name) for name in SCENARIOS if not wanted or name in wanted])
     finally:

@@ -5,6 +5,7 @@ import time
 
 from desk import Agent, Failed
 from ledger import Message, compare, missing
+from pair import Pair
 
 RUN = f"{os.getpid():x}{int(time.time()):x}"
 
@@ -14,17 +15,23 @@ class Skipped(Exception):
 
 
 class Stage:
-    def __init__(self, name, command, java, errors, restart):
+    def __init__(self, name, command, java, errors, restart, receiver=None):
+        """With the command of a receiver, that client receives what the first one sends, and further programs are of the first."""
         self.name, self.command, self.java, self.errors, self.restart = name, command, java, errors, restart
         self.scenario = "none"
         self.started = 0
         self.agents = []
         self.reference = None
-        self.agent = self.program()
+        self.agent = self.pair(receiver) if receiver else self.program()
 
     def program(self):
         """Starts another program of the client."""
         agent = Agent(self.name, self.command + [f"{self.name}-{RUN}-{len(self.agents)}"], self.errors)
+        self.agents.append(agent)
+        return agent
+
+    def pair(self, receiver):
+        agent = Pair(self.name, self.command + [f"{self.name}-{RUN}-sends"], receiver + [f"{self.name}-{RUN}-receives"], self.errors)
         self.agents.append(agent)
         return agent
 

@@ -9,14 +9,13 @@ import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.impl.factory.MQClientInstance;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.TopicConfig;
+import org.apache.rocketmq.common.constant.PermName;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -28,6 +27,7 @@ final class Agent extends Desk {
     private final String name;
     private final Map<String, Runnable> open = new HashMap<>();
     private final Map<String, DefaultMQProducer> producers = new HashMap<>();
+    private final Extras extras = Extras.ofThisRelease();
     private DefaultMQPullConsumer reader;
 
     private Agent(String namesrv, String name) {
@@ -36,8 +36,10 @@ final class Agent extends Desk {
     }
 
     public static void main(String[] args) throws Exception {
-        String abilities = "sync async oneway large compresses pull push tags keys properties nul creates-topics";
-        new Agent(args[0], args[1]).serve(hasBatches() ? abilities + " batch" : abilities);
+        String abilities = "sync async oneway large compresses pull push tags keys properties nul creates-topics obeys delays refuses "
+                + "refuses-one retries orders broadcasts";
+        Agent agent = new Agent(args[0], args[1]);
+        agent.serve(abilities + (hasBatches() ? " batch" : "") + (agent.extras == null ? "" : " transactions filters"));
     }
 
     private static boolean hasBatches() {
@@ -52,7 +54,9 @@ final class Agent extends Desk {
     Map<String, String> work(Map<String, String> command) throws Exception {
         switch (command.get("do")) {
             case "producer":
-                return startProducer(command);
+                return startProducer(command, new DefaultMQProducer(command.get("group")));
+            case "transactor":
+                return startProducer(command, extras.transactor(command.get("group"), message -> arrived(command.get("name"), message)));
             case "consumer":
                 return startConsumer(command);
             case "stop":
@@ -72,6 +76,8 @@ final class Agent extends Desk {
                 return info(command.get("topic"), command.get("group"));
             case "allow":
                 return allow(command.get("topic"), command.get("group"), Integer.parseInt(command.get("retries")));
+            case "open":
+                return letRead(command.get("by"), command.get("topic"));
             case "view":
                 arrived(command.get("name"), reader().viewMessage(command.get("topic"), command.get("id")));
                 return form();
@@ -102,6 +108,16 @@ final class Agent extends Desk {
         return form();
     }
 
+    /** Lets a topic be read that can only be written, as an administrator does; the answer has its permission before. */
+    private Map<String, String> letRead(String by, String topic) throws Exception {
+        int perm = factory().getMQClientAPIImpl().getTopicRouteInfoFromNameServer(topic, 10_000).getQueueDatas().get(0).getPerm();
+        if (perm == PermName.PERM_WRITE) {
+            TopicConfig config = new TopicConfig(topic, 1, 1, PermName.PERM_READ | PermName.PERM_WRITE);
+            factory().getMQClientAPIImpl().createTopic(broker(by), by, config, 10_000);
+        }
+        return form("was", perm);
+    }
+
     private MQClientInstance factory() throws Exception {
         return reader().getDefaultMQPullConsumerImpl().getRebalanceImpl().getmQClientFactory();
     }
@@ -118,8 +134,7 @@ final class Agent extends Desk {
         client.setInstanceName(name + "-" + of);
     }
 
-    private Map<String, String> startProducer(Map<String, String> command) throws Exception {
-        DefaultMQProducer producer = new DefaultMQProducer(command.get("group"));
+    private Map<String, String> startProducer(Map<String, String> command, DefaultMQProducer producer) throws Exception {
         configure(producer, command.get("name"));
         producer.setSendMsgTimeout(10_000);
         if (command.containsKey("queues")) {
@@ -135,14 +150,7 @@ final class Agent extends Desk {
         String consumerName = command.get("name");
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(command.get("group"));
         configure(consumer, consumerName);
-        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        for (String topic : command.get("topics").split(",")) {
-            consumer.subscribe(topic, command.get("tags"));
-        }
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(message -> arrived(consumerName, message));
-            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
+        Listening.prepare(consumer, command, extras, message -> arrived(consumerName, message));
         consumer.start();
         open.put(consumerName, consumer::shutdown);
         return form();
@@ -150,7 +158,8 @@ final class Agent extends Desk {
 
     private static void arrived(String consumer, MessageExt message) {
         Map<String, String> line = form("got", consumer, "topic", message.getTopic(), "tags", message.getTags(), "keys", message.getKeys(),
-                "body", text(message.getBody()), "queue", message.getQueueId(), "offset", message.getQueueOffset(), "stored", message.getStoreSize());
+                "body", text(message.getBody()), "queue", message.getQueueId(), "offset", message.getQueueOffset(), "stored", message.getStoreSize(),
+                "times", message.getReconsumeTimes(), "at", message.getStoreTimestamp());
         message.getProperties().forEach((property, value) -> line.put("p." + property, value));
         print(line);
     }
@@ -158,6 +167,9 @@ final class Agent extends Desk {
     private static Message message(String topic, Map<String, String> form) {
         Message message = new Message(topic, form.get("tags"), form.get("keys"), bytes(form.get("body")));
         under("p.", form).forEach(message::putUserProperty);
+        if (form.containsKey("level")) {
+            message.setDelayTimeLevel(Integer.parseInt(form.get("level")));
+        }
         return message;
     }
 
@@ -166,11 +178,14 @@ final class Agent extends Desk {
                 "offset", result.getQueueOffset());
     }
 
-    private static Map<String, String> send(DefaultMQProducer producer, Map<String, String> command) throws Exception {
+    private Map<String, String> send(DefaultMQProducer producer, Map<String, String> command) throws Exception {
         Message message = message(command.get("topic"), command);
         switch (command.get("mode")) {
             case "sync":
-                return result(producer.send(message));
+                return result(command.containsKey("lane") ? sendInLane(producer, message, command.get("lane")) : producer.send(message));
+            case "transaction":
+                // Where the half message is stored tells nothing: it is stored elsewhere when it is committed.
+                return form("id", extras.sendInTransaction(producer, message).getMsgId());
             case "oneway":
                 producer.sendOneway(message);
                 return form();
@@ -188,6 +203,11 @@ final class Agent extends Desk {
                 });
                 return null;
         }
+    }
+
+    /** Messages with one lane go to one queue. */
+    private static SendResult sendInLane(DefaultMQProducer producer, Message message, String lane) throws Exception {
+        return producer.send(message, (queues, ignored, of) -> queues.get(Math.floorMod(of.hashCode(), queues.size())), lane);
     }
 
     /** By its name, since 3.5.8 has no such method. */

@@ -141,12 +141,16 @@ impl Stand {
     }
 
     async fn create_topic(&self, topic: &str, queues: i32) {
+        self.create_topic_with(topic, queues, 6).await;
+    }
+
+    async fn create_topic_with(&self, topic: &str, queues: i32, perm: i32) {
         let header = CreateTopic {
             topic,
             default_topic: "TBW102",
             read_queue_nums: queues,
             write_queue_nums: queues,
-            perm: 6,
+            perm,
             topic_filter_type: "SINGLE_TAG",
             ..CreateTopic::default()
         };

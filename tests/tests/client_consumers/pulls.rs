@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cuemq_client::consumer::{MessageModel, PULL_NEXT_DELAY, PullConsumer, PullStatus, PullTask};
-use cuemq_client::{MessageSelector, ReceivedMessage};
+use cuemq_client::{Cause, LitePullConsumer, MessageSelector, ReceivedMessage};
 use cuemq_net::body::MessageQueue;
 
 use crate::{Stand, inbox, numbers, soon, text};
@@ -247,4 +247,21 @@ async fn a_queue_that_goes_to_another_consumer_is_called_for_no_more() {
     first.shutdown().await.unwrap();
     until(0, 2).await;
     second.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_topic_that_can_only_be_written_has_no_queues_to_read_and_says_so() {
+    let stand = Stand::start();
+    stand.create_topic_with("T", 1, 2).await;
+    let pulls = consumer(&stand).await;
+    let polls = LitePullConsumer::builder("l").client_options(stand.options());
+    let polls = polls.start().await.unwrap();
+    for refused in [
+        pulls.fetch_subscribe_message_queues("T").await,
+        polls.fetch_message_queues("T").await,
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error.trouble().cause, Cause::NoQueue), "{error}");
+        assert_eq!(error.trouble().topic.as_deref(), Some("T"));
+    }
 }

@@ -92,10 +92,9 @@ impl LitePullConsumer {
     /// All queues of a topic.
     ///
     /// # Errors
-    /// When no name server knows the topic or can be asked.
+    /// When no name server knows the topic or can be asked, and when none of its queues may be read.
     pub async fn fetch_message_queues(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
-        let route = self.client().refresh_route(topic).await?;
-        Ok(route.subscribe.iter().cloned().collect())
+        self.client().queues_to_read(topic).await
     }
 
     /// Goes to a position of a queue: the next poll that gives messages of it begins there.

@@ -62,10 +62,9 @@ impl PullConsumer {
     /// All queues of a topic.
     ///
     /// # Errors
-    /// When no name server knows the topic or can be asked.
+    /// When no name server knows the topic or can be asked, and when none of its queues may be read.
     pub async fn fetch_subscribe_message_queues(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
-        let route = self.client().refresh_route(topic).await?;
-        Ok(route.subscribe.iter().cloned().collect())
+        self.client().queues_to_read(topic).await
     }
 
     /// The queues of a topic that are this consumer's; waits for the first sharing out. From then on the topic is shared out in

@@ -1,8 +1,12 @@
 //! Our own client doing what ../desk.py tells it: agent NAMESRV NAME. It answers each command, and tells what arrives.
-//! `CUEMQ_ACL=key:secret` has it sign its requests, for a broker that lets in nobody else.
+//! `CUEMQ_ACL=key:secret` has it sign its requests, for a broker that lets in nobody else; `CUEMQ_TLS=FOLDER` has it speak TLS,
+//! with the authority and the certificate that `cuemq tls init` wrote there.
 
 mod consumers;
 mod form;
+mod others;
+#[cfg(feature = "tls")]
+mod with_tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +19,14 @@ use cuemq_client::{
 use form::Form;
 
 const ABILITIES: &str = "sync async oneway batch large compresses pull push tags keys properties nul creates-topics obeys \
-                         delays refuses refuses-one retries orders broadcasts transactions filters";
+                         delays refuses refuses-one retries orders broadcasts transactions filters polls streams schedules";
 
 /// What runs under a name.
 enum Running {
     Producer(Producer),
     Transactor(TransactionProducer),
     Consumer(PushConsumer),
+    Other(others::Other),
 }
 
 struct Agent {
@@ -31,7 +36,8 @@ struct Agent {
     pulls: usize,
 }
 
-type Outcome = Result<Form, Box<dyn std::error::Error + Send + Sync>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome = Result<Form, Failure>;
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "standard input blocks")]
@@ -59,9 +65,20 @@ async fn main() {
     }
 }
 
+/// What failed, and what the client's error says to do next.
+fn failed(failure: Failure) -> Form {
+    let line = Form::default().with("error", &failure);
+    match failure.downcast_ref::<Error>() {
+        Some(Error::Retry(_)) => line.with("next", "retry"),
+        Some(Error::Fix(_)) => line.with("next", "fix"),
+        Some(Error::GiveUp(_)) => line.with("next", "give-up"),
+        _ => line,
+    }
+}
+
 /// Prints what came of a command.
 fn answer(command: &Form, outcome: Outcome) {
-    let line = outcome.unwrap_or_else(|error| Form::default().with("error", error));
+    let line = outcome.unwrap_or_else(failed);
     line.with("call", command.text("call")).print("call");
 }
 
@@ -90,17 +107,22 @@ fn message(topic: &str, form: &Form) -> Message {
 }
 
 impl Agent {
-    fn options(&self, of: &str) -> ClientOptions {
+    fn options(&self, of: &str) -> Result<ClientOptions, Failure> {
         let options = ClientOptions::new().namesrv_addr(&self.namesrv);
-        let options = options.instance_name(format!("{}-{of}", self.name));
-        match std::env::var("CUEMQ_ACL")
-            .ok()
-            .as_deref()
-            .and_then(|keys| keys.split_once(':'))
-        {
-            Some((access, secret)) => options.request_hook(Arc::new(AclRequestHook::new(access, secret))),
-            None => options,
+        let mut options = options.instance_name(format!("{}-{of}", self.name));
+        if let Some(folder) = std::env::var_os("CUEMQ_TLS") {
+            #[cfg(feature = "tls")]
+            {
+                options = with_tls::over_tls(options, folder.as_ref())?;
+            }
+            #[cfg(not(feature = "tls"))]
+            return Err(format!("built without the feature tls, and CUEMQ_TLS is {}", folder.display()).into());
         }
+        let keys = std::env::var("CUEMQ_ACL").unwrap_or_default();
+        if let Some((access, secret)) = keys.split_once(':') {
+            options = options.request_hook(Arc::new(AclRequestHook::new(access, secret)));
+        }
+        Ok(options)
     }
 
     /// Does what a command says; what is answered later gives nothing.
@@ -108,7 +130,10 @@ impl Agent {
         Some(match command.text("do").as_str() {
             "producer" => self.start_producer(command).await,
             "transactor" => self.start_transactor(command).await,
-            "consumer" => self.start_consumer(command).await,
+            "consumer" => match command.get("kind") {
+                Some(kind) => self.start_other(kind, command).await,
+                None => self.start_consumer(command).await,
+            },
             "send" => return self.send(command).await,
             "batch" => self.batch(command).await,
             "pull" => self.pull(&command.text("topic")).await,
@@ -117,26 +142,26 @@ impl Agent {
         })
     }
 
-    fn builder(&self, command: &Form) -> cuemq_client::producer::ProducerBuilder {
-        let builder = Producer::builder(command.text("group")).client_options(self.options(&command.text("name")));
+    fn builder(&self, command: &Form) -> Result<cuemq_client::producer::ProducerBuilder, Failure> {
+        let builder = Producer::builder(command.text("group")).client_options(self.options(&command.text("name"))?);
         let queues = command
             .number("queues")
             .and_then(|queues| u32::try_from(queues).ok())
             .unwrap_or(4);
-        builder
+        Ok(builder
             .default_topic_queue_nums(queues)
-            .send_msg_timeout(std::time::Duration::from_secs(10))
+            .send_msg_timeout(std::time::Duration::from_secs(10)))
     }
 
     async fn start_producer(&mut self, command: &Form) -> Outcome {
-        let producer = self.builder(command).start().await?;
+        let producer = self.builder(command)?.start().await?;
         self.running.insert(command.text("name"), Running::Producer(producer));
         Ok(Form::default())
     }
 
     async fn start_transactor(&mut self, command: &Form) -> Outcome {
         let said = Said(command.text("name"));
-        let producer = self.builder(command).start_transactional(said).await?;
+        let producer = self.builder(command)?.start_transactional(said).await?;
         self.running.insert(command.text("name"), Running::Transactor(producer));
         Ok(Form::default())
     }
@@ -201,6 +226,7 @@ impl Agent {
             Some(Running::Producer(producer)) => producer.shutdown().await,
             Some(Running::Transactor(producer)) => producer.shutdown().await,
             Some(Running::Consumer(consumer)) => consumer.shutdown().await?,
+            Some(Running::Other(consumer)) => consumer.shutdown().await?,
             None => return Err(format!("nothing runs as {name}").into()),
         }
         Ok(Form::default())

@@ -57,7 +57,7 @@ impl Agent {
     pub(crate) async fn start_consumer(&mut self, command: &Form) -> Outcome {
         let name = command.text("name");
         let mut builder = PushConsumer::builder(command.text("group"))
-            .client_options(self.options(&name))
+            .client_options(self.options(&name)?)
             .consume_from_where(ConsumeFromWhere::FirstOffset);
         if command.get("broadcast").is_some() {
             let offsets = std::env::temp_dir().join(format!("agent-rust-{}", std::process::id()));
@@ -121,7 +121,7 @@ impl Agent {
         self.pulls += 1;
         let group = format!("readers-{}-{}", self.name, self.pulls);
         let consumer = PullConsumer::builder(&group)
-            .client_options(self.options(&group))
+            .client_options(self.options(&group)?)
             .start()
             .await?;
         for queue in consumer.fetch_subscribe_message_queues(topic).await? {
