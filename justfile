@@ -25,7 +25,11 @@ interop *ARGS:
 mqadmin *ARGS:
     tests/interop/mqadmin {{ARGS}}
 
-# the long tables: 20000 histories of the store, 2000 of the whole broker, ten million messages that wait, a hundred thousand open transactions, a million messages that one expression walks, 20 kills for each Java client, stores in Java brokers and of the commit before, overload, flood
+# our client on real Java brokers, alone and in groups with Java's client, with TLS and access control
+rust-on-java *ARGS:
+    tests/interop/rust-on-java {{ARGS}}
+
+# the long tables: 20000 histories of the store, 2000 of the whole broker, ten million messages that wait, a hundred thousand open transactions, a million messages that one expression walks, 20 kills for each Java client, our client on Java brokers, stores in Java brokers and of the commit before, overload, flood
 long:
     CUEMQ_CRASH_SEEDS=20000 cargo test --locked --profile bench -p cuemq-storage --lib crash_test
     CUEMQ_SEEDS=2000 cargo test --locked --profile bench -p cuemq-tests --test simulation -- --nocapture
@@ -34,6 +38,7 @@ long:
     CUEMQ_HALVES=100000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_transactions -- --nocapture
     tests/interop/run
     tests/interop/run --client groups-4.3.0 --client groups-5.3.3
+    tests/interop/rust-on-java
     tests/interop/kill-load --client 4.3.0 --kills 20
     tests/interop/kill-load --client 4.9.8 --kills 50
     tests/interop/java-opens-ours

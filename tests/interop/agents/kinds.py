@@ -104,9 +104,12 @@ def awake(stage, producer, topic, pair):
     rounds(round_of, 0, pair, lambda counts: counts == [16, 16], "was not broadcast")
 
 
-@scenario("broadcast-in-order", "sync", "push", "orders", "broadcasts")
+@scenario("broadcast-in-order", "sync", "push", "orders", "broadcasts-in-order")
 def broadcast_in_order(stage):
-    """Consumers with orderly listeners that all get everything: no queue is locked, and each queue comes in its order."""
+    """Consumers with orderly listeners that all get everything: no queue is locked, and each queue comes in its order.
+
+    Java's gets nothing like this: it pulls from queues alone that it has locked, and renews locks where it shares alone.
+    """
     topic, made = stage.topic()
     group, producer = stage.group("group"), stage.producer()
     lanes, steps = 5, 12
@@ -275,8 +278,10 @@ def transactions(stage):
     kinds = ("commit-none", "rollback-none", "unknown-commit", "unknown-rollback")
     messages = text(topic, 60, "message", kinds)
     for message in messages[::5]:
-        # A large one is compressed by the client.
-        message.body += b" x" * 5_000
+        # A large one is compressed by the client. Before it asks, a broker of 4.3.0 writes it anew, unfolded and marked as compressed
+        # all the same: Java's producer cannot read the question, nor its consumer the message and what comes behind it.
+        if stage.broker != "4.3.0" or "reads-unfolded" in stage.agent.can or "unknown" not in message.tags:
+            message.body += b" x" * 5_000
     producer = stage.producer("transactor")
     stage.send(producer, messages, "transaction")
     consumer = stage.consumer([topic], stage.group("group"))

@@ -18,6 +18,8 @@ class Stage:
     def __init__(self, name, command, java, errors, restart, receiver=None):
         """With the command of a receiver, that client receives what the first one sends, and further programs are of the first."""
         self.name, self.command, self.java, self.errors, self.restart = name, command, java, errors, restart
+        # The release of a Java broker that is played on.
+        self.broker = os.environ.get("CUEMQ_JAVA_BROKER")
         self.scenario = "none"
         self.started = 0
         self.agents = []

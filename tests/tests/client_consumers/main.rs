@@ -253,6 +253,15 @@ impl Got {
         bodies
     }
 
+    /// The next bodies, in the order in which they came.
+    async fn in_order(&mut self, many: usize) -> Vec<String> {
+        let mut bodies = Vec::new();
+        for _ in 0..many {
+            bodies.push(text(&self.next().await));
+        }
+        bodies
+    }
+
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -182,7 +182,9 @@ impl LitePullConsumerBuilder {
         self
     }
 
-    /// The directory for the offsets of a broadcasting consumer: `.rocketmq_offsets` at home.
+    /// The directory for the offsets of a broadcasting consumer: `.rocketmq_offsets` at home. Its file there is named by
+    /// [`ClientOptions::instance_name`](crate::ClientOptions::instance_name), `DEFAULT` without one, and by the group; one
+    /// consumer of the process can have it at a time.
     pub fn local_offset_store_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.local_offset_store_dir = Some(directory.into());
         self

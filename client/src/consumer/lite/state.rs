@@ -275,6 +275,7 @@ impl Lite {
             saved = saved.and(told);
             assigned.owned.drop_it();
         }
+        self.offsets.end();
         saved
     }
 }

@@ -41,6 +41,16 @@ pub enum LocalOffsetsError {
         #[source]
         source: io::Error,
     },
+    /// Another consumer of this process keeps its offsets there.
+    #[error(
+        "another consumer of this process keeps its offsets in {}: give each client an instance_name, or each consumer a \
+         local_offset_store_dir",
+        .path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Neither the file nor its backup can be understood.
     #[error("the file of offsets {} cannot be understood: repair it, or remove it to start anew", .path.display())]
     Content {
@@ -63,6 +73,10 @@ impl OffsetsFile {
         Self {
             path: directory.join(client_id).join(group).join("offsets.json"),
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where Java keeps such files.

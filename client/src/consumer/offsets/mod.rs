@@ -1,6 +1,7 @@
 //! Where a consumer keeps how far its group has come (`OffsetStore` in Java): in memory all the time, and now and then at
 //! the brokers, or in a file where it broadcasts.
 
+mod in_use;
 mod local;
 mod table;
 
@@ -15,6 +16,7 @@ use cuemq_net::command::Command;
 use cuemq_net::request::{QueryOffset, UpdateOffset};
 use cuemq_net::response::OffsetResponse;
 
+use in_use::InUse;
 pub use local::LocalOffsetsError;
 use local::OffsetsFile;
 use table::OffsetTable;
@@ -32,6 +34,8 @@ pub(crate) struct OffsetStore {
     table: Mutex<OffsetTable>,
     /// Where a broadcasting consumer keeps them; brokers keep those of the others.
     file: Option<OffsetsFile>,
+    /// That the file is this consumer's, until it ends.
+    in_use: Mutex<Option<InUse>>,
 }
 
 impl OffsetStore {
@@ -41,15 +45,17 @@ impl OffsetStore {
             group: group.to_owned(),
             table: Mutex::default(),
             file: None,
+            in_use: Mutex::default(),
         }
     }
 
     /// Keeps them in a file (`LocalFileOffsetStore`), and begins with what it has.
     ///
     /// # Errors
-    /// When there is a file that cannot be read.
+    /// When another consumer of the process has the file, or there is one that cannot be read.
     fn in_file(group: &str, file: OffsetsFile) -> Result<Self, LocalOffsetsError> {
         let store = Self {
+            in_use: Mutex::new(Some(InUse::take(file.path())?)),
             file: Some(file.clone()),
             ..Self::at_brokers(group)
         };
@@ -57,11 +63,19 @@ impl OffsetStore {
         Ok(store)
     }
 
+    /// Lets another consumer of the process have the file: this one has saved its offsets for the last time.
+    pub(crate) fn end(&self) {
+        // taken out of the lock before it is dropped, which takes another one
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(in_use);
+    }
+
     /// That of a consumer: brokers keep the offsets of one that shares, and a file below `directory` those of one that
     /// broadcasts.
     ///
     /// # Errors
-    /// When there is a file that cannot be read.
+    /// When another consumer of the process has the file, as two have that broadcast in one group and give their clients the
+    /// same name or none, or when there is one that cannot be read.
     pub(crate) fn of(
         client: &Client,
         group: &str,
@@ -74,6 +88,17 @@ impl OffsetStore {
         let directory = directory.map_or_else(OffsetsFile::default_directory, Path::to_path_buf);
         let file = OffsetsFile::new(&directory, &client.lasting_id(), group);
         Self::in_file(group, file).map_err(|error| Cause::Invalid(error.to_string()).nowhere())
+    }
+
+    /// Writes the file, which is another's once this has ended.
+    fn store_in(&self, file: &OffsetsFile, offsets: BTreeMap<MessageQueue, i64>) {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_use.is_none() {
+            return;
+        }
+        if let Err(error) = file.store(offsets) {
+            tracing::error!(%error, "offsets are not saved; messages will come again after a restart");
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, OffsetTable> {
@@ -142,7 +167,7 @@ impl OffsetStore {
             table.of_topic(None)
         };
         if let Some(file) = &self.file {
-            store_in(file, offsets);
+            self.store_in(file, offsets);
             return;
         }
         for (queue, queue_offset) in offsets {
@@ -161,7 +186,7 @@ impl OffsetStore {
             return Ok(());
         };
         match &self.file {
-            Some(file) => store_in(file, self.all()),
+            Some(file) => self.store_in(file, self.all()),
             None => update(client, &self.group, queue, queue_offset).await?,
         }
         Ok(())
@@ -183,12 +208,6 @@ impl OffsetStore {
         if self.file.is_none() {
             self.table().forget(queue);
         }
-    }
-}
-
-fn store_in(file: &OffsetsFile, offsets: BTreeMap<MessageQueue, i64>) {
-    if let Err(error) = file.store(offsets) {
-        tracing::error!(%error, "offsets are not saved; messages will come again after a restart");
     }
 }
 

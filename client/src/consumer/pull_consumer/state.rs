@@ -118,6 +118,7 @@ impl Pull {
             let told = self.offsets.hand_over(&self.balance.client, &queue).await;
             saved = saved.and(told);
         }
+        self.offsets.end();
         saved
     }
 }

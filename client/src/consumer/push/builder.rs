@@ -132,7 +132,9 @@ impl PushConsumerBuilder {
         self
     }
 
-    /// The directory for the offsets of a broadcasting consumer: `.rocketmq_offsets` at home.
+    /// The directory for the offsets of a broadcasting consumer: `.rocketmq_offsets` at home. Its file there is named by
+    /// [`ClientOptions::instance_name`](crate::ClientOptions::instance_name), `DEFAULT` without one, and by the group; one
+    /// consumer of the process can have it at a time.
     pub fn local_offset_store_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.options.local_offset_store_dir = Some(directory.into());
         self

@@ -218,6 +218,7 @@ impl Push {
             saved = saved.and(told);
             owned.drop_it();
         }
+        self.offsets.end();
         if self.locks_queues() {
             self.unlock_all().await;
         }

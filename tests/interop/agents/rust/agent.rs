@@ -19,7 +19,8 @@ use cuemq_client::{
 use form::Form;
 
 const ABILITIES: &str = "sync async oneway batch large compresses pull push tags keys properties nul creates-topics obeys \
-                         delays refuses refuses-one retries orders broadcasts transactions filters polls streams schedules";
+                         delays refuses refuses-one retries orders broadcasts broadcasts-in-order transactions filters polls streams \
+                         schedules reads-unfolded";
 
 /// What runs under a name.
 enum Running {
