@@ -6,11 +6,11 @@ use cuemq_net::body::{
     Body, GroupList, GroupSubscription, SubscriptionData, SubscriptionGroupConfig, SubscriptionGroupConfigs,
     SubscriptionGroupTable, TopicList,
 };
-use cuemq_net::code::RequestCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::dialect::Style;
 use cuemq_net::request::{DeleteGroup, GroupQuery, TopicQuery};
 
-use super::{Admin, nothing, read};
+use super::{Admin, is_unknown_there, not_listed, nothing, read};
 use crate::error::Error;
 
 impl Admin {
@@ -80,7 +80,8 @@ impl Admin {
         Ok(read::<SubscriptionGroupTable>(&answer)?.subscription_group_table)
     }
 
-    /// One group's configuration on a broker (352); for brokers that know how.
+    /// One group's configuration on a broker (352); a broker of release 4 does not know how, or
+    /// does not even answer, and is asked for all (201).
     ///
     /// # Errors
     /// When the broker does not have the group.
@@ -91,7 +92,14 @@ impl Admin {
     ) -> Result<SubscriptionGroupConfig, Error> {
         let header = GroupQuery { group, topic: None };
         let code = RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG;
-        read(&self.ask(address, code, |fields| header.write(fields), "").await?)
+        match self.ask(address, code, |fields| header.write(fields), "").await {
+            Err(error) if is_unknown_there(&error) => {
+                let mut all = self.all_subscription_groups(address).await?;
+                all.remove(group)
+                    .ok_or_else(|| not_listed(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, address))
+            }
+            answer => read(&answer?),
+        }
     }
 
     /// Which groups consume a topic, or did, on any of its brokers (300).

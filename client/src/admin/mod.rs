@@ -25,9 +25,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cuemq_net::body::Body;
-use cuemq_net::code::RequestCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::header::FieldWriter;
+use cuemq_net::transport::CallError;
 
 use crate::error::{Cause, Error, success};
 use crate::instance::Client;
@@ -114,6 +115,21 @@ impl Admin {
     }
 }
 
+/// Whether a server does not know what it was asked; a broker of 4.3.0 does not answer then.
+fn is_unknown_there(error: &Error) -> bool {
+    match &error.trouble().cause {
+        Cause::Refused { code, .. } => *code == ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
+        Cause::Call(CallError::Timeout(_)) => true,
+        _ => false,
+    }
+}
+
+/// What a server says of one that it does not have, where it told all that it has instead.
+fn not_listed(code: ResponseCode, address: &str) -> Error {
+    let words = "it is not among those that the broker has".to_owned();
+    Cause::Refused { code, words }.nowhere().at(address)
+}
+
 /// No extension fields.
 fn nothing(_fields: &mut FieldWriter<'_>) {}
 
@@ -126,4 +142,67 @@ fn read<B: Body>(answer: &Command) -> Result<B, Error> {
 fn number(answer: &Command, field: &str) -> Result<i64, Error> {
     let found = answer.fields.get(field).and_then(|text| text.parse().ok());
     Ok(found.ok_or_else(|| Cause::Answer(format!("no number {field}")))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cuemq_net::body::{SubscriptionGroupConfig, SubscriptionGroupTable, TopicConfig, TopicConfigTable};
+    use cuemq_net::dialect::Style;
+
+    use super::*;
+    use crate::testing::{FakeNetwork, yes};
+
+    fn topics() -> TopicConfigTable {
+        let config = TopicConfig {
+            topic_name: "T".to_owned(),
+            perm: 4,
+            ..TopicConfig::default()
+        };
+        TopicConfigTable {
+            topic_config_table: BTreeMap::from([("T".to_owned(), config)]),
+            ..TopicConfigTable::default()
+        }
+    }
+
+    fn groups() -> SubscriptionGroupTable {
+        let config = SubscriptionGroupConfig {
+            group_name: "g".to_owned(),
+            retry_max_times: 3,
+            ..SubscriptionGroupConfig::default()
+        };
+        SubscriptionGroupTable {
+            subscription_group_table: BTreeMap::from([("g".to_owned(), config)]),
+            ..SubscriptionGroupTable::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_cannot_tell_one_configuration_is_asked_for_all() {
+        let refuses = |request: &Command| Some(Command::response_to(request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED));
+        for unknown in [refuses, |_: &Command| None] {
+            let network = FakeNetwork::default();
+            network.serve("a:10911", move |request| match RequestCode(request.code) {
+                RequestCode::GET_ALL_TOPIC_CONFIG => Some(yes(request).with_body(topics().encode(Style::Standard))),
+                RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => {
+                    Some(yes(request).with_body(groups().encode(Style::Standard)))
+                }
+                _ => unknown(request),
+            });
+            let client = network.options().start().await.unwrap();
+            let admin = Admin::new(&client);
+            assert_eq!(admin.examine_topic_config("a:10911", "T").await.unwrap().perm, 4);
+            let group = admin.examine_subscription_group_config("a:10911", "g").await.unwrap();
+            assert_eq!(group.retry_max_times, 3);
+            let no_topic = admin.examine_topic_config("a:10911", "U").await.unwrap_err();
+            assert_eq!(no_topic.code(), Some(ResponseCode::TOPIC_NOT_EXIST));
+            let no_group = admin
+                .examine_subscription_group_config("a:10911", "h")
+                .await
+                .unwrap_err();
+            assert_eq!(no_group.code(), Some(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST));
+            client.shutdown().await;
+        }
+    }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cuemq_net::body::{Body, TopicConfig, TopicConfigTable, TopicConfigs, TopicList, TopicStatsTable};
-use cuemq_net::code::RequestCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::dialect::Style;
 use cuemq_net::request::{CreateTopic, DeleteTopic, TopicQuery, TopicsByCluster};
 
-use super::{Admin, nothing, read};
+use super::{Admin, is_unknown_there, not_listed, nothing, read};
 use crate::error::{Cause, Error};
 use crate::instance::{CREATE_TOPIC_KEY, TopicRoute};
 use crate::producer::check_topic;
@@ -186,21 +186,22 @@ impl Admin {
         Ok(read::<TopicConfigTable>(&answer)?.topic_config_table)
     }
 
-    /// One topic's configuration on a broker (351); for brokers that know how.
+    /// One topic's configuration on a broker (351); a broker of release 4 does not know how, or
+    /// does not even answer, and is asked for all (21).
     ///
     /// # Errors
     /// When the broker does not have the topic.
     pub async fn examine_topic_config(&self, address: &str, topic: &str) -> Result<TopicConfig, Error> {
         let header = TopicQuery { topic };
-        let answer = self
-            .ask(
-                address,
-                RequestCode::GET_TOPIC_CONFIG,
-                |fields| header.write(fields),
-                "",
-            )
-            .await?;
-        read(&answer)
+        let code = RequestCode::GET_TOPIC_CONFIG;
+        match self.ask(address, code, |fields| header.write(fields), "").await {
+            Err(error) if is_unknown_there(&error) => {
+                let mut all = self.all_topic_config(address).await?;
+                all.remove(topic)
+                    .ok_or_else(|| not_listed(ResponseCode::TOPIC_NOT_EXIST, address).topic(topic))
+            }
+            answer => read(&answer?),
+        }
     }
 
     /// Changes a topic's permission on a broker and keeps its queues: 2 write, 4 read, 6 both.

@@ -113,7 +113,7 @@ impl Scene {
                 .await
                 .ok()?;
             let queue = stats.offset_table.get(&scene.queue)?;
-            (queue.consumer_offset == 10).then_some(())
+            (usize::try_from(queue.consumer_offset) == Ok(MESSAGES)).then_some(())
         })
         .await?;
         Ok(scene)
