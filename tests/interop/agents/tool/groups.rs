@@ -9,6 +9,7 @@ pub(crate) async fn play(scene: &Scene, table: &mut Table) {
     connected(scene, table).await;
     configured(scene, table).await;
     offsets(scene, table).await;
+    clones(scene, table).await;
     reset(scene, table).await;
 }
 
@@ -170,6 +171,12 @@ async fn offsets(scene: &Scene, table: &mut Table) {
             is(status.values().any(|queues| queues.get(queue) == Some(&many)), status)
         })
         .await;
+}
+
+/// A group that gets the offsets of another one.
+async fn clones(scene: &Scene, table: &mut Table) {
+    let (admin, address, group) = (&scene.admin, scene.address.as_str(), scene.group.as_str());
+    let (queue, many) = (&scene.queue, i64::try_from(MESSAGES).unwrap_or_default());
     let clone = format!("clone-{group}");
     table
         .check("clone_group_offset", async {

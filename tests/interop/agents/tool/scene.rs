@@ -63,33 +63,15 @@ impl Scene {
             .client(&client)
             .start()
             .await?;
+        // a producer that does not find the route takes the topic for one that is made by sending to it
         let queue = until("the topic's route", async || {
-            producer
-                .fetch_publish_message_queues(&topic)
-                .await
-                .ok()?
-                .first()
-                .cloned()
+            let route = admin.examine_topic_route_info(&topic).await.ok()?;
+            route.publish.first().cloned()
         })
         .await?;
-        let mut sent = Vec::new();
-        for number in 0..MESSAGES {
-            let message = Message::new(&topic, number.to_string())
-                .tags("a")
-                .keys([format!("key-{number}"), "shared".to_owned()]);
-            sent.push(producer.send(message).await?);
-        }
+        let sent = fill(&producer, &topic).await?;
         let came = Arc::new(AtomicUsize::new(0));
-        let counts = Arc::clone(&came);
-        let consumer = PushConsumer::builder(&group)
-            .client(&client)
-            .consume_from_where(ConsumeFromWhere::FirstOffset)
-            .subscribe(&topic, "a")
-            .start(move |messages: Vec<_>| {
-                counts.fetch_add(messages.len(), Ordering::SeqCst);
-                async { Consumed::Success }
-            })
-            .await?;
+        let consumer = consume(&client, &group, &topic, Arc::clone(&came)).await?;
         let scene = Self {
             client,
             admin,
@@ -105,18 +87,22 @@ impl Scene {
             came,
         };
         scene.until_consumed(MESSAGES).await?;
-        // its retry topic, by which tools find it, and its progress are told in the broker's and the client's own time
+        scene.until_told().await?;
+        Ok(scene)
+    }
+
+    /// The group's retry topic, by which tools find it, and its progress are told in the broker's and the client's own time.
+    async fn until_told(&self) -> Result<(), Failure> {
         until("the group's progress", async || {
-            let stats = scene
+            let stats = self
                 .admin
-                .examine_consume_stats(&scene.group, Some(&scene.topic))
+                .examine_consume_stats(&self.group, Some(&self.topic))
                 .await
                 .ok()?;
-            let queue = stats.offset_table.get(&scene.queue)?;
+            let queue = stats.offset_table.get(&self.queue)?;
             (usize::try_from(queue.consumer_offset) == Ok(MESSAGES)).then_some(())
         })
-        .await?;
-        Ok(scene)
+        .await
     }
 
     pub(crate) fn producer_group(&self) -> String {
@@ -136,6 +122,30 @@ impl Scene {
         self.client.shutdown().await;
         Ok(())
     }
+}
+
+async fn fill(producer: &Producer, topic: &str) -> Result<Vec<SendResult>, Failure> {
+    let mut sent = Vec::new();
+    for number in 0..MESSAGES {
+        let message = Message::new(topic, number.to_string()).tags("a");
+        sent.push(
+            producer
+                .send(message.keys([format!("key-{number}"), "shared".to_owned()]))
+                .await?,
+        );
+    }
+    Ok(sent)
+}
+
+async fn consume(client: &Client, group: &str, topic: &str, came: Arc<AtomicUsize>) -> Result<PushConsumer, Failure> {
+    let builder = PushConsumer::builder(group).client(client).subscribe(topic, "a");
+    let started = builder
+        .consume_from_where(ConsumeFromWhere::FirstOffset)
+        .start(move |messages: Vec<_>| {
+            came.fetch_add(messages.len(), Ordering::SeqCst);
+            async { Consumed::Success }
+        });
+    Ok(started.await?)
 }
 
 pub(crate) fn with_queues(topic: &str, queues: u32) -> TopicConfig {

@@ -72,7 +72,9 @@ async fn main() -> Result<(), Failure> {
         release: arguments.next().unwrap_or_default(),
         failed: 0,
     };
-    let scene = Scene::set(&namesrv).await?;
+    let scene = Scene::set(&namesrv)
+        .await
+        .inspect_err(|error| println!("FAIL admin-scene {error}"))?;
     topics::play(&scene, &mut table).await;
     groups::play(&scene, &mut table).await;
     brokers::play(&scene, &mut table).await;
