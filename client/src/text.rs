@@ -1,6 +1,7 @@
 //! Texts that need no memory of their own as long as they are short, as ids are.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -113,6 +114,18 @@ impl PartialEq<String> for ShortText {
 impl PartialEq<ShortText> for String {
     fn eq(&self, other: &ShortText) -> bool {
         **self == **other
+    }
+}
+
+impl Ord for ShortText {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other)
+    }
+}
+
+impl PartialOrd for ShortText {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -11,4 +11,6 @@
 //! | `test_one_actor` | how to test one actor of the broker alone, with probes, a clock moved by hand and a panic on request |
 //! | `test_whole_broker` | how to test against a whole broker without a socket or a file, with a clock moved by hand |
 //!
-//! The library itself is empty.
+//! The library itself is one whole application with its tests, [`order_desk`].
+
+pub mod order_desk;

@@ -127,7 +127,7 @@ fn read(
         ResponseCode::PULL_OFFSET_MOVED => PullStatus::OffsetIllegal,
         _ => return Err(answer.refusal()),
     };
-    let header = answer.read(|view| Ok(PullResponse::read(view)?))?;
+    let header = PullResponse::read(&answer.view())?;
     let body = if status == PullStatus::Found {
         answer.body()
     } else {

@@ -40,11 +40,11 @@ impl Answered {
         }
     }
 
-    /// Lends the header to a reader.
-    pub(crate) fn read<T>(&self, reader: impl FnOnce(&HeaderView<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+    /// Lends its fields, from which the typed headers read.
+    pub(crate) fn view(&self) -> HeaderView<'_> {
         match self {
-            Self::Raw(answer) => answer.read(reader).map_err(|error| Cause::Answer(error.to_string()))?,
-            Self::Seen(command) => reader(&command.view()),
+            Self::Raw(answer) => answer.view(),
+            Self::Seen(command) => command.view(),
         }
     }
 

@@ -56,27 +56,26 @@ impl SendResult {
             ResponseCode::SLAVE_NOT_AVAILABLE => SendStatus::SlaveNotAvailable,
             _ => return Err(answer.refusal()),
         };
-        answer.read(|view| {
-            let told = SendResponse::read(view)?;
-            let queue = if told.queue_id == queue.queue_id {
-                Arc::clone(queue)
-            } else {
-                Arc::new(MessageQueue {
-                    queue_id: told.queue_id,
-                    ..MessageQueue::clone(queue)
-                })
-            };
-            Ok(Self {
-                status,
-                msg_id: msg_id.clone(),
-                offset_msg_id: told.msg_id.into(),
-                queue,
-                queue_offset: told.queue_offset,
-                transaction_id: told.transaction_id.map(str::to_owned),
-                region_id: told.region.map(ShortText::from),
-                is_trace_on: told.trace_on.unwrap_or(true),
-                recall_handle: view.fields.get("recallHandle").map(str::to_owned),
+        let view = answer.view();
+        let told = SendResponse::read(&view)?;
+        let queue = if told.queue_id == queue.queue_id {
+            Arc::clone(queue)
+        } else {
+            Arc::new(MessageQueue {
+                queue_id: told.queue_id,
+                ..MessageQueue::clone(queue)
             })
+        };
+        Ok(Self {
+            status,
+            msg_id: msg_id.clone(),
+            offset_msg_id: told.msg_id.into(),
+            queue,
+            queue_offset: told.queue_offset,
+            transaction_id: told.transaction_id.map(str::to_owned),
+            region_id: told.region.map(ShortText::from),
+            is_trace_on: told.trace_on.unwrap_or(true),
+            recall_handle: view.fields.get("recallHandle").map(str::to_owned),
         })
     }
 }

@@ -1,38 +1,38 @@
-//! An answer as it came, read where it lies: a caller that wants two fields of it copies none of the others.
+//! An answer as it came: a caller that wants two fields of it makes no text of any.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::command::Command;
-use crate::error::{DecodeError, HeaderError};
-use crate::frame::HeaderCodec;
-use crate::header::{self, HeaderScratch, HeaderView};
+use crate::error::DecodeError;
+use crate::header::{FieldTable, HeaderView};
 
-thread_local! {
-    /// Where the fields of JSON headers are unescaped while they are read; nothing of one reading outlasts it.
-    static SCRATCH: RefCell<HeaderScratch> = RefCell::default();
-}
+/// Room for the fields of many answers, in bytes.
+const ROOM_BYTES: usize = 16 * 1024;
 
 /// The answer to a call. It shares the memory of what was read from the connection.
 #[derive(Debug, Clone)]
 pub struct Answer {
     frame: Bytes,
-    codec: HeaderCodec,
-    header: Range<usize>,
     body: Range<usize>,
     code: i32,
+    fields: Bytes,
 }
 
 impl Answer {
-    pub(super) fn new(frame: Bytes, codec: HeaderCodec, header: Range<usize>, body: Range<usize>, code: i32) -> Self {
+    /// Takes a frame whose header was read; its fields go to `room`, which many answers share.
+    pub(super) fn new(frame: Bytes, body: Range<usize>, view: &HeaderView<'_>, room: &mut BytesMut) -> Self {
+        let fields = view.fields.bytes();
+        if room.capacity() - room.len() < fields.len() {
+            room.reserve(fields.len().max(ROOM_BYTES));
+        }
+        room.extend_from_slice(fields);
         Self {
             frame,
-            codec,
-            header,
             body,
-            code,
+            code: view.code,
+            fields: room.split().freeze(),
         }
     }
 
@@ -46,23 +46,19 @@ impl Answer {
         self.frame.slice(self.body.clone())
     }
 
-    /// Lends the header to a reader.
-    ///
-    /// # Errors
-    /// None that can be seen: a header that cannot be read has ended the connection before.
-    pub fn read<T>(&self, reader: impl FnOnce(&HeaderView<'_>) -> T) -> Result<T, HeaderError> {
-        let header = self.frame.get(self.header.clone()).unwrap_or_default();
-        // a reader that reads another answer meanwhile takes memory of its own
-        let mut scratch = SCRATCH.take();
-        let read = header::parse(self.codec, header, &mut scratch).map(|view| reader(&view));
-        SCRATCH.set(scratch);
-        read
+    /// Lends its code and its fields, from which the typed headers read. The remark is not among them.
+    pub fn view(&self) -> HeaderView<'_> {
+        HeaderView {
+            code: self.code,
+            fields: FieldTable::of_bytes(&self.fields),
+            ..HeaderView::default()
+        }
     }
 
     /// The whole answer in memory of its own.
     ///
     /// # Errors
-    /// As for [`Answer::read`].
+    /// None that can be seen: a frame that cannot be read has ended the connection before.
     pub fn into_command(self) -> Result<Command, DecodeError> {
         Command::decode(&self.frame)
     }

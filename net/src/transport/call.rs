@@ -102,6 +102,7 @@ where
         requests,
         outbox: Arc::clone(&outbox),
         scratch: HeaderScratch::new(),
+        fields: BytesMut::new(),
     };
     let driver = Driver {
         stream,
@@ -270,6 +271,8 @@ struct Inbox {
     /// For refusals.
     outbox: Arc<Outbox>,
     scratch: HeaderScratch,
+    /// Room for the fields of answers.
+    fields: BytesMut,
 }
 
 impl Drop for Inbox {
@@ -287,8 +290,8 @@ impl Inbox {
         let header = frame.get(parts.header.clone()).unwrap_or_default();
         let view = header::parse(parts.codec, header, &mut self.scratch)?;
         if view.is_response() {
-            let (opaque, code) = (view.opaque, view.code);
-            let answer = Answer::new(frame.clone(), parts.codec, parts.header, parts.body, code);
+            let opaque = view.opaque;
+            let answer = Answer::new(frame.clone(), parts.body, &view, &mut self.fields);
             if !self.pending.answer(opaque, answer) {
                 tracing::debug!(opaque, "dropped an answer that nobody waits for");
             }

@@ -167,11 +167,11 @@ impl Drop for Ticket<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::HeaderCodec;
-    use bytes::Bytes;
+    use crate::header::HeaderView;
+    use bytes::{Bytes, BytesMut};
 
     fn answer() -> Answer {
-        Answer::new(Bytes::new(), HeaderCodec::Json, 0..0, 0..0, 0)
+        Answer::new(Bytes::new(), 0..0, &HeaderView::default(), &mut BytesMut::new())
     }
 
     #[test]
