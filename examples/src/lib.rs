@@ -13,4 +13,7 @@
 //!
 //! The library itself is one whole application with its tests, [`order_desk`].
 
+mod name_server;
 pub mod order_desk;
+
+pub use name_server::NameServer;
