@@ -13,7 +13,9 @@ async fn main() -> Result<()> {
     let names = NameServer::given_or_own()?;
     let producer = Producer::builder("shop").namesrv_addr(&names.address).start().await?;
     for (thing, cents) in [("a pencil", "90"), ("a globe", "4900"), ("a rubber", "60")] {
-        producer.send(Message::new("Sales", thing).property("cents", cents)).await?;
+        producer
+            .send(Message::new("Sales", thing).property("cents", cents))
+            .await?;
     }
     let mut messages = PushConsumer::builder("luxuries")
         .namesrv_addr(&names.address)

@@ -14,7 +14,9 @@ async fn main() -> Result<()> {
     let sent = producer.send(Message::new("Readings", "20.1")).await?;
     producer.shutdown().await;
 
-    let builder = LitePullConsumer::builder("auditors").namesrv_addr(&names.address).auto_commit(false);
+    let builder = LitePullConsumer::builder("auditors")
+        .namesrv_addr(&names.address)
+        .auto_commit(false);
     let consumer = builder.start().await?;
     consumer.assign([(*sent.queue).clone()]).await?;
     for time in ["first", "second"] {

@@ -10,7 +10,11 @@ use cuemq_examples::NameServer;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let names = NameServer::given_or_own()?;
-    let producer = Producer::builder("counters").namesrv_addr(&names.address).send_window(16).start().await?;
+    let producer = Producer::builder("counters")
+        .namesrv_addr(&names.address)
+        .send_window(16)
+        .start()
+        .await?;
     let mut pending = Vec::new();
     for number in 0..100 {
         // waits only while 16 are on their way

@@ -10,8 +10,14 @@ use cuemq_examples::NameServer;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let names = NameServer::given_or_own()?;
-    let producer = Producer::builder("counters").namesrv_addr(&names.address).max_message_size(4096).start().await?;
-    let messages = (0..100).map(|number| Message::new("Numbers", format!("number {number}"))).collect();
+    let producer = Producer::builder("counters")
+        .namesrv_addr(&names.address)
+        .max_message_size(4096)
+        .start()
+        .await?;
+    let messages = (0..100)
+        .map(|number| Message::new("Numbers", format!("number {number}")))
+        .collect();
     for batch in producer.split(messages) {
         let sent = producer.send_batch(&batch).await?;
         println!("a batch of {} from {} of one queue on", batch.len(), sent.queue_offset);

@@ -19,9 +19,13 @@ async fn main() -> Result<()> {
         .consume_from_where(cuemq_client::consumer::ConsumeFromWhere::FirstOffset)
         .start_stream()
         .await?;
-    producer.send(Message::new("Dishes", "tea, after a second").delay_time_level(1)).await?;
+    producer
+        .send(Message::new("Dishes", "tea, after a second").delay_time_level(1))
+        .await?;
     let soon = Duration::from_millis(300);
-    producer.send(Message::new("Dishes", "an egg, after 300 ms").delay_time(soon)).await?;
+    producer
+        .send(Message::new("Dishes", "an egg, after 300 ms").delay_time(soon))
+        .await?;
     for _ in 0..2 {
         let delivery = messages.recv().await.context("the stream ended")?;
         println!("served: {}", String::from_utf8_lossy(delivery.message().body()));

@@ -13,7 +13,9 @@ async fn main() -> Result<()> {
     let producer = Producer::builder("meters").namesrv_addr(&names.address).start().await?;
     // makes the topic, and waits for that
     let first = producer.send(Message::new("Readings", "20.1")).await?;
-    producer.send_oneway_to(Message::new("Readings", "20.2"), &first.queue).await?;
+    producer
+        .send_oneway_to(Message::new("Readings", "20.2"), &first.queue)
+        .await?;
     let admin = Admin::new(producer.client());
     while admin.max_offset(&first.queue).await? < first.queue_offset + 2 {
         tokio::task::yield_now().await;

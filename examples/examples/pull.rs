@@ -15,7 +15,10 @@ async fn main() -> Result<()> {
     producer.send_to(Message::new("Readings", "20.2"), &first.queue).await?;
     producer.shutdown().await;
 
-    let consumer = PullConsumer::builder("charts").namesrv_addr(&names.address).start().await?;
+    let consumer = PullConsumer::builder("charts")
+        .namesrv_addr(&names.address)
+        .start()
+        .await?;
     let mut next = first.queue_offset;
     while next < first.queue_offset + 2 {
         let pulled = consumer.pull_block_if_not_found(&first.queue, "*", next, 32).await?;

@@ -10,13 +10,19 @@ use cuemq_examples::NameServer;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let names = NameServer::given_or_own()?;
-    let builder = Producer::builder("shop").namesrv_addr(&names.address).enable_msg_trace(true);
+    let builder = Producer::builder("shop")
+        .namesrv_addr(&names.address)
+        .enable_msg_trace(true);
     let producer = builder.start().await?;
-    let sent = producer.send(Message::new("Orders", "one book").keys(["order-17"])).await?;
+    let sent = producer
+        .send(Message::new("Orders", "one book").keys(["order-17"]))
+        .await?;
     let admin = Admin::new(producer.client());
     loop {
         // traces are sent in the background, and indexed a moment later
-        let found = admin.query_message("RMQ_SYS_TRACE_TOPIC", &sent.msg_id, 8, 0, i64::MAX).await;
+        let found = admin
+            .query_message("RMQ_SYS_TRACE_TOPIC", &sent.msg_id, 8, 0, i64::MAX)
+            .await;
         if let Some(trace) = found.unwrap_or_default().first() {
             let text = String::from_utf8_lossy(trace.body()).into_owned();
             let fields: Vec<_> = text.split('\u{1}').collect();

@@ -162,6 +162,9 @@ async fn listen(client: &Client, group: &str, arguments: &PullArguments, count: 
             count.ended(count.now_ns(), Ok((now.0 - seen.0, now.1 - seen.1)));
             seen = now;
         }
+        if seen.0 >= all {
+            break;
+        }
     }
     consumer.shutdown().await?;
     ensure!(
