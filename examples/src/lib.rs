@@ -15,7 +15,8 @@
 //! | `timers` | a message for 40 days later, taken back |
 //! | `consume_broadcast` | a group of which every consumer gets every message |
 //! | `consume_filtered` | an expression over properties that chooses messages |
-//! | `pull`, `lite_pull` | consumers that are asked, with positions of the application's own |
+//! | `pull` | a consumer that is asked, with positions of the application's own |
+//! | `lite_pull` | queues that the application assigns to itself, polled, gone back in, committed |
 //! | `admin` | what admin tools do |
 //! | `trace` | the way of a message, told to a topic |
 //! | `consume_stream` | messages as a stream, each to be acknowledged, and a consumer that is polled |

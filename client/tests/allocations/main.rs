@@ -1,13 +1,12 @@
 //! What a sent message costs in allocations, once connections, buffers and tables have grown to what the load needs: those
 //! of the whole process are counted while a server without any answers in place.
-#![expect(unsafe_code, reason = "a counting allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -27,33 +26,6 @@ const MOST: f64 = 2.0;
 
 const IN_FLIGHT: usize = 32;
 const MESSAGES: usize = 20_000;
-
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: everything is the system's; only a counter goes up beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A name server and broker at the other end of a stream, whose memory is there from the beginning.
 struct Server {
@@ -196,9 +168,9 @@ async fn a_sent_message_costs_two_allocations_at_most() {
     let producer = builder.start().await.unwrap();
     let body = Bytes::from(vec![7; 1024]);
     send(&producer, &body, MESSAGES).await;
-    let before = COUNT.load(Ordering::Relaxed);
+    let before = counting::allocations();
     send(&producer, &body, MESSAGES).await;
-    let each = (COUNT.load(Ordering::Relaxed) - before) as f64 / MESSAGES as f64;
+    let each = (counting::allocations() - before) as f64 / MESSAGES as f64;
     println!("{each:.3} allocations for a message");
     // what is shared by many, as a buffer of answers, is less than a tenth
     assert!(each <= MOST + 0.1, "{each:.3} allocations for a message");
