@@ -16,6 +16,10 @@ check:
 test *ARGS:
     cargo test --locked --workspace {{ARGS}}
 
+# writes client/public-api.txt anew, which a test compares with the client's sources
+public-api:
+    CUEMQ_WRITE_PUBLIC_API=1 cargo test --locked -p cuemq-tests --test public_api
+
 # real clients (Java, Go, C++, Node, each with each) against our server, then three kills under the load of Java 4.9.8
 interop *ARGS:
     tests/interop/run {{ARGS}}

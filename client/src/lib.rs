@@ -34,6 +34,7 @@ mod panics;
 pub mod producer;
 mod received;
 mod subscription;
+mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod trace;
@@ -53,6 +54,7 @@ pub use message::Message;
 pub use producer::{LocalTransactionState, Producer, SendResult, SendStatus, TransactionListener, TransactionProducer};
 pub use received::ReceivedMessage;
 pub use subscription::{MessageSelector, SelectorError};
+pub use text::ShortText;
 pub use trace::TraceDispatcher;
 
 /// The page of the crate, whose programs are compiled as tests.

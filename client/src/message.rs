@@ -111,7 +111,9 @@ impl Message {
 
     /// Sets any property, the system's too, in the place of an earlier one of its name.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        let has_separators = [name, value].concat().contains([NAME_END as char, VALUE_END as char]);
+        let has_separators = [name, value]
+            .iter()
+            .any(|text| text.contains([NAME_END as char, VALUE_END as char]));
         if name.trim().is_empty() || value.trim().is_empty() || has_separators {
             self.broken.get_or_insert_with(|| {
                 format!(

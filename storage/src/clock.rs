@@ -17,7 +17,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The machine's clock.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RealClock {
     started: std::time::Instant,
 }

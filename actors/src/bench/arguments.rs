@@ -49,6 +49,9 @@ pub(super) struct LoadArguments {
     /// Connections
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) connections: u32,
+    /// Who makes the requests of `send`, `pull` and `latency`
+    #[arg(long, value_enum, default_value_t = Client::Raw)]
+    pub(super) client: Client,
     /// How headers are written
     #[arg(long, value_enum, default_value_t = Header::Json)]
     pub(super) header: Header,
@@ -136,6 +139,9 @@ pub(super) struct PullArguments {
     /// Compares each body with its checksum, which costs time
     #[arg(long)]
     pub(super) verify: bool,
+    /// With `--client ours`: by the listener of a push consumer of a new group, which reads each queue once
+    #[arg(long)]
+    pub(super) push: bool,
 }
 
 #[derive(Debug, Args)]
@@ -158,6 +164,16 @@ pub(super) struct FloorArguments {
     /// Prints what fdatasync costs as one line of JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What makes requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Client {
+    /// Frames that are built once and patched, which cost least
+    #[default]
+    Raw,
+    /// The client library, as an application has it
+    Ours,
 }
 
 /// A header's encoding, by the name it has on the command line.

@@ -58,6 +58,57 @@ fn every_message_that_was_due_in_the_measured_time_is_received_and_timed() {
     }
 }
 
+/// A report of a load that the client library made.
+fn by_ours(line: &str) -> Value {
+    let report = match command(&format!("{line} --client ours --seconds 0.3 --warm-up 0.1")) {
+        Command::Send(arguments) => loads::send(&arguments),
+        Command::Pull(arguments) => loads::pull(&arguments),
+        Command::Latency(arguments) => loads::latency(&arguments),
+        other => panic!("no load of the client library: {other:?}"),
+    };
+    let report = report.unwrap();
+    assert!(report.is_sound(), "{}", report.text());
+    serde_json::to_value(report).unwrap()
+}
+
+#[test]
+fn the_client_library_makes_the_same_loads() {
+    let broker = TestBroker::start();
+    let names = broker.name_server();
+    let json = by_ours(&format!(
+        "send --namesrv {names} --connections 2 --in-flight 4 --queues 2 --keys"
+    ));
+    assert_eq!(json["messages"], json["answers"]);
+    let json = by_ours(&format!(
+        "pull --namesrv {names} --connections 1 --in-flight 2 --queues 2"
+    ));
+    assert!(json["messages"].as_u64() > json["answers"].as_u64(), "{json}");
+    let json = by_ours(&format!(
+        "latency --namesrv {names} --connections 1 --rate 200 --topic-prefix late --queues 2"
+    ));
+    let counts = (
+        &json["receipt"]["messages"],
+        &json["receipt"]["missing"],
+        &json["answers"],
+    );
+    assert_eq!(counts, (&60.into(), &0.into(), &60.into()), "{json}");
+}
+
+#[test]
+fn a_listener_that_has_read_all_before_the_time_is_over_measured_nothing() {
+    let broker = TestBroker::start();
+    let names = broker.name_server();
+    by_ours(&format!(
+        "send --namesrv {names} --connections 1 --in-flight 1 --queues 1"
+    ));
+    let line = format!("pull --namesrv {names} --queues 1 --client ours --push --seconds 60 --warm-up 0");
+    let Command::Pull(arguments) = command(&line) else {
+        panic!("not a pull");
+    };
+    let told = loads::pull(&arguments).unwrap_err().to_string();
+    assert!(told.contains("were read before the time was over"), "{told}");
+}
+
 #[test]
 fn the_rate_of_a_latency_is_1000_a_second_unless_it_is_told() {
     let json = latency(&TestBroker::start(), "--queues 4 --consumers 3");

@@ -120,7 +120,7 @@ pub(super) struct Passed {
 }
 
 impl Live {
-    fn show(&self, passed: &Passed) {
+    pub(super) fn show(&self, passed: &Passed) {
         self.messages.store(passed.messages, Ordering::Relaxed);
         self.answers.store(passed.answers, Ordering::Relaxed);
         self.refused.store(passed.refused, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl Live {
 }
 
 impl Passed {
-    fn note(&mut self, code: i32, latency_ns: u64) {
+    pub(super) fn note(&mut self, code: i32, latency_ns: u64) {
         if code == ResponseCode::SUCCESS.0 {
             self.answers += 1;
             self.time_us += latency_ns / 1000;

@@ -43,6 +43,15 @@ pub(super) struct Receipts {
     pub(super) ages: Ages,
 }
 
+impl Receipts {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3)?,
+            ages: Ages::default(),
+        })
+    }
+}
+
 /// How old messages were when they came, in ms, by the clocks of producer, broker and this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ages {
@@ -81,10 +90,7 @@ impl Follow {
             .iter()
             .map(|queue| Poller::new(codec, group, queue))
             .collect::<Result<Vec<_>>>()?;
-        let receipts = Receipts {
-            latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3)?,
-            ages: Ages::default(),
-        };
+        let receipts = Receipts::new()?;
         Ok(Self {
             pollers,
             since,

@@ -3,11 +3,12 @@
 use anyhow::{Result, ensure};
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 
-use super::arguments::{LatencyArguments, PullArguments, SendArguments};
+use super::arguments::{Client, LatencyArguments, PullArguments, SendArguments};
 use super::ask::{self, Caller};
 use super::consumer::Consumer;
 use super::follow::{Follow, Since};
 use super::measure::{Beside, measure};
+use super::ours;
 use super::pull::{self, Pulls};
 use super::report::{Load, Report};
 use super::send::{Message, Sends};
@@ -18,6 +19,9 @@ const RATE: u64 = 1000;
 /// Sends messages.
 pub(super) fn send(arguments: &SendArguments) -> Result<Report> {
     let SendArguments { load, in_flight, .. } = arguments;
+    if load.client == Client::Ours {
+        return ours::send(arguments);
+    }
     let address = ask::broker(load)?;
     let mut caller = Caller::connect(address)?;
     let server = caller.identity(address)?;
@@ -54,6 +58,9 @@ pub(super) fn send(arguments: &SendArguments) -> Result<Report> {
 /// Pulls what is stored.
 pub(super) fn pull(arguments: &PullArguments) -> Result<Report> {
     let PullArguments { load, in_flight, .. } = arguments;
+    if load.client == Client::Ours {
+        return ours::pull(arguments);
+    }
     let address = ask::broker(load)?;
     let mut caller = Caller::connect(address)?;
     let server = caller.identity(address)?;
@@ -93,6 +100,9 @@ pub(super) fn latency(arguments: &LatencyArguments) -> Result<Report> {
         load.threads == 1,
         "sends and receipts are timed by one thread: leave --threads out"
     );
+    if load.client == Client::Ours {
+        return ours::latency(arguments, &load);
+    }
     let address = ask::broker(&load)?;
     let mut caller = Caller::connect(address)?;
     let server = caller.identity(address)?;

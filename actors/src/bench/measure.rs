@@ -152,6 +152,47 @@ pub(super) fn measure<W: Work + Send>(
     })
 }
 
+/// What a load that one thread makes is told.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) clock: &'a RealClock,
+    pub(super) window: Window,
+    pub(super) live: &'a Live,
+}
+
+/// Has a thread make the load in its own way, which counts what it does.
+pub(super) fn measure_alone(
+    load: &LoadArguments,
+    work: impl FnOnce(Run<'_>) -> Result<(Tally, Option<Receipts>)> + Send,
+) -> Result<Measured> {
+    let server = load.pid.map(Process::new);
+    let clock = RealClock::new();
+    let window = window(&clock, load);
+    let live = Live::default();
+    let (done, finished) = mpsc::channel();
+    thread::scope(|scope| {
+        let (clock, live) = (&clock, &live);
+        scope.spawn(move || {
+            let run = || -> Result<Ended> {
+                pin(load.cpu)?;
+                let (tally, receipts) = work(Run { clock, window, live })?;
+                Ok((tally, receipts, None))
+            };
+            // nobody listens once the observer has failed
+            let _ = done.send(run());
+        });
+        let observer = Observer {
+            clock,
+            listener: None,
+            lives: std::slice::from_ref(live),
+            server,
+            window,
+            progress: progress(load.label.clone()),
+        };
+        observer.observe(&finished)
+    })
+}
+
 impl Observer<'_, '_> {
     /// Waits for the threads' tallies; looks at the processes when the measured time begins and when it ends.
     fn observe(mut self, finished: &Receiver<Result<Ended>>) -> Result<Measured> {

@@ -8,6 +8,7 @@
 //! | `tools`, `rocketmq_line` | what RocketMQ's own benchmark tools do, and the lines that they print |
 //! | `suite` | several brokers in turn, and one table; restarts, a backlog that is read beside sends |
 //! | `send`, `pull`, `follow` | the requests and what their answers mean |
+//! | `ours` | the same loads made by the client library |
 //! | `consumer`, `stamp` | long polls beside an open loop, and the time that a message carries to them |
 //! | `reader` | pulls that read a backlog once beside an open loop |
 //! | `stalls` | times without any acknowledgement |
@@ -35,6 +36,7 @@ mod floor;
 mod follow;
 mod loads;
 mod measure;
+mod ours;
 mod pace;
 mod pipe;
 mod poll;

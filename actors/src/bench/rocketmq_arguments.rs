@@ -3,7 +3,7 @@
 
 use clap::Args;
 
-use super::arguments::{Header, LoadArguments, seconds, some_seconds};
+use super::arguments::{Client, Header, LoadArguments, seconds, some_seconds};
 
 /// What both tools have.
 #[derive(Clone, Debug, Args)]
@@ -71,6 +71,7 @@ impl ToolArguments {
             broker: None,
             namesrv: Some(self.namesrv.clone()),
             connections: 1,
+            client: Client::Raw,
             header: self.header,
             topics: 1,
             queues: 1,

@@ -158,7 +158,7 @@ impl Message {
 }
 
 /// A body that no file system makes smaller.
-fn body(bytes: usize) -> Vec<u8> {
+pub(super) fn body(bytes: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;

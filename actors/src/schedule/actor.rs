@@ -127,7 +127,9 @@ impl Schedule {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        self.timer = Some(ctx.run_later(wait.min(LONGEST_WAIT), |schedule, ctx| {
+        // who saves more often than that, as a test does whose clock jumps, also looks more often
+        let wait = wait.min(LONGEST_WAIT).min(self.parts.save_interval);
+        self.timer = Some(ctx.run_later(wait, |schedule, ctx| {
             schedule.timer = None;
             schedule.look(ctx);
         }));

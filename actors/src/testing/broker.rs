@@ -68,6 +68,7 @@ pub struct TestBroker {
     faults: Faults,
     data: PathBuf,
     memory_net: Option<MemoryNet>,
+    clock: Arc<dyn Clock>,
     /// Dropped after the thread, which has fields above this one.
     _directory: Option<tempfile::TempDir>,
 }
@@ -174,7 +175,7 @@ impl TestBrokerBuilder {
         let recipe = Recipe {
             config: self.config,
             disk: self.disk,
-            clock: self.clock,
+            clock: Arc::clone(&self.clock),
             net,
             layout: if with_http {
                 self.layout.with_http()
@@ -189,6 +190,7 @@ impl TestBrokerBuilder {
             faults: self.faults,
             data,
             memory_net: self.memory_net,
+            clock: self.clock,
             _directory: directory,
         })
     }
@@ -221,6 +223,14 @@ impl TestBroker {
             in_memory: false,
             memory_net: None,
         }
+    }
+
+    pub(super) fn memory_net(&self) -> Option<&MemoryNet> {
+        self.memory_net.as_ref()
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Where the name server listens.

@@ -3,11 +3,12 @@
 //! An actor names its neighbours only as `Recipient`s, so a test hands it [`Probe`]s instead. Time, chance and files come
 //! from [`ManualClock`], [`SeededEntropy`] and [`MemoryDisk`]. A [`Stage`] supervises actors on the test's own thread, and
 //! its [`Faults`] let any of them panic by name. The example `test_one_actor` shows all of it. A [`TestBroker`] is a whole
-//! broker with a name server, for tests of what talks to one. On a [`MemoryNet`] and a `MemoryDisk`, all its actors run
+//! broker with a name server, for tests of what talks to one; [`TestBroker::client_options`] has the client library talk to it. On a [`MemoryNet`] and a `MemoryDisk`, all its actors run
 //! without any socket or file, as the example `test_whole_broker` shows.
 
 mod broker;
 mod broker_thread;
+mod clients;
 mod memory_net;
 mod probe;
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Admin {
     }
 
     /// The address of a queue's master; its route is asked for where it is not known.
-    pub(super) async fn address_of(&self, queue: &MessageQueue) -> Result<String, Error> {
+    pub(super) async fn address_of(&self, queue: &MessageQueue) -> Result<std::sync::Arc<str>, Error> {
         if let Ok(address) = self.client.master(&queue.broker_name) {
             return Ok(address);
         }

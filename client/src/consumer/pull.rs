@@ -12,12 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use cuemq_net::body::{MessageQueue, SubscriptionData};
 use cuemq_net::code::{RequestCode, ResponseCode};
-use cuemq_net::command::Command;
 use cuemq_net::request::PullHeader;
 use cuemq_net::response::PullResponse;
 
-use crate::error::{Cause, Error, refusal};
-use crate::instance::Client;
+use crate::error::{Cause, Error};
+use crate::instance::{Answered, Client};
 use crate::received::ReceivedMessage;
 use crate::subscription::accepts;
 
@@ -117,20 +116,20 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 }
 
 fn read(
-    answer: Command,
+    answer: Answered,
     queue: &Arc<MessageQueue>,
     subscription: &SubscriptionData,
 ) -> Result<(PullResult, i64), Cause> {
-    let status = match ResponseCode(answer.code) {
+    let status = match answer.code() {
         ResponseCode::SUCCESS => PullStatus::Found,
         ResponseCode::PULL_NOT_FOUND => PullStatus::NoNewMessage,
         ResponseCode::PULL_RETRY_IMMEDIATELY => PullStatus::NoMatchedMessage,
         ResponseCode::PULL_OFFSET_MOVED => PullStatus::OffsetIllegal,
-        _ => return Err(refusal(&answer)),
+        _ => return Err(answer.refusal()),
     };
     let header = PullResponse::read(&answer.view())?;
     let body = if status == PullStatus::Found {
-        answer.body
+        answer.body()
     } else {
         Bytes::new()
     };
@@ -151,8 +150,9 @@ mod tests {
     use super::*;
     use crate::received::tests::{queue, stored};
     use crate::subscription::MessageSelector;
+    use cuemq_net::command::Command;
 
-    fn answer(code: ResponseCode, body: Vec<u8>) -> Command {
+    fn answer(code: ResponseCode, body: Vec<u8>) -> Answered {
         let header = PullResponse {
             suggest_which_broker_id: 1,
             next_begin_offset: 8,
@@ -160,9 +160,8 @@ mod tests {
             max_offset: 9,
         };
         let request = Command::request(RequestCode::PULL_MESSAGE);
-        Command::response_to(&request, code)
-            .with_header(|fields| header.write(fields))
-            .with_body(body)
+        let answer = Command::response_to(&request, code).with_header(|fields| header.write(fields));
+        Answered::Seen(answer.with_body(body))
     }
 
     fn subscription(tags: &str) -> SubscriptionData {

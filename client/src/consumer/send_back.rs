@@ -11,7 +11,7 @@ use cuemq_net::command::Command;
 use cuemq_net::message::properties::{self, PropertyError, name};
 use cuemq_net::request::{SendBack, SendHeader};
 
-use crate::error::{Cause, Error, success};
+use crate::error::{Cause, Error};
 use crate::instance::{CREATE_TOPIC_KEY, Client};
 use crate::received::{RETRY_TOPIC_PREFIX, ReceivedMessage};
 
@@ -106,7 +106,7 @@ impl Returning<'_> {
                 .client
                 .send(&address, code, |fields| header.write(fields), body, TIMEOUT)
                 .await;
-            match sent.and_then(|answer| success(answer).map_err(|cause| cause.nowhere().at(&address))) {
+            match sent.and_then(|answer| answer.success().map_err(|cause| cause.nowhere().at(&address))) {
                 Ok(_) => return Ok(()),
                 Err(error) => last = error,
             }

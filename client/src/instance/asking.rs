@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cuemq_net::body::{Body, MessageQueue, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
-use cuemq_net::header::FieldWriter;
+use cuemq_net::header::{FieldWriter, HeaderView};
 use cuemq_net::request::RouteInfo;
-use cuemq_net::transport::{CallError, Caller};
+use cuemq_net::transport::{Answer, CallError, Caller};
 
 use super::{Client, TopicRoute};
 use crate::clock;
@@ -17,6 +18,55 @@ use crate::error::{Cause, Error, refusal, success};
 
 /// The topic whose settings a topic inherits that is made by sending to it.
 pub(crate) const CREATE_TOPIC_KEY: &str = "TBW102";
+
+/// An answer whose fields are read where they lie, unless a hook has seen it.
+pub(crate) enum Answered {
+    Raw(Answer),
+    Seen(Command),
+}
+
+impl Answered {
+    pub(crate) fn code(&self) -> ResponseCode {
+        ResponseCode(match self {
+            Self::Raw(answer) => answer.code(),
+            Self::Seen(command) => command.code,
+        })
+    }
+
+    pub(crate) fn body(&self) -> Bytes {
+        match self {
+            Self::Raw(answer) => answer.body(),
+            Self::Seen(command) => command.body.clone(),
+        }
+    }
+
+    /// Lends its fields, from which the typed headers read.
+    pub(crate) fn view(&self) -> HeaderView<'_> {
+        match self {
+            Self::Raw(answer) => answer.view(),
+            Self::Seen(command) => command.view(),
+        }
+    }
+
+    /// Lets only a good answer pass.
+    pub(crate) fn success(self) -> Result<(), Cause> {
+        if self.code() == ResponseCode::SUCCESS {
+            return Ok(());
+        }
+        Err(self.refusal())
+    }
+
+    /// What the server says when it says no.
+    pub(crate) fn refusal(self) -> Cause {
+        match self {
+            Self::Raw(answer) => match answer.into_command() {
+                Ok(command) => refusal(&command),
+                Err(error) => Cause::Answer(error.to_string()),
+            },
+            Self::Seen(command) => refusal(&command),
+        }
+    }
+}
 
 impl Client {
     /// Asks a server and gives its answer, whatever its code. Connecting counts into the time.
@@ -49,14 +99,15 @@ impl Client {
         fields: impl FnOnce(&mut FieldWriter<'_>),
         body: &[u8],
         timeout: Duration,
-    ) -> Result<Command, Error> {
+    ) -> Result<Answered, Error> {
         if !self.shared.options.hooks.is_empty() {
             let request = Command::request(code).with_header(fields).with_body(body.to_vec());
-            return self.call(address, &request, timeout).await;
+            let answer = self.call(address, &request, timeout).await?;
+            return Ok(Answered::Seen(answer));
         }
         let ask = async {
             let (caller, left) = self.caller(address, timeout).await?;
-            Ok(caller.call(code, fields, body, left).await?)
+            Ok(Answered::Raw(caller.ask(code, fields, body, left).await?))
         };
         ask.await.map_err(|cause: Cause| cause.nowhere().at(address))
     }
@@ -79,6 +130,9 @@ impl Client {
     }
 
     async fn caller(&self, address: &str, timeout: Duration) -> Result<(Caller, Duration), Cause> {
+        if let Some(caller) = self.shared.connections.there(address) {
+            return Ok((caller, timeout));
+        }
         let begun = clock::now();
         let caller = self.shared.connections.to(address, timeout).await?;
         Ok((
@@ -205,7 +259,7 @@ impl Client {
     ///
     /// # Errors
     /// When no master of it is known.
-    pub(crate) fn master(&self, broker_name: &str) -> Result<String, Error> {
+    pub(crate) fn master(&self, broker_name: &str) -> Result<Arc<str>, Error> {
         let address = self.shared.routes.address(broker_name, super::routes::MASTER);
         address.ok_or_else(|| Cause::NoAddress.nowhere().broker(broker_name))
     }
@@ -214,7 +268,7 @@ impl Client {
     ///
     /// # Errors
     /// When none of the name is known.
-    pub(crate) fn reader(&self, broker_name: &str, broker_id: i64) -> Result<(i64, String), Error> {
+    pub(crate) fn reader(&self, broker_name: &str, broker_id: i64) -> Result<(i64, Arc<str>), Error> {
         let address = self.shared.routes.address_or_any(broker_name, broker_id);
         address.ok_or_else(|| Cause::NoAddress.nowhere().broker(broker_name))
     }

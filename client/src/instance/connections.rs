@@ -114,6 +114,11 @@ impl Connections {
         }
     }
 
+    /// The connection to a server, where there is one.
+    pub(crate) fn there(&self, address: &str) -> Option<Caller> {
+        locked(&self.servers).as_ref()?.get(address)?.caller()
+    }
+
     fn server(&self, address: &str) -> Result<Arc<Server>, Cause> {
         let mut servers = locked(&self.servers);
         let servers = servers.as_mut().ok_or(Cause::ShutDown)?;

@@ -36,7 +36,7 @@ use cuemq_net::request::Unregister;
 use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 
-pub(crate) use asking::CREATE_TOPIC_KEY;
+pub(crate) use asking::{Answered, CREATE_TOPIC_KEY};
 pub(crate) use connections::Asked;
 pub(crate) use member::{Group, Member};
 pub use options::{ClientOptions, RequestHook};

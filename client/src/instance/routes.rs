@@ -24,6 +24,8 @@ pub struct TopicRoute {
     pub subscribe: Vec<MessageQueue>,
     /// Whether it is that of the topic whose settings a new topic inherits: the topic itself does not exist yet.
     pub is_inherited: bool,
+    /// The queues to send to once more, for results that name one.
+    shared: Vec<Arc<MessageQueue>>,
 }
 
 impl TopicRoute {
@@ -32,8 +34,10 @@ impl TopicRoute {
     pub fn of(topic: &str, mut data: TopicRouteData) -> Self {
         data.broker_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
         data.queue_datas.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
+        let publish = publish_queues(topic, &data);
         Self {
-            publish: publish_queues(topic, &data),
+            shared: publish.iter().cloned().map(Arc::new).collect(),
+            publish,
             subscribe: subscribe_queues(topic, &data),
             data,
             is_inherited: false,
@@ -51,6 +55,11 @@ impl TopicRoute {
             is_inherited: true,
             ..Self::of(topic, data)
         }
+    }
+
+    /// A queue to send to by its place, without a copy.
+    pub(crate) fn queue(&self, at: usize) -> Option<Arc<MessageQueue>> {
+        self.shared.get(at).cloned()
     }
 }
 
@@ -95,7 +104,7 @@ pub(crate) struct Routes(Mutex<Tables>);
 struct Tables {
     topics: BTreeMap<String, Arc<TopicRoute>>,
     /// Addresses by broker name and id.
-    brokers: BTreeMap<String, BTreeMap<i64, String>>,
+    brokers: BTreeMap<String, BTreeMap<i64, Arc<str>>>,
 }
 
 impl Routes {
@@ -116,7 +125,11 @@ impl Routes {
     pub(crate) fn put(&self, topic: &str, route: TopicRoute) -> (Arc<TopicRoute>, bool) {
         let mut tables = self.tables();
         for broker in &route.data.broker_datas {
-            let addresses = broker.broker_addrs.clone();
+            let addresses = broker
+                .broker_addrs
+                .iter()
+                .map(|(id, address)| (*id, Arc::from(address.as_str())));
+            let addresses = addresses.collect();
             tables.brokers.insert(broker.broker_name.clone(), addresses);
         }
         if let Some(known) = tables.topics.get(topic).filter(|known| ***known == route) {
@@ -128,12 +141,12 @@ impl Routes {
     }
 
     /// The address of a broker by its id.
-    pub(crate) fn address(&self, broker_name: &str, broker_id: i64) -> Option<String> {
+    pub(crate) fn address(&self, broker_name: &str, broker_id: i64) -> Option<Arc<str>> {
         self.tables().brokers.get(broker_name)?.get(&broker_id).cloned()
     }
 
     /// The address of the broker with this id, else of the one with the lowest: the master, where there is one.
-    pub(crate) fn address_or_any(&self, broker_name: &str, broker_id: i64) -> Option<(i64, String)> {
+    pub(crate) fn address_or_any(&self, broker_name: &str, broker_id: i64) -> Option<(i64, Arc<str>)> {
         let tables = self.tables();
         let addresses = tables.brokers.get(broker_name)?;
         let (id, address) = addresses
@@ -146,20 +159,20 @@ impl Routes {
     pub(crate) fn brokers(&self) -> Vec<(i64, String)> {
         let tables = self.tables();
         let addresses = tables.brokers.values().flatten();
-        addresses.map(|(id, address)| (*id, address.clone())).collect()
+        addresses.map(|(id, address)| (*id, address.to_string())).collect()
     }
 
     /// Forgets brokers that are in no route any more.
     pub(crate) fn clean(&self) {
         let mut tables = self.tables();
         let Tables { topics, brokers } = &mut *tables;
-        let known: BTreeSet<&String> = topics
+        let known: BTreeSet<&str> = topics
             .values()
             .flat_map(|route| &route.data.broker_datas)
-            .flat_map(|broker| broker.broker_addrs.values())
+            .flat_map(|broker| broker.broker_addrs.values().map(String::as_str))
             .collect();
         brokers.retain(|_, addresses| {
-            addresses.retain(|_, address| known.contains(address));
+            addresses.retain(|_, address| known.contains(&**address));
             !addresses.is_empty()
         });
     }
@@ -256,7 +269,7 @@ mod tests {
         routes.put("T", TopicRoute::of("T", data()));
         assert_eq!(routes.address("a", 1).as_deref(), Some("a:1"));
         assert_eq!(routes.address("b", 0), None);
-        assert_eq!(routes.address_or_any("b", 0), Some((1, "b:1".to_owned())));
+        assert_eq!(routes.address_or_any("b", 0), Some((1, Arc::from("b:1"))));
         let mut less = data();
         less.broker_datas = vec![broker("a", &[0])];
         routes.put("T", TopicRoute::of("T", less));

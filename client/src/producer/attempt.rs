@@ -62,7 +62,7 @@ impl Inner {
     }
 
     /// The address of the queue's master; the route is asked for again where it is not known.
-    pub(super) async fn master(&self, topic: &str, broker_name: &str) -> Result<String, Error> {
+    pub(super) async fn master(&self, topic: &str, broker_name: &str) -> Result<Arc<str>, Error> {
         match self.client.master(broker_name) {
             Ok(address) => Ok(address),
             Err(_) => {
@@ -76,7 +76,7 @@ impl Inner {
     pub(super) async fn attempt(
         &self,
         prepared: &Prepared<'_>,
-        queue: &MessageQueue,
+        queue: &Arc<MessageQueue>,
         timeout: Duration,
     ) -> Result<SendResult, Error> {
         let place = |error: Error| error.topic(prepared.topic).queue(&queue.broker_name, queue.queue_id);
@@ -93,14 +93,18 @@ impl Inner {
         let fields = |fields: &mut cuemq_net::header::FieldWriter<'_>| header.write(fields);
         let answer = self.client.send(&address, code, fields, &prepared.body, timeout).await;
         let result = answer.and_then(|answer| {
-            let result = SendResult::of(&answer, queue, &prepared.msg_id);
+            let result = SendResult::of(answer, queue, &prepared.msg_id);
             result.map_err(|cause| cause.nowhere().at(&address))
         });
         let result = result.map_err(place);
-        let took = clock::now().saturating_duration_since(begun);
+        // most producers have nobody who wants to know, and a look at the clock costs as much as a lock
+        if !self.options.send_latency_fault_enable && self.hooks().next().is_none() {
+            return result;
+        }
+        let now = clock::now();
+        let took = now.saturating_duration_since(begun);
         if self.options.send_latency_fault_enable {
-            self.faults
-                .note(&queue.broker_name, took, result.is_err(), clock::now());
+            self.faults.note(&queue.broker_name, took, result.is_err(), now);
         }
         let sent = match &result {
             Ok(result) => Sent::Stored(result),
@@ -151,7 +155,10 @@ impl Inner {
         let mut last: Option<Result<SendResult, Error>> = None;
         let mut tried: Option<String> = None;
         for _ in 0..=more {
-            let chosen = tokio::time::timeout_at(begun + timeout, self.choose(prepared.topic, tried.as_deref())).await;
+            let chosen = match self.choose_known(prepared.topic, tried.as_deref()) {
+                Some(queue) => Ok(Ok(queue)),
+                None => tokio::time::timeout_at(begun + timeout, self.choose(prepared.topic, tried.as_deref())).await,
+            };
             let queue = match (chosen, last.take()) {
                 (Ok(Ok(queue)), before) => {
                     last = before;
@@ -176,7 +183,7 @@ impl Inner {
                 }
                 Ok(_) | Err(_) => {}
             }
-            tried = Some(queue.broker_name);
+            tried = Some(queue.broker_name.clone());
             last = Some(result);
         }
         let time_is_over = || Err(Cause::ConnectTimeout(timeout).nowhere().topic(prepared.topic));
@@ -195,7 +202,7 @@ impl Inner {
 
     /// The route of a topic to send to: what it has, or what it will have once it is made by sending.
     pub(super) async fn publish_route(&self, topic: &str) -> Result<Arc<TopicRoute>, Error> {
-        if let Some(route) = self.client.known_route(topic).filter(|route| !route.publish.is_empty()) {
+        if let Some(route) = self.known_route(topic) {
             return Ok(route);
         }
         self.publishes(topic);
@@ -235,20 +242,33 @@ impl Inner {
     }
 
     /// The next queue in turn.
-    pub(super) async fn next_queue(&self, topic: &str) -> Result<MessageQueue, Error> {
+    pub(super) async fn next_queue(&self, topic: &str) -> Result<Arc<MessageQueue>, Error> {
         self.choose(topic, None).await
     }
 
     /// The queue for the next attempt.
-    async fn choose(&self, topic: &str, tried: Option<&str>) -> Result<MessageQueue, Error> {
+    async fn choose(&self, topic: &str, tried: Option<&str>) -> Result<Arc<MessageQueue>, Error> {
         let route = self.publish_route(topic).await?;
+        self.choose_of(&route, topic, tried)
+            .ok_or_else(|| Cause::NoQueue.nowhere().topic(topic))
+    }
+
+    /// The same where the route is known, at once.
+    fn choose_known(&self, topic: &str, tried: Option<&str>) -> Option<Arc<MessageQueue>> {
+        self.choose_of(&*self.known_route(topic)?, topic, tried)
+    }
+
+    fn known_route(&self, topic: &str) -> Option<Arc<TopicRoute>> {
+        self.client.known_route(topic).filter(|route| !route.publish.is_empty())
+    }
+
+    fn choose_of(&self, route: &TopicRoute, topic: &str, tried: Option<&str>) -> Option<Arc<MessageQueue>> {
         let chance = self.client.chance();
-        let queue = if self.options.send_latency_fault_enable {
+        if self.options.send_latency_fault_enable {
             self.turns
-                .choose_available(&route, topic, &self.faults, clock::now(), chance)
+                .choose_available(route, topic, &self.faults, clock::now(), chance)
         } else {
-            self.turns.choose(&route, topic, tried, chance).cloned()
-        };
-        queue.ok_or_else(|| Cause::NoQueue.nowhere().topic(topic))
+            self.turns.choose(route, topic, tried, chance)
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! that is asked for; or the application chooses.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cuemq_net::body::MessageQueue;
 use cuemq_net::message::tags::java_hash;
@@ -29,25 +29,25 @@ impl Turns {
     }
 
     /// The next queue, of another broker than the one that was just tried, if there is another.
-    pub(super) fn choose<'a>(
+    pub(super) fn choose(
         &self,
-        route: &'a TopicRoute,
+        route: &TopicRoute,
         topic: &str,
         tried: Option<&str>,
         chance: &Chance,
-    ) -> Option<&'a MessageQueue> {
+    ) -> Option<Arc<MessageQueue>> {
         let queues = &route.publish;
         let turn = self.next(topic, chance);
         for step in 0..queues.len() {
-            let queue = queues.get((turn.wrapping_add(step)) % queues.len())?;
-            if tried != Some(queue.broker_name.as_str()) {
+            let at = turn.wrapping_add(step) % queues.len();
+            if tried != Some(queues.get(at)?.broker_name.as_str()) {
                 if step > 0 {
                     self.skip(topic, step);
                 }
-                return Some(queue);
+                return route.queue(at);
             }
         }
-        queues.get(turn.checked_rem(queues.len())?)
+        route.queue(turn.checked_rem(queues.len())?)
     }
 
     fn skip(&self, topic: &str, steps: usize) {
@@ -65,23 +65,25 @@ impl Turns {
         faults: &Faults,
         now: Instant,
         chance: &Chance,
-    ) -> Option<MessageQueue> {
+    ) -> Option<Arc<MessageQueue>> {
         let queues = &route.publish;
         let turn = self.next(topic, chance);
         for step in 0..queues.len() {
-            let queue = queues.get((turn.wrapping_add(step)) % queues.len())?;
-            if faults.is_available(&queue.broker_name, now) {
-                return Some(queue.clone());
+            let at = turn.wrapping_add(step) % queues.len();
+            if faults.is_available(&queues.get(at)?.broker_name, now) {
+                return route.queue(at);
             }
         }
         if let Some(broker_name) = faults.at_least_one(now, chance) {
-            let of_it: Vec<_> = queues.iter().filter(|queue| queue.broker_name == broker_name).collect();
+            let of_it: Vec<_> = (0..queues.len())
+                .filter(|at| queues[*at].broker_name == broker_name)
+                .collect();
             if let Some(at) = turn.checked_rem(of_it.len()) {
-                return of_it.get(at).map(|queue| (*queue).clone());
+                return route.queue(of_it[at]);
             }
             faults.forget(&broker_name);
         }
-        queues.get(turn.checked_rem(queues.len())?).cloned()
+        route.queue(turn.checked_rem(queues.len())?)
     }
 }
 
@@ -116,7 +118,7 @@ mod tests {
                 let (turns, chance) = (Turns::default(), Chance::new(seed));
                 let taken: Vec<_> = (0..5)
                     .filter_map(|_| turns.choose(&route, "T", None, &chance))
-                    .map(name)
+                    .map(|queue| name(&queue))
                     .collect();
                 let in_turn = ["a0", "a1", "b0", "b1"];
                 let first = in_turn.iter().position(|queue| *queue == taken[0]).unwrap();
@@ -152,6 +154,7 @@ mod tests {
                     .choose_available(&route, "T", &faults, at, &chance)
                     .unwrap()
                     .broker_name
+                    .clone()
             };
             (0..8)
                 .map(|_| choose())

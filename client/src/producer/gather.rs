@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cuemq_net::body::MessageQueue;
 use cuemq_net::message::properties::name;
 use cuemq_net::message::sysflag::TransactionType;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -182,11 +181,10 @@ impl Inner {
 impl SendResult {
     /// The result of one message of the batch that this is the result of.
     fn of_batch(&self, at: usize) -> Self {
-        let one = |ids: &str| ids.split(',').nth(at).unwrap_or_default().to_owned();
+        let one = |ids: &str| ids.split(',').nth(at).unwrap_or_default().into();
         Self {
             msg_id: one(&self.msg_id),
             offset_msg_id: one(&self.offset_msg_id),
-            queue: MessageQueue::clone(&self.queue),
             queue_offset: self.queue_offset + i64::try_from(at).unwrap_or_default(),
             ..self.clone()
         }

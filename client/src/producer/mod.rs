@@ -185,7 +185,7 @@ impl Producer {
         let prepared = self.inner.prepare(&messages, TransactionType::None)?;
         of_topic(queue, prepared.topic)?;
         self.inner
-            .attempt(&prepared, queue, self.inner.options.send_msg_timeout)
+            .attempt(&prepared, &Arc::new(queue.clone()), self.inner.options.send_msg_timeout)
             .await
     }
 
@@ -230,7 +230,7 @@ impl Producer {
         let prepared = self.inner.prepare_batch(messages)?;
         of_topic(queue, prepared.topic)?;
         self.inner
-            .attempt(&prepared, queue, self.inner.options.send_msg_timeout)
+            .attempt(&prepared, &Arc::new(queue.clone()), self.inner.options.send_msg_timeout)
             .await
     }
 
@@ -382,7 +382,7 @@ impl Inner {
         Ok(prepared)
     }
 
-    async fn selected<F>(&self, topic: &str, select: F) -> Result<MessageQueue, Error>
+    async fn selected<F>(&self, topic: &str, select: F) -> Result<Arc<MessageQueue>, Error>
     where
         F: FnOnce(&[MessageQueue]) -> Option<&MessageQueue>,
     {
@@ -392,7 +392,7 @@ impl Inner {
                 .nowhere()
                 .topic(topic)
         };
-        select(&route.publish).cloned().ok_or_else(none)
+        select(&route.publish).cloned().map(Arc::new).ok_or_else(none)
     }
 
     /// Remembers that a topic is sent to, so that its route is asked for again from time to time.

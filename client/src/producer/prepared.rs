@@ -14,6 +14,7 @@ use flate2::write::ZlibEncoder;
 
 use crate::error::{Cause, Error};
 use crate::message::{self, Message};
+use crate::text::ShortText;
 
 /// How the body is compressed, beside the bit that says that it is: zlib, as release 4.9 says it.
 const ZLIB: i32 = 0x300;
@@ -22,7 +23,7 @@ const ZLIB: i32 = 0x300;
 pub(super) struct Prepared<'a> {
     pub(super) messages: &'a [Message],
     pub(super) topic: &'a str,
-    pub(super) msg_id: String,
+    pub(super) msg_id: ShortText,
     pub(super) body: Cow<'a, Bytes>,
     pub(super) properties: String,
     pub(super) flag: i32,
@@ -42,16 +43,16 @@ pub(super) struct Preparing<'a> {
 }
 
 /// The properties as they leave: with a unique id and WAIT, unless they are there.
-fn properties(message: &Message, preparing: &Preparing<'_>) -> (String, String) {
+fn properties(message: &Message, preparing: &Preparing<'_>) -> (String, ShortText) {
     let set = message.encoded_properties();
     let mut properties = String::with_capacity(set.len() + 64);
     properties.push_str(set);
     let id = match message.get(name::UNIQUE_KEY) {
-        Some(id) => id.to_owned(),
+        Some(id) => id.into(),
         None => {
             let id = preparing.ids.next(preparing.now_ms);
             message::push(&mut properties, name::UNIQUE_KEY, id.as_str());
-            id.as_str().to_owned()
+            id.as_str().into()
         }
     };
     if message.get(name::WAIT).is_none() {
@@ -116,14 +117,14 @@ impl<'a> Prepared<'a> {
             };
             let encoded = batch::encode(&entry, &mut body);
             encoded.map_err(|error| Cause::Invalid(error.to_string()).nowhere().topic(first.topic()))?;
-            msg_ids.push(msg_id);
+            msg_ids.push(String::from(msg_id));
         }
         let mut properties = String::new();
         message::push(&mut properties, name::WAIT, first.get(name::WAIT).unwrap_or("true"));
         Ok(Self {
             messages,
             topic: first.topic(),
-            msg_id: msg_ids.join(","),
+            msg_id: msg_ids.join(",").into(),
             body: Cow::Owned(body.into()),
             properties,
             flag: 0,

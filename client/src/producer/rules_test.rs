@@ -274,19 +274,13 @@ async fn a_oneway_message_wants_no_answer_and_a_chosen_queue_gets_its_message() 
     let (address, request) = watch.recv().await.unwrap();
     assert_eq!((address.as_str(), request.fields.get("e")), ("b:10911", Some("1")));
     assert_eq!(request.flag, FLAG_ONEWAY);
-    assert_eq!(
-        producer
-            .send_to(Message::new("T", "b"), &queues[2])
-            .await
-            .unwrap()
-            .queue,
-        queues[2]
-    );
+    let sent = producer.send_to(Message::new("T", "b"), &queues[2]).await.unwrap();
+    assert_eq!(*sent.queue, queues[2]);
     let by_key = |queues: &[_]| super::by_hash(queues, "order-17").cloned();
     let chosen = by_key(&queues).unwrap();
     for _ in 0..3 {
         let sent = producer.send_by(Message::new("T", "b"), |queues| super::by_hash(queues, "order-17"));
-        assert_eq!(sent.await.unwrap().queue, chosen);
+        assert_eq!(*sent.await.unwrap().queue, chosen);
     }
     assert!(matches!(
         producer.send_by(Message::new("T", "b"), |_| None).await,
@@ -365,7 +359,11 @@ async fn messages_that_come_together_leave_together_and_each_has_its_own_place()
     let mut places = Vec::new();
     for sent in sends {
         let result = sent.await.unwrap();
-        places.push((result.queue_offset, result.offset_msg_id, result.msg_id.len()));
+        places.push((
+            result.queue_offset,
+            String::from(result.offset_msg_id),
+            result.msg_id.len(),
+        ));
     }
     let expected = [5, 6, 7].map(|place| (place, format!("id{}", place - 5), 32));
     assert_eq!(places, expected);

@@ -43,8 +43,17 @@ impl<'a> FieldTable<'a> {
     }
 
     /// Takes a table that was written as it has to be.
-    pub(super) fn of_bytes(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
         Self(Source::Bytes(bytes))
+    }
+
+    /// The table as it was read; empty for a command in memory.
+    #[cfg(feature = "transport")]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self.0 {
+            Source::Bytes(bytes) => bytes,
+            Source::Texts(_) => &[],
+        }
     }
 
     /// Lends the fields of a command in memory.

@@ -9,24 +9,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
+use super::answer::Answer;
 use super::io::{ReadError, read_frame};
+use super::outbox::Outbox;
 use super::pending::Pending;
 use crate::code::{RequestCode, ResponseCode};
 use crate::command::Command;
 use crate::error::{DecodeError, FrameError};
-use crate::frame::{HeaderCodec, MAX_FRAME_BYTES};
-use crate::header::{FLAG_ONEWAY, FieldWriter};
+use crate::frame::{self, HeaderCodec, MAX_FRAME_BYTES};
+use crate::header::{self, FLAG_ONEWAY, FieldWriter, HeaderScratch};
 use crate::request::{self, RequestHead};
-
-/// Frames that are taken from the outbox for one flush.
-const FRAMES_PER_FLUSH: usize = 64;
-
-/// Bytes that are gathered before they are written.
-const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -99,27 +95,28 @@ where
 {
     let pending = Pending::new(settings.max_pending);
     let closing = Arc::new(Notify::new());
-    let (outbox, outgoing) = mpsc::channel(settings.max_outbox);
+    let outbox = Outbox::new(settings.max_outbox);
     let (requests, incoming) = mpsc::channel(settings.max_requests);
     let inbox = Inbox {
         pending: Arc::clone(&pending),
         requests,
-        outbox: outbox.downgrade(),
+        outbox: Arc::clone(&outbox),
+        scratch: HeaderScratch::new(),
+        fields: BytesMut::new(),
     };
     let driver = Driver {
         stream,
         settings,
         inbox,
-        outgoing,
         closing: Arc::clone(&closing),
     };
     (
-        Caller {
+        Caller(Arc::new(Calling {
             pending,
             outbox,
             closing,
             codec: settings.codec,
-        },
+        })),
         incoming,
         driver,
     )
@@ -127,11 +124,20 @@ where
 
 /// Makes calls over one connection.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Caller(Arc<Calling>);
+
+#[derive(Debug)]
+struct Calling {
     pending: Arc<Pending>,
-    outbox: mpsc::Sender<Vec<u8>>,
+    outbox: Arc<Outbox>,
     closing: Arc<Notify>,
     codec: HeaderCodec,
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.outbox.finish();
+    }
 }
 
 impl Caller {
@@ -143,8 +149,20 @@ impl Caller {
         body: &[u8],
         timeout: Duration,
     ) -> Result<Command, CallError> {
+        whole(self.ask(code, fields, body, timeout).await?)
+    }
+
+    /// The same, with the answer as it came.
+    pub async fn ask(
+        &self,
+        code: RequestCode,
+        fields: impl FnOnce(&mut FieldWriter<'_>),
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Answer, CallError> {
+        let codec = self.0.codec;
         let write = |opaque, out: &mut Vec<u8>| {
-            request::write(out, self.codec, RequestHead::new(code, opaque), fields, body.len())?;
+            request::write(out, codec, RequestHead::new(code, opaque), fields, body.len())?;
             out.extend_from_slice(body);
             Ok(())
         };
@@ -153,15 +171,15 @@ impl Caller {
 
     /// Sends a request under an opaque of its own and waits for the answer, whatever its code.
     pub async fn request(&self, command: &Command, timeout: Duration) -> Result<Command, CallError> {
-        self.exchange(|opaque, out| command.encode_as(opaque, 0, out), timeout)
-            .await
+        let write = |opaque, out: &mut Vec<u8>| command.encode_as(opaque, 0, out);
+        whole(self.exchange(write, timeout).await?)
     }
 
     /// Sends a request that nobody answers; done when it is on its way to the stream.
     pub async fn oneway(&self, command: &Command) -> Result<(), CallError> {
-        let mut frame = Vec::new();
-        command.encode_as(self.pending.opaque(), FLAG_ONEWAY, &mut frame)?;
-        self.outbox.send(frame).await.map_err(|_| CallError::Closed)
+        let opaque = self.0.pending.opaque();
+        let room = self.0.outbox.room().await?;
+        room.fill(|out| command.encode_as(opaque, FLAG_ONEWAY, out))
     }
 
     /// Sends the answer to a request of the peer; nothing if that was oneway.
@@ -169,37 +187,34 @@ impl Caller {
         if request.is_oneway() {
             return Ok(());
         }
-        let mut frame = Vec::new();
-        answer.encode(&mut frame)?;
-        self.outbox.send(frame).await.map_err(|_| CallError::Closed)
+        self.0.outbox.room().await?.fill(|out| answer.encode(out))
     }
 
     /// Ends the connection; what waits for an answer fails.
     pub fn close(&self) {
-        self.pending.close();
-        self.closing.notify_one();
+        self.0.pending.close();
+        self.0.closing.notify_one();
     }
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.outbox.is_closed()
+        self.0.outbox.is_closed()
     }
 
     /// How many calls wait for their answer.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.0.pending.len()
     }
 
     async fn exchange(
         &self,
         write: impl FnOnce(i32, &mut Vec<u8>) -> Result<(), FrameError>,
         timeout: Duration,
-    ) -> Result<Command, CallError> {
-        let mut ticket = self.pending.enter()?;
-        let mut frame = Vec::new();
-        write(ticket.opaque, &mut frame)?;
+    ) -> Result<Answer, CallError> {
+        let mut ticket = self.0.pending.enter()?;
+        let opaque = ticket.opaque;
         let exchange = async {
-            self.outbox.send(frame).await.map_err(|_| CallError::Closed)?;
+            self.0.outbox.room().await?.fill(|out| write(opaque, out))?;
             ticket.answer().await
         };
         match tokio::time::timeout(timeout, exchange).await {
@@ -209,13 +224,17 @@ impl Caller {
     }
 }
 
+/// An answer in memory of its own. A header that cannot be read ends the connection before anybody gets its answer.
+fn whole(answer: Answer) -> Result<Command, CallError> {
+    answer.into_command().map_err(|_| CallError::Lost)
+}
+
 /// Moves a connection's bytes.
 #[derive(Debug)]
 pub struct Driver<S> {
     stream: S,
     settings: Settings,
     inbox: Inbox,
-    outgoing: mpsc::Receiver<Vec<u8>>,
     closing: Arc<Notify>,
 }
 
@@ -228,18 +247,18 @@ where
         let Self {
             stream,
             settings,
-            inbox,
-            outgoing,
+            mut inbox,
             closing,
         } = self;
+        let outbox = Arc::clone(&inbox.outbox);
         let (reader, writer) = tokio::io::split(stream);
         // sending first: it stops by itself when calls wait for answers, while a peer that never stops would use up all
         // that a task may do in one turn
         tokio::select! {
             biased;
             () = closing.notified() => Ok(()),
-            ended = send(writer, outgoing) => ended.map_err(EndError::Write),
-            ended = receive(reader, &inbox, settings.max_frame_bytes) => ended,
+            ended = send(writer, &outbox) => ended.map_err(EndError::Write),
+            ended = receive(reader, &mut inbox, settings.max_frame_bytes) => ended,
         }
     }
 }
@@ -249,25 +268,41 @@ where
 struct Inbox {
     pending: Arc<Pending>,
     requests: mpsc::Sender<Command>,
-    /// For refusals; weak, since the outbox ends with the last caller.
-    outbox: mpsc::WeakSender<Vec<u8>>,
+    /// For refusals.
+    outbox: Arc<Outbox>,
+    scratch: HeaderScratch,
+    /// Room for the fields of answers.
+    fields: BytesMut,
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
+        self.outbox.close();
         self.pending.close();
     }
 }
 
 impl Inbox {
-    fn take(&self, command: Command) {
-        if command.is_response() {
-            let opaque = command.opaque;
-            if !self.pending.answer(command) {
+    fn take(&mut self, frame: &Bytes) -> Result<(), DecodeError> {
+        let Some(parts) = frame::check(frame, MAX_FRAME_BYTES)? else {
+            return Err(DecodeError::Incomplete { had: frame.len() });
+        };
+        let header = frame.get(parts.header.clone()).unwrap_or_default();
+        let view = header::parse(parts.codec, header, &mut self.scratch)?;
+        if view.is_response() {
+            let opaque = view.opaque;
+            let answer = Answer::new(frame.clone(), parts.body, &view, &mut self.fields);
+            if !self.pending.answer(opaque, answer) {
                 tracing::debug!(opaque, "dropped an answer that nobody waits for");
             }
-            return;
+            return Ok(());
         }
+        let request = Command::from_view(parts.codec, &view, frame.slice(parts.body));
+        self.serve(request);
+        Ok(())
+    }
+
+    fn serve(&self, command: Command) {
         match self.requests.try_send(command) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(request)) => {
@@ -288,37 +323,37 @@ impl Inbox {
         if request.is_oneway() {
             return;
         }
-        let mut frame = Vec::new();
         let answer = Command::response_to(request, code).with_remark(why);
-        if let (Some(outbox), Ok(())) = (self.outbox.upgrade(), answer.encode(&mut frame)) {
-            // a full outbox means that the peer does not read; it will not miss this answer
-            let _ = outbox.try_send(frame);
+        // no room means that the peer does not read; it will not miss this answer
+        if let Some(room) = self.outbox.room_now() {
+            let _ = room.fill(|out| answer.encode(out));
         }
     }
 }
 
-async fn receive<R>(mut reader: R, inbox: &Inbox, max_frame_bytes: usize) -> Result<(), EndError>
+async fn receive<R>(mut reader: R, inbox: &mut Inbox, max_frame_bytes: usize) -> Result<(), EndError>
 where
     R: AsyncRead + Unpin,
 {
     let mut buffer = BytesMut::new();
     while let Some(frame) = read_frame(&mut reader, &mut buffer, max_frame_bytes).await? {
-        inbox.take(Command::decode(&frame)?);
+        inbox.take(&frame)?;
     }
     Ok(())
 }
 
-async fn send<W>(writer: W, mut outgoing: mpsc::Receiver<Vec<u8>>) -> std::io::Result<()>
+async fn send<W>(mut writer: W, outbox: &Outbox) -> std::io::Result<()>
 where
     W: AsyncWrite + Unpin,
 {
-    let mut writer = BufWriter::with_capacity(WRITE_BUFFER_BYTES, writer);
-    let mut frames = Vec::new();
-    while outgoing.recv_many(&mut frames, FRAMES_PER_FLUSH).await > 0 {
-        for frame in frames.drain(..) {
-            writer.write_all(&frame).await?;
+    let mut bytes = Vec::new();
+    loop {
+        let frames = outbox.take(&mut bytes).await;
+        if frames == 0 {
+            return writer.shutdown().await;
         }
+        writer.write_all(&bytes).await?;
         writer.flush().await?;
+        outbox.written(frames, &mut bytes);
     }
-    writer.shutdown().await
 }

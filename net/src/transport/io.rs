@@ -9,8 +9,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::error::FrameError;
 use crate::frame;
 
-/// Room that is made at least before each read.
-const STEP_BYTES: usize = 8 * 1024;
+/// Room that is made at least, when it is made. What was taken out of it keeps it alive until it is let go, so that more
+/// room means less memory for each of many short frames.
+const STEP_BYTES: usize = 32 * 1024;
+
+/// With less room than this, more is made before a read.
+const ROOM_BYTES: usize = 2 * 1024;
 
 /// Why no further frame can be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,10 @@ where
         let had = buffer.len();
         let missing = frame::needed(buffer).map_or(0, |total| total - had);
         // at most doubled, so that memory follows what came
-        buffer.reserve(missing.clamp(STEP_BYTES, STEP_BYTES.max(had)));
+        let wanted = missing.clamp(ROOM_BYTES, STEP_BYTES.max(had));
+        if buffer.capacity() - had < wanted {
+            buffer.reserve(wanted.max(STEP_BYTES));
+        }
         if reader.read_buf(buffer).await? == 0 {
             return if had == 0 {
                 Ok(None)

@@ -4,13 +4,14 @@
 //! others when the connection ends.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use foldhash::fast::FixedState;
-use tokio::sync::oneshot;
 
+use super::answer::Answer;
 use super::call::CallError;
-use crate::command::Command;
 
 /// The calls that wait.
 #[derive(Debug)]
@@ -21,16 +22,29 @@ pub(super) struct Pending {
 
 #[derive(Debug)]
 struct Table {
-    /// `None` once the connection has ended.
-    waiting: Option<HashMap<i32, oneshot::Sender<Command>, FixedState>>,
+    places: HashMap<i32, Place, FixedState>,
+    /// How many of the places wait.
+    waiting: usize,
+    has_ended: bool,
     next_opaque: i32,
+}
+
+/// A call in the table. Its memory is the table's, which keeps it for the next one.
+#[derive(Debug)]
+enum Place {
+    /// No answer yet, and who is to be woken by it.
+    Waiting(Option<Waker>),
+    /// Its answer, until the call takes it.
+    Answered(Answer),
 }
 
 impl Pending {
     /// Makes a table for at most `limit` calls at a time.
     pub(super) fn new(limit: usize) -> Arc<Self> {
         let table = Table {
-            waiting: Some(HashMap::default()),
+            places: HashMap::default(),
+            waiting: 0,
+            has_ended: false,
             next_opaque: 0,
         };
         Arc::new(Self {
@@ -45,25 +59,22 @@ impl Pending {
     }
 
     /// Enters a call under an opaque of its own.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Ticket, CallError> {
-        let (sender, answer) = oneshot::channel();
+    pub(super) fn enter(&self) -> Result<Ticket<'_>, CallError> {
         let mut table = self.table();
-        let Table { waiting, next_opaque } = &mut *table;
-        let waiting = waiting.as_mut().ok_or(CallError::Closed)?;
-        if waiting.len() >= self.limit {
+        if table.has_ended {
+            return Err(CallError::Closed);
+        }
+        if table.waiting >= self.limit {
             return Err(CallError::TooManyPending { limit: self.limit });
         }
-        while waiting.contains_key(next_opaque) {
-            *next_opaque = next_opaque.wrapping_add(1);
+        while table.places.contains_key(&table.next_opaque) {
+            table.next_opaque = table.next_opaque.wrapping_add(1);
         }
-        let opaque = *next_opaque;
-        *next_opaque = opaque.wrapping_add(1);
-        waiting.insert(opaque, sender);
-        Ok(Ticket {
-            pending: Arc::clone(self),
-            opaque,
-            answer,
-        })
+        let opaque = table.next_opaque;
+        table.next_opaque = opaque.wrapping_add(1);
+        table.waiting += 1;
+        table.places.insert(opaque, Place::Waiting(None));
+        Ok(Ticket { pending: self, opaque })
     }
 
     /// An opaque for a request that waits for nothing.
@@ -75,45 +86,80 @@ impl Pending {
     }
 
     /// Hands an answer to its call; false if none waits for it.
-    pub(super) fn answer(&self, answer: Command) -> bool {
-        let sender = self
-            .table()
-            .waiting
-            .as_mut()
-            .and_then(|waiting| waiting.remove(&answer.opaque));
-        sender.is_some_and(|sender| sender.send(answer).is_ok())
+    pub(super) fn answer(&self, opaque: i32, answer: Answer) -> bool {
+        let mut table = self.table();
+        let Some(place @ Place::Waiting(_)) = table.places.get_mut(&opaque) else {
+            return false;
+        };
+        let before = std::mem::replace(place, Place::Answered(answer));
+        table.waiting -= 1;
+        drop(table);
+        if let Place::Waiting(Some(waker)) = before {
+            waker.wake();
+        }
+        true
     }
 
-    /// Fails all calls, and those to come.
+    /// Fails all calls that have no answer yet, and those to come.
     pub(super) fn close(&self) {
-        self.table().waiting = None;
+        let mut wakers = Vec::new();
+        let mut table = self.table();
+        table.has_ended = true;
+        for place in table.places.values_mut() {
+            if let Place::Waiting(waker) = place {
+                wakers.extend(waker.take());
+            }
+        }
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// How many calls wait.
     pub(super) fn len(&self) -> usize {
-        self.table().waiting.as_ref().map_or(0, HashMap::len)
+        let table = self.table();
+        if table.has_ended { 0 } else { table.waiting }
     }
 }
 
 /// A call's place in the table.
 #[derive(Debug)]
-pub(super) struct Ticket {
-    pending: Arc<Pending>,
+pub(super) struct Ticket<'a> {
+    pending: &'a Pending,
     pub(super) opaque: i32,
-    answer: oneshot::Receiver<Command>,
 }
 
-impl Ticket {
+impl Ticket<'_> {
     /// Waits for the answer.
-    pub(super) async fn answer(&mut self) -> Result<Command, CallError> {
-        (&mut self.answer).await.map_err(|_| CallError::Lost)
+    pub(super) async fn answer(&mut self) -> Result<Answer, CallError> {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<Result<Answer, CallError>> {
+        let mut table = self.pending.table();
+        let has_ended = table.has_ended;
+        match table.places.get_mut(&self.opaque) {
+            Some(Place::Waiting(waker)) if !has_ended => {
+                match waker {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    None => *waker = Some(context.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+            Some(Place::Answered(_)) => {}
+            Some(Place::Waiting(_)) | None => return Poll::Ready(Err(CallError::Lost)),
+        }
+        match table.places.remove(&self.opaque) {
+            Some(Place::Answered(answer)) => Poll::Ready(Ok(answer)),
+            _ => Poll::Ready(Err(CallError::Lost)),
+        }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if let Some(waiting) = &mut self.pending.table().waiting {
-            waiting.remove(&self.opaque);
+        let mut table = self.pending.table();
+        if let Some(Place::Waiting(_)) = table.places.remove(&self.opaque) {
+            table.waiting -= 1;
         }
     }
 }
@@ -121,12 +167,11 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::RequestCode;
+    use crate::header::HeaderView;
+    use bytes::{Bytes, BytesMut};
 
-    fn answer(opaque: i32) -> Command {
-        let mut command = Command::request(RequestCode(0));
-        (command.opaque, command.flag) = (opaque, crate::header::FLAG_RESPONSE);
-        command
+    fn answer() -> Answer {
+        Answer::new(Bytes::new(), 0..0, &HeaderView::default(), &mut BytesMut::new())
     }
 
     #[test]
@@ -136,8 +181,8 @@ mod tests {
         assert!(matches!(pending.enter(), Err(CallError::TooManyPending { limit: 2 })));
         let late = first.opaque;
         drop(first);
-        assert!(!pending.answer(answer(late)));
-        assert!(pending.answer(answer(second.opaque)));
+        assert!(!pending.answer(late, answer()));
+        assert!(pending.answer(second.opaque, answer()));
         assert_eq!(pending.len(), 0);
     }
 
@@ -156,8 +201,11 @@ mod tests {
     async fn the_end_fails_all_calls_and_those_to_come() {
         let pending = Pending::new(9);
         let mut call = pending.enter().unwrap();
+        let mut answered = pending.enter().unwrap();
+        assert!(pending.answer(answered.opaque, answer()));
         pending.close();
         assert!(matches!(call.answer().await, Err(CallError::Lost)));
+        assert!(answered.answer().await.is_ok(), "what came before the end counts");
         assert!(matches!(pending.enter(), Err(CallError::Closed)));
     }
 }

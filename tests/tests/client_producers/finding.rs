@@ -23,7 +23,7 @@ async fn a_message_is_found_by_either_id_and_by_its_key() {
     let found = admin.view_message_at(&sent.offset_msg_id).await.unwrap();
     assert_eq!(
         (&found.body()[..], found.message_id()),
-        (&b"b"[..], sent.msg_id.clone())
+        (&b"b"[..], sent.msg_id.to_string())
     );
     // what is stored is indexed a moment later
     let by_key = async {

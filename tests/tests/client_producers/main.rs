@@ -2,7 +2,7 @@
 //! what they find at the broker then.
 //!
 //! Here: the broker, and a look at what it stored that goes past the library. `sends` and
-//! `transactions` are what producers do, `finding` is queries and replies, `tools` what admin tools ask,
+//! `transactions` are what producers do, `finding` is queries and replies, `tools` and `operators` what admin tools ask,
 //! `traces` what is told of messages, `reaching` how servers are found and spoken to.
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 )]
 
 mod finding;
+mod operators;
 mod reaching;
 mod sends;
 mod tools;

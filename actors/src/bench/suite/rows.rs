@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use cuemq_storage::clock::RealClock;
 use cuemq_storage::disk::RealDisk;
 
-use super::super::arguments::{Header, LatencyArguments, LoadArguments, PullArguments, SendArguments};
+use super::super::arguments::{Client, Header, LatencyArguments, LoadArguments, PullArguments, SendArguments};
 use super::super::report::Report;
 use super::super::{fdatasync, loads};
 use super::Subject;
@@ -201,6 +201,7 @@ impl Row {
         let base = LoadArguments {
             broker: Some(system.broker.clone()),
             namesrv: None,
+            client: Client::Raw,
             connections: 16,
             header: Header::Json,
             topics: 1,
@@ -267,6 +268,7 @@ fn hot_pull(pulls: LoadArguments, in_flight: u32) -> Result<Report> {
         in_flight,
         max_messages: 32,
         verify: false,
+        push: false,
     })
 }
 

@@ -7,7 +7,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuemq_net::body::{MessageModel, MessageQueue};
@@ -212,7 +212,7 @@ impl OffsetStore {
 }
 
 /// The broker that keeps a queue's offset: the master, while there is one. Who names a queue need not have asked for its route.
-async fn address_of(client: &Client, queue: &MessageQueue) -> Result<String, Error> {
+async fn address_of(client: &Client, queue: &MessageQueue) -> Result<Arc<str>, Error> {
     if client.reader(&queue.broker_name, MASTER).is_err() {
         client.route(&queue.topic).await?;
     }
