@@ -35,12 +35,14 @@ pub(super) enum Order {
     Quiet,
     /// The auditor reads everything.
     Audit,
+    /// All has been read: who still consumes ends.
+    Leave,
 }
 
 impl Order {
     /// Whether senders and consumers end.
     pub(super) fn is_over(self) -> bool {
-        matches!(self, Self::Quiet | Self::Audit)
+        matches!(self, Self::Quiet | Self::Audit | Self::Leave)
     }
 }
 
@@ -68,7 +70,7 @@ impl Auditor {
                     self.answered.set(number);
                 }
                 Order::Audit => return self.audit().await,
-                Order::Load | Order::Quiet => {}
+                Order::Load | Order::Quiet | Order::Leave => {}
             }
             if orders.changed().await.is_err() {
                 return;

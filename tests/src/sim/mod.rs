@@ -15,6 +15,7 @@ mod client;
 mod clock;
 mod consumer;
 mod fault;
+mod ground;
 mod group;
 mod history;
 mod later;
