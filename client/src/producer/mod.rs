@@ -107,7 +107,7 @@ impl Producer {
         let number = u32::try_from(client.chance().next() >> 32).unwrap_or_default();
         let topics = options.topics.iter().chain([&options.create_topic_key]);
         let inner = Arc::new(Inner {
-            ids: UniqueIds::new(client.own_ip(), std::process::id(), number),
+            ids: UniqueIds::new(client.own_ip(), client.options().process_id, number),
             turns: Turns::default(),
             faults: Faults::default(),
             published: Mutex::new(topics.cloned().collect()),

@@ -13,6 +13,7 @@ use cuemq_storage::log_state::FlushMode;
 use tokio::sync::{Notify, watch};
 
 use super::auditor::{self, Auditor, Order};
+use super::body::Queue;
 use super::broker::{HOST, Machine};
 use super::check::Violation;
 use super::client::Client;
@@ -109,11 +110,12 @@ impl Ground {
         true
     }
 
-    /// Adds the client that probes and audits.
-    pub(super) fn add_auditor(&mut self) {
+    /// Adds the client that probes and audits; it reads these queues too.
+    pub(super) fn add_auditor(&mut self, beside: Vec<Queue>) {
         let auditor = Auditor {
             sender: self.sender(auditor::NUMBER, &Rc::default()),
             answered: Rc::clone(&self.answered),
+            beside,
             last: Rc::clone(&self.last),
             waitings: Rc::clone(&self.waitings),
             came: Rc::clone(&self.came),

@@ -123,7 +123,7 @@ impl World {
         world.add_consumers();
         world.add_members();
         world.add_later_senders();
-        world.ground.add_auditor();
+        world.ground.add_auditor(Vec::new());
         world
     }
 
