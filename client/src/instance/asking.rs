@@ -18,6 +18,25 @@ use crate::error::{Cause, Error, refusal, success};
 /// The topic whose settings a topic inherits that is made by sending to it.
 pub(crate) const CREATE_TOPIC_KEY: &str = "TBW102";
 
+/// How long a server may say nothing at all while it is asked, before it counts as gone.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Makes a call, and gives its connection up where nothing at all came over it all the time: a server or a network that went
+/// without a word would keep it for as long as the machine's TCP tries (Java: `closeSocketIfTimeout`). One that says anything
+/// else meanwhile is slow, and keeps it.
+async fn heard(
+    caller: &Caller,
+    timeout: Duration,
+    call: impl Future<Output = Result<Command, CallError>>,
+) -> Result<Command, CallError> {
+    let before = caller.heard();
+    let answer = call.await;
+    if matches!(answer, Err(CallError::Timeout(_))) && timeout >= SILENCE && caller.heard() == before {
+        caller.close();
+    }
+    answer
+}
+
 impl Client {
     /// Asks a server and gives its answer, whatever its code. Connecting counts into the time.
     ///
@@ -30,11 +49,11 @@ impl Client {
             let (caller, left) = self.caller(address, timeout).await?;
             let hooks = &self.shared.options.hooks;
             if hooks.is_empty() {
-                return Ok(caller.request(request, left).await?);
+                return Ok(heard(&caller, left, caller.request(request, left)).await?);
             }
             let mut request = request.clone();
             hooks.iter().for_each(|hook| hook.before(address, &mut request));
-            let answer = caller.request(&request, left).await?;
+            let answer = heard(&caller, left, caller.request(&request, left)).await?;
             hooks.iter().for_each(|hook| hook.after(address, &request, &answer));
             Ok(answer)
         };
@@ -56,7 +75,7 @@ impl Client {
         }
         let ask = async {
             let (caller, left) = self.caller(address, timeout).await?;
-            Ok(caller.call(code, fields, body, left).await?)
+            Ok(heard(&caller, left, caller.call(code, fields, body, left)).await?)
         };
         ask.await.map_err(|cause: Cause| cause.nowhere().at(address))
     }

@@ -180,9 +180,15 @@ impl Caller {
         self.closing.notify_one();
     }
 
-    /// Whether the connection has ended.
+    /// Whether the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.outbox.is_closed()
+        self.pending.is_closed() || self.outbox.is_closed()
+    }
+
+    /// How many frames have come from the peer: where that number stands still while a call waits, the peer may be gone
+    /// without a word.
+    pub fn heard(&self) -> u64 {
+        self.pending.heard()
     }
 
     /// How many calls wait for their answer.
@@ -261,6 +267,7 @@ impl Drop for Inbox {
 
 impl Inbox {
     fn take(&self, command: Command) {
+        self.pending.hear();
         if command.is_response() {
             let opaque = command.opaque;
             if !self.pending.answer(command) {

@@ -4,6 +4,7 @@
 //! others when the connection ends.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
@@ -17,6 +18,9 @@ use crate::command::Command;
 pub(super) struct Pending {
     limit: usize,
     table: Mutex<Table>,
+    /// How many frames have come from the peer.
+    heard: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,8 @@ impl Pending {
         Arc::new(Self {
             limit,
             table: Mutex::new(table),
+            heard: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -86,7 +92,23 @@ impl Pending {
 
     /// Fails all calls, and those to come.
     pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
         self.table().waiting = None;
+    }
+
+    /// Whether calls to come fail.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Notes that a frame has come.
+    pub(super) fn hear(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many frames have come.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// How many calls wait.

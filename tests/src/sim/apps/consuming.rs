@@ -8,7 +8,7 @@ use cuemq_net::body::ConsumeFromWhere;
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 use tokio::time::{sleep, timeout};
 
-use super::host::AppHost;
+use super::host::{AppHost, FORGOTTEN, GONE};
 use super::ledger::{AppGroup, Ended, Ledger};
 use super::producing::LOOSE_TOPIC;
 use crate::sim::body::{Queue, TOPICS};
@@ -51,12 +51,13 @@ pub(super) async fn come_and_go(host: AppHost) -> turmoil::Result {
         if entropy.below(4) == 0 {
             // it goes without a word, as a program that forgot to say it
             drop(visit);
+            host.expect_tasks(before, FORGOTTEN).await;
         } else {
             visit.end(&host, before).await;
         }
         sleep(Duration::from_millis(100 + entropy.below(1500))).await;
     }
-    host.expect_tasks(before).await;
+    host.expect_tasks(before, GONE).await;
     host.done();
     Ok(())
 }
@@ -118,7 +119,7 @@ impl Visit {
         let _ = self.orderly.shutdown().await;
         self.client.shutdown().await;
         drop(self);
-        host.expect_tasks(before).await;
+        host.expect_tasks(before, GONE).await;
     }
 }
 

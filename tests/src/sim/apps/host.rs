@@ -19,7 +19,12 @@ use crate::sim::history::History;
 use crate::sim::later::Waitings;
 
 /// How long tasks may take to be gone once everything is shut down: those of the simulated network end with its packets.
-const GONE: Duration = Duration::from_millis(500);
+pub(super) const GONE: Duration = Duration::from_millis(500);
+/// The same where a client was dropped: a task that is with a server ends with that call.
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(40);
+
+/// How often it is looked whether they are gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What all applications share.
 #[derive(Clone)]
@@ -107,14 +112,17 @@ impl AppHost {
         tokio::runtime::Handle::current().metrics().num_alive_tasks()
     }
 
-    /// Looks whether tasks are left of what was shut down, where so many ran before.
-    pub(super) async fn expect_tasks(&self, before: usize) {
-        tokio::time::sleep(GONE).await;
-        let left = Self::tasks().saturating_sub(before);
-        if left > 0 {
+    /// Waits until no more tasks run than before, and notes those that are left then.
+    pub(super) async fn expect_tasks(&self, before: usize, patience: Duration) {
+        let none_left = async {
+            while Self::tasks() > before {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(patience, none_left).await.is_err() {
             self.common.broken.borrow_mut().push(Violation::TasksLeft {
                 host: self.name.clone(),
-                tasks: left,
+                tasks: Self::tasks().saturating_sub(before),
             });
         }
     }

@@ -11,7 +11,7 @@ use cuemq_client::{Error, Message as Outgoing, Outcome, Producer, SendStatus};
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 use tokio::time::{sleep, timeout};
 
-use super::host::AppHost;
+use super::host::{AppHost, GONE};
 use super::ledger::{CountTries, Ledger, Told};
 use crate::sim::body::{Message, QUEUES_PER_TOPIC, Queue, TOPICS};
 use crate::sim::history::{Event, History};
@@ -87,7 +87,7 @@ pub(super) async fn live(host: AppHost, numbers: Numbers) -> turmoil::Result {
     strict.shutdown().await;
     loose.shutdown().await;
     drop((strict, loose));
-    host.expect_tasks(before).await;
+    host.expect_tasks(before, GONE).await;
     host.done();
     Ok(())
 }

@@ -13,7 +13,7 @@ use cuemq_client::{
 use cuemq_storage::entropy::{Entropy, SeededEntropy};
 use tokio::time::{sleep, timeout};
 
-use super::host::AppHost;
+use super::host::{AppHost, GONE};
 use crate::sim::body::{Content, Message};
 use crate::sim::later::{DELAY_MS, FIRST, Fate, QUEUE, Waiting};
 
@@ -87,7 +87,7 @@ pub(super) async fn live(host: AppHost, numbers: Rc<Cell<u32>>, decisions: Decis
     host.until_leave().await;
     producer.shutdown().await;
     drop(producer);
-    host.expect_tasks(before).await;
+    host.expect_tasks(before, GONE).await;
     host.done();
     Ok(())
 }
