@@ -63,7 +63,7 @@ impl Inner {
     fn header<'a>(&'a self, prepared: &'a Prepared<'_>, queue: &MessageQueue) -> SendHeader<'a> {
         SendHeader {
             producer_group: &self.options.group,
-            topic: prepared.topic,
+            topic: &prepared.topic,
             default_topic: self.create_topic_key(),
             default_topic_queue_nums: i32::try_from(self.options.default_topic_queue_nums).unwrap_or(i32::MAX),
             queue_id: queue.queue_id,
@@ -107,8 +107,8 @@ impl Inner {
         queue: &MessageQueue,
         timeout: Duration,
     ) -> Result<SendResult, Error> {
-        let place = |error: Error| error.topic(prepared.topic).queue(&queue.broker_name, queue.queue_id);
-        let address = self.master(prepared.topic, &queue.broker_name).await.map_err(place)?;
+        let place = |error: Error| error.topic(&prepared.topic).queue(&queue.broker_name, queue.queue_id);
+        let address = self.master(&prepared.topic, &queue.broker_name).await.map_err(place)?;
         let sending = self.sending(prepared, queue, &address);
         self.hooks().for_each(|hook| hook.before(&sending));
         let begun = clock::now();
@@ -135,13 +135,17 @@ impl Inner {
             Err(error) => Sent::Failed(error),
         };
         self.hooks().for_each(|hook| hook.after(&sending, sent, took));
-        result
+        let seen = |sent: SendResult| SendResult {
+            queue: self.options.namespace.unwrap_queue(sent.queue),
+            ..sent
+        };
+        result.map(seen)
     }
 
     /// Sends once and waits for nothing.
     pub(super) async fn attempt_oneway(&self, prepared: &Prepared<'_>, queue: &MessageQueue) -> Result<(), Error> {
-        let place = |error: Error| error.topic(prepared.topic).queue(&queue.broker_name, queue.queue_id);
-        let address = self.master(prepared.topic, &queue.broker_name).await.map_err(place)?;
+        let place = |error: Error| error.topic(&prepared.topic).queue(&queue.broker_name, queue.queue_id);
+        let address = self.master(&prepared.topic, &queue.broker_name).await.map_err(place)?;
         let sending = self.sending(prepared, queue, &address);
         self.hooks().for_each(|hook| hook.before(&sending));
         let begun = clock::now();
@@ -179,7 +183,7 @@ impl Inner {
         let mut so_far = SoFar::default();
         let mut tried: Option<String> = None;
         for _ in 0..=more {
-            let chosen = tokio::time::timeout_at(begun + timeout, self.choose(prepared.topic, tried.as_deref())).await;
+            let chosen = tokio::time::timeout_at(begun + timeout, self.choose(&prepared.topic, tried.as_deref())).await;
             let queue = match chosen {
                 Ok(Ok(queue)) => queue,
                 Ok(Err(error)) => return so_far.end(|| error),
@@ -205,14 +209,14 @@ impl Inner {
                         break;
                     }
                     if is_without_topic {
-                        let refreshed = self.client.refresh_route(prepared.topic).await;
+                        let refreshed = self.client.refresh_route(&prepared.topic).await;
                         drop(refreshed.inspect_err(|error| tracing::debug!(%error, "the route stays as it was")));
                     }
                 }
             }
             tried = Some(queue.broker_name);
         }
-        so_far.end(|| Cause::ConnectTimeout(timeout).nowhere().topic(prepared.topic))
+        so_far.end(|| Cause::ConnectTimeout(timeout).nowhere().topic(&prepared.topic))
     }
 
     fn is_retried(&self, error: &Error, retrying: Retrying) -> bool {
