@@ -120,7 +120,7 @@ impl Sender<'_> {
         if !self.send(queue).await {
             sleep(Duration::from_millis(50 + self.entropy.below(200))).await;
         }
-        sleep(Duration::from_millis(10 + self.entropy.below(60))).await;
+        sleep(Duration::from_millis(40 + self.entropy.below(260))).await;
     }
 
     /// Whether it was acknowledged.
@@ -228,8 +228,8 @@ impl LooseSender<'_> {
             }
         });
         let sent = futures_util::future::join_all(sends).await;
-        let pause_ms = if sent.iter().all(|is_ok| *is_ok) { 60 } else { 300 };
-        sleep(Duration::from_millis(20 + self.entropy.below(pause_ms))).await;
+        let pause_ms = if sent.iter().all(|is_ok| *is_ok) { 500 } else { 800 };
+        sleep(Duration::from_millis(100 + self.entropy.below(pause_ms))).await;
     }
 }
 

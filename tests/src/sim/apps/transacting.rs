@@ -133,7 +133,7 @@ impl Sender<'_> {
             waiting.acknowledged = acknowledged;
         }
         common.history.note(format_args!("{message} {fate:?}: {acknowledged}"));
-        let pause_ms = if acknowledged { 100 } else { 300 };
+        let pause_ms = if acknowledged { 200 } else { 400 };
         sleep(Duration::from_millis(30 + self.entropy.below(pause_ms))).await;
     }
 
