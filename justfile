@@ -33,10 +33,11 @@ mqadmin *ARGS:
 rust-on-java *ARGS:
     tests/interop/rust-on-java {{ARGS}}
 
-# the long tables: 20000 histories of the store, 2000 of the whole broker, ten million messages that wait, a hundred thousand open transactions, a million messages that one expression walks, 20 kills for each Java client, our client on Java brokers, stores in Java brokers and of the commit before, overload, flood
+# the long tables: 20000 histories of the store, 2000 of the whole broker, 2000 of applications with it, ten million messages that wait, a hundred thousand open transactions, a million messages that one expression walks, 20 kills for each Java client, our client on Java brokers, stores in Java brokers and of the commit before, overload, flood
 long:
     CUEMQ_CRASH_SEEDS=20000 cargo test --locked --profile bench -p cuemq-storage --lib crash_test
     CUEMQ_SEEDS=2000 cargo test --locked --profile bench -p cuemq-tests --test simulation -- --nocapture
+    CUEMQ_SEEDS=2000 cargo test --locked --profile bench -p cuemq-tests --test client_simulation -- --nocapture
     CUEMQ_TIMERS=10000000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_timers -- --nocapture
     CUEMQ_FILTERED=1000000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_filters -- --nocapture
     CUEMQ_HALVES=100000 cargo test --locked --profile bench -p cuemq-tests --test wire_behaviour many_transactions -- --nocapture
@@ -57,6 +58,10 @@ image:
 # one simulated history, with its trace
 sim SEED:
     CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test simulation every_history_keeps_the_promises -- --exact --nocapture
+
+# one simulated history of applications, with its trace
+sim-apps SEED:
+    CUEMQ_SEED={{SEED}} cargo test --locked -p cuemq-tests --test client_simulation every_history_keeps_the_promises_to_applications -- --exact --nocapture
 
 # our broker and others in turn, with their floors and goals: `just bench --ours HOST:PORT --against NAME=HOST:PORT`; see BENCHMARKS.md
 bench *ARGS:

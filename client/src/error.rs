@@ -63,6 +63,8 @@ pub struct Trouble {
     pub queue_id: Option<i32>,
     /// What happened.
     pub cause: Cause,
+    /// Whether an attempt before this one may have done it.
+    pub(crate) is_unknown_before: bool,
 }
 
 /// What the words of Java's access control begin with.
@@ -130,6 +132,7 @@ impl Cause {
             topic: None,
             queue_id: None,
             cause: self,
+            is_unknown_before: false,
         })
     }
 
@@ -181,9 +184,12 @@ impl Cause {
 }
 
 impl Trouble {
-    /// Whether it may have been done all the same.
+    /// Whether it may have been done all the same, by this attempt or by one before it.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
+        if self.is_unknown_before {
+            return Outcome::Unknown;
+        }
         self.cause.outcome()
     }
 }
@@ -240,6 +246,7 @@ impl Error {
             topic: trouble.topic.clone(),
             queue_id: trouble.queue_id,
             cause: trouble.cause.copy(),
+            is_unknown_before: trouble.is_unknown_before,
         })
     }
 
@@ -271,6 +278,11 @@ impl Error {
             Self::Retry(trouble) | Self::Fix(trouble) | Self::GiveUp(trouble) => change(trouble),
         }
         self
+    }
+
+    /// Adds that attempts before may have done it.
+    pub(crate) fn unknown_before(self, is_unknown: bool) -> Self {
+        self.change(|trouble| trouble.is_unknown_before |= is_unknown)
     }
 
     /// Adds whom it concerned, unless that is known already.

@@ -29,6 +29,7 @@ pub mod instance;
 #[cfg(feature = "log-layer")]
 pub mod log_layer;
 pub mod message;
+mod namespace;
 pub mod network;
 mod panics;
 pub mod producer;

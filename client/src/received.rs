@@ -16,6 +16,8 @@ use cuemq_net::message::record::{self, Record, RecordError};
 use cuemq_net::message::sysflag::{self, Compression};
 use flate2::read::ZlibDecoder;
 
+use crate::namespace::Namespace;
+
 /// The longest body that a compressed one may unfold to, in bytes: four times what a Java producer sends at most.
 const INFLATED_BODY_BYTES_MAX: u64 = 16 << 20;
 
@@ -31,6 +33,8 @@ struct Parts {
     queue: Arc<MessageQueue>,
     /// Where a retried message was sent to first; else the queue's topic.
     original_topic: Option<String>,
+    /// The topic as an application with a namespace knows it.
+    seen_topic: Option<String>,
     body: Bytes,
     /// Whether the body is not as it was stored.
     is_unfolded: bool,
@@ -77,6 +81,7 @@ impl ReceivedMessage {
         });
         Self(Arc::new(Parts {
             original_topic,
+            seen_topic: None,
             queue,
             is_unfolded: unfolded.is_some(),
             body: unfolded.unwrap_or(stored_body),
@@ -95,13 +100,30 @@ impl ReceivedMessage {
         }))
     }
 
-    /// The topic that it was sent to, also where it comes again from a group's retry topic.
+    /// The topic that it was sent to, also where it comes again from a group's retry topic; without the namespace of the
+    /// consumer that got it.
     #[must_use]
     pub fn topic(&self) -> &str {
+        self.0.seen_topic.as_deref().unwrap_or_else(|| self.stored_topic())
+    }
+
+    /// The same message as the applications of a namespace see it.
+    pub(crate) fn in_namespace(self, namespace: &Namespace) -> Self {
+        if namespace.name().is_none() {
+            return self;
+        }
+        let seen_topic = Some(namespace.unwrap(self.stored_topic()).into_owned());
+        let mut parts = Arc::unwrap_or_clone(self.0);
+        parts.seen_topic = seen_topic;
+        Self(Arc::new(parts))
+    }
+
+    /// The topic that it was sent to, as brokers know it.
+    pub(crate) fn stored_topic(&self) -> &str {
         self.0.original_topic.as_deref().unwrap_or(&self.0.queue.topic)
     }
 
-    /// The queue that it was taken from: of a message that comes again, one of the group's retry topic.
+    /// The queue that it was taken from, as brokers know it: of a message that comes again, one of the group's retry topic.
     #[must_use]
     pub fn queue(&self) -> &MessageQueue {
         &self.0.queue

@@ -70,6 +70,11 @@ impl FakeNetwork {
         self.0.lock().unwrap().callers[address].last().unwrap().clone()
     }
 
+    /// How many connections a server was asked for and took.
+    pub(crate) fn connected(&self, address: &str) -> usize {
+        self.0.lock().unwrap().callers.get(address).map_or(0, Vec::len)
+    }
+
     /// How many connections were refused.
     pub(crate) fn refused(&self) -> usize {
         self.0.lock().unwrap().refused

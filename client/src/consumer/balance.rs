@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::rebalance::{Assignment, Sharing};
 use crate::allocation::AllocateMessageQueueStrategy;
 use crate::instance::Client;
+use crate::namespace::Namespace;
 
 /// How soon a topic whose queues are not known yet is looked for again, at first.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
@@ -18,6 +19,7 @@ const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
 /// The assignments of a consumer's topics.
 pub(crate) struct Balance {
     pub(crate) client: Client,
+    pub(crate) namespace: Namespace,
     pub(crate) group: String,
     pub(crate) message_model: MessageModel,
     pub(crate) strategy: Arc<dyn AllocateMessageQueueStrategy>,
@@ -60,6 +62,7 @@ impl Pace {
 impl Balance {
     pub(crate) fn new(
         client: Client,
+        namespace: Namespace,
         group: String,
         message_model: MessageModel,
         strategy: Arc<dyn AllocateMessageQueueStrategy>,
@@ -67,6 +70,7 @@ impl Balance {
     ) -> Self {
         Self {
             client,
+            namespace,
             group,
             message_model,
             strategy,

@@ -1,13 +1,16 @@
-//! The client that a consumer lives in: one that it shares with others, or one of its own, which ends with it.
+//! The client that a consumer lives in: one that it shares with others, or one of its own, which ends with it. And the
+//! namespace that its topics and its group are in.
 
 use crate::error::Error;
 use crate::instance::{Client, ClientOptions};
+use crate::namespace::Namespace;
 
 /// The choice of a client.
 #[derive(Clone, Default)]
 pub(crate) struct Home {
     shared: Option<Client>,
     own: ClientOptions,
+    pub(crate) namespace: Namespace,
 }
 
 impl Home {

@@ -17,6 +17,7 @@ use cuemq_net::response::PullResponse;
 
 use crate::error::{Cause, Error};
 use crate::instance::{Answered, Client};
+use crate::namespace::Namespace;
 use crate::received::ReceivedMessage;
 use crate::subscription::accepts;
 
@@ -58,6 +59,7 @@ pub struct PullResult {
 /// What is asked for in a pull.
 pub(crate) struct PullRequest<'a> {
     pub(crate) group: &'a str,
+    pub(crate) namespace: &'a Namespace,
     pub(crate) queue: &'a Arc<MessageQueue>,
     pub(crate) queue_offset: i64,
     pub(crate) max_messages: usize,
@@ -87,7 +89,8 @@ pub(crate) async fn pull(client: &Client, request: PullRequest<'_>) -> Result<(P
         .send(&address, code, |fields| header.write(fields), b"", request.timeout)
         .await;
     let answer = answer.map_err(at_queue)?;
-    read(answer, queue, request.subscription).map_err(|cause| at_queue(cause.nowhere().at(&address)))
+    let read = read(answer, queue, request.subscription, request.namespace);
+    read.map_err(|cause| at_queue(cause.nowhere().at(&address)))
 }
 
 fn header<'a>(request: &'a PullRequest<'_>, broker_id: i64) -> PullHeader<'a> {
@@ -119,6 +122,7 @@ fn read(
     answer: Answered,
     queue: &Arc<MessageQueue>,
     subscription: &SubscriptionData,
+    namespace: &Namespace,
 ) -> Result<(PullResult, i64), Cause> {
     let status = match answer.code() {
         ResponseCode::SUCCESS => PullStatus::Found,
@@ -135,6 +139,12 @@ fn read(
     };
     let mut messages = ReceivedMessage::read_all(&body, queue)?;
     messages.retain(|message| subscription.tags_set.is_empty() || accepts(subscription, message.tags()));
+    if namespace.name().is_some() {
+        messages = messages
+            .into_iter()
+            .map(|message| message.in_namespace(namespace))
+            .collect();
+    }
     let result = PullResult {
         status,
         next_begin_offset: header.next_begin_offset,
@@ -176,7 +186,13 @@ mod tests {
             (ResponseCode::PULL_RETRY_IMMEDIATELY, PullStatus::NoMatchedMessage),
             (ResponseCode::PULL_OFFSET_MOVED, PullStatus::OffsetIllegal),
         ] {
-            let (result, next_broker) = read(answer(code, Vec::new()), &queue("T"), &subscription("*")).unwrap();
+            let (result, next_broker) = read(
+                answer(code, Vec::new()),
+                &queue("T"),
+                &subscription("*"),
+                &Namespace::default(),
+            )
+            .unwrap();
             assert_eq!((result.status, next_broker), (status, 1));
             assert_eq!(
                 (result.next_begin_offset, result.min_offset, result.max_offset),
@@ -187,6 +203,7 @@ mod tests {
             answer(ResponseCode::NO_PERMISSION, Vec::new()),
             &queue("T"),
             &subscription("*"),
+            &Namespace::default(),
         );
         assert!(matches!(refused, Err(Cause::Refused { .. })));
     }
@@ -202,6 +219,7 @@ mod tests {
             answer(ResponseCode::SUCCESS, body.concat()),
             &queue("T"),
             &subscription("Aa"),
+            &Namespace::default(),
         )
         .unwrap();
         assert_eq!(result.status, PullStatus::Found);
@@ -214,6 +232,7 @@ mod tests {
         let (queue, subscription) = (queue("T"), subscription("Aa"));
         let request = PullRequest {
             group: "g",
+            namespace: &Namespace::default(),
             queue: &queue,
             queue_offset: 5,
             max_messages: 32,

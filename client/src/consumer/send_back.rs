@@ -58,7 +58,7 @@ impl Returning<'_> {
             group: self.group,
             delay_level,
             origin_msg_id: Some(&message_id),
-            origin_topic: Some(message.topic()),
+            origin_topic: Some(message.stored_topic()),
             unit_mode: self.unit_mode,
             max_reconsume_times: Some(self.max_reconsume_times),
         };
@@ -133,7 +133,7 @@ fn retry_properties(message: &ReceivedMessage, times: i32, max_times: i32) -> Re
         .property(name::ORIGIN_MESSAGE_ID)
         .map_or_else(|| message.message_id(), str::to_owned);
     let delay_level = FIRST_DELAY_LEVEL + times - 1;
-    properties::push(&mut out, name::RETRY_TOPIC, message.topic())?;
+    properties::push(&mut out, name::RETRY_TOPIC, message.stored_topic())?;
     properties::push(&mut out, name::RECONSUME_TIME, &times.to_string())?;
     properties::push(&mut out, name::MAX_RECONSUME_TIMES, &max_times.to_string())?;
     properties::push(&mut out, name::ORIGIN_MESSAGE_ID, &origin)?;

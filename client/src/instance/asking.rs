@@ -68,6 +68,25 @@ impl Answered {
     }
 }
 
+/// How long a server may say nothing at all while it is asked, before it counts as gone.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Makes a call, and gives its connection up where nothing at all came over it all the time: a server or a network that went
+/// without a word would keep it for as long as the machine's TCP tries (Java: `closeSocketIfTimeout`). One that says anything
+/// else meanwhile is slow, and keeps it.
+async fn heard<T>(
+    caller: &Caller,
+    timeout: Duration,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let before = caller.heard();
+    let answer = call.await;
+    if matches!(answer, Err(CallError::Timeout(_))) && timeout >= SILENCE && caller.heard() == before {
+        caller.close();
+    }
+    answer
+}
+
 impl Client {
     /// Asks a server and gives its answer, whatever its code. Connecting counts into the time.
     ///
@@ -80,11 +99,11 @@ impl Client {
             let (caller, left) = self.caller(address, timeout).await?;
             let hooks = &self.shared.options.hooks;
             if hooks.is_empty() {
-                return Ok(caller.request(request, left).await?);
+                return Ok(heard(&caller, left, caller.request(request, left)).await?);
             }
             let mut request = request.clone();
             hooks.iter().for_each(|hook| hook.before(address, &mut request));
-            let answer = caller.request(&request, left).await?;
+            let answer = heard(&caller, left, caller.request(&request, left)).await?;
             hooks.iter().for_each(|hook| hook.after(address, &request, &answer));
             Ok(answer)
         };
@@ -107,7 +126,8 @@ impl Client {
         }
         let ask = async {
             let (caller, left) = self.caller(address, timeout).await?;
-            Ok(Answered::Raw(caller.ask(code, fields, body, left).await?))
+            let answer = heard(&caller, left, caller.ask(code, fields, body, left)).await?;
+            Ok(Answered::Raw(answer))
         };
         ask.await.map_err(|cause: Cause| cause.nowhere().at(address))
     }

@@ -272,7 +272,7 @@ impl std::fmt::Debug for Client {
 fn client_id(options: &ClientOptions, ip: std::net::IpAddr, chance: &Chance) -> String {
     let name = match &options.instance_name {
         Some(name) => name.clone(),
-        None => format!("{}#{}", std::process::id(), chance.next() >> 16),
+        None => format!("{}#{}", options.process_id, chance.next() >> 16),
     };
     let unit = options.unit_name.iter().map(|unit| format!("@{unit}"));
     format!("{ip}@{name}{}", unit.collect::<String>())

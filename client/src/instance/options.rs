@@ -40,6 +40,7 @@ pub struct ClientOptions {
     pub(crate) client_ip: Option<IpAddr>,
     pub(crate) instance_name: Option<String>,
     pub(crate) unit_name: Option<String>,
+    pub(crate) process_id: u32,
     pub(crate) poll_name_server_interval: Duration,
     pub(crate) heartbeat_broker_interval: Duration,
     pub(crate) persist_consumer_offset_interval: Duration,
@@ -60,6 +61,7 @@ impl Default for ClientOptions {
             client_ip: None,
             instance_name: None,
             unit_name: None,
+            process_id: std::process::id(),
             poll_name_server_interval: Duration::from_secs(30),
             heartbeat_broker_interval: Duration::from_secs(30),
             persist_consumer_offset_interval: Duration::from_secs(5),
@@ -115,6 +117,14 @@ impl ClientOptions {
     #[must_use]
     pub fn unit_name(mut self, name: impl Into<String>) -> Self {
         self.unit_name = Some(name.into());
+        self
+    }
+
+    /// The process's id in the client's id and in the ids of messages, for runs that are to repeat exactly; by default that of
+    /// this process.
+    #[must_use]
+    pub fn process_id(mut self, id: u32) -> Self {
+        self.process_id = id;
         self
     }
 

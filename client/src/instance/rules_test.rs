@@ -97,6 +97,35 @@ async fn brokers_are_told_at_once_and_every_thirty_seconds_who_is_there_and_at_t
     assert_eq!(left[0].fields.get("clientID"), Some(client.client_id()));
 }
 
+/// What a partition or a machine that was switched off leaves behind: a connection that takes everything and says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_connection_over_which_nothing_comes_is_given_up_and_one_that_is_slow_is_kept() {
+    let network = network();
+    network.serve(BROKER, |request| {
+        let is_slow = request.code == RequestCode::GET_BROKER_CONFIG.0;
+        (!is_slow).then(|| yes(request))
+    });
+    let client = network.options().start().await.unwrap();
+    client.route("T").await.unwrap();
+    let slow = Command::request(RequestCode::GET_BROKER_CONFIG);
+    let quick = Command::request(RequestCode::GET_MAX_OFFSET);
+    let call = |request, time| client.call(BROKER, request, time);
+    let (before, second) = (network.connected(BROKER), Duration::from_secs(1));
+    call(&quick, second).await.unwrap();
+    let meanwhile = async {
+        tokio::time::sleep(second).await;
+        call(&quick, second).await.unwrap();
+    };
+    let (unanswered, ()) = tokio::join!(call(&slow, 3 * second), meanwhile);
+    unanswered.unwrap_err();
+    call(&quick, second).await.unwrap();
+    assert_eq!(network.connected(BROKER), before + 1, "it was slow, and is kept");
+    call(&slow, 3 * second).await.unwrap_err();
+    call(&quick, second).await.unwrap();
+    assert_eq!(network.connected(BROKER), before + 2, "it was silent, and is given up");
+    client.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_name_server_is_asked_when_one_fails_and_stays_the_one() {
     let network = network();

@@ -16,7 +16,7 @@ use super::hook::{Sending, Sent};
 use super::prepared::Prepared;
 use super::result::{SendResult, SendStatus};
 use crate::clock;
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Outcome};
 use crate::instance::{CREATE_TOPIC_KEY, TopicRoute};
 
 /// What release 4.3.0 calls the topic whose settings new ones inherit.
@@ -31,11 +31,39 @@ pub(super) enum Retrying {
     Async,
 }
 
+/// What the attempts to send a message came to so far.
+#[derive(Default)]
+struct SoFar {
+    /// It is stored, less safely than asked for.
+    stored: Option<SendResult>,
+    failed: Option<Error>,
+}
+
+impl SoFar {
+    /// One more failed; that one before may have stored it, stays true.
+    fn failed(&mut self, error: Error) {
+        let is_unknown = self
+            .failed
+            .take()
+            .is_some_and(|before| before.trouble().outcome() == Outcome::Unknown);
+        self.failed = Some(error.unknown_before(is_unknown));
+    }
+
+    /// What the sender is told where no other attempt is made.
+    fn end(self, otherwise: impl FnOnce() -> Error) -> Result<SendResult, Error> {
+        match (self.stored, self.failed) {
+            (Some(stored), _) => Ok(stored),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(otherwise()),
+        }
+    }
+}
+
 impl Inner {
     fn header<'a>(&'a self, prepared: &'a Prepared<'_>, queue: &MessageQueue) -> SendHeader<'a> {
         SendHeader {
             producer_group: &self.options.group,
-            topic: prepared.topic,
+            topic: &prepared.topic,
             default_topic: self.create_topic_key(),
             default_topic_queue_nums: i32::try_from(self.options.default_topic_queue_nums).unwrap_or(i32::MAX),
             queue_id: queue.queue_id,
@@ -79,8 +107,8 @@ impl Inner {
         queue: &Arc<MessageQueue>,
         timeout: Duration,
     ) -> Result<SendResult, Error> {
-        let place = |error: Error| error.topic(prepared.topic).queue(&queue.broker_name, queue.queue_id);
-        let address = self.master(prepared.topic, &queue.broker_name).await.map_err(place)?;
+        let place = |error: Error| error.topic(&prepared.topic).queue(&queue.broker_name, queue.queue_id);
+        let address = self.master(&prepared.topic, &queue.broker_name).await.map_err(place)?;
         let sending = self.sending(prepared, queue, &address);
         self.hooks().for_each(|hook| hook.before(&sending));
         let begun = clock::now();
@@ -111,13 +139,17 @@ impl Inner {
             Err(error) => Sent::Failed(error),
         };
         self.hooks().for_each(|hook| hook.after(&sending, sent, took));
-        result
+        let seen = |sent: SendResult| SendResult {
+            queue: self.options.namespace.unwrap_shared(sent.queue),
+            ..sent
+        };
+        result.map(seen)
     }
 
     /// Sends once and waits for nothing.
     pub(super) async fn attempt_oneway(&self, prepared: &Prepared<'_>, queue: &MessageQueue) -> Result<(), Error> {
-        let place = |error: Error| error.topic(prepared.topic).queue(&queue.broker_name, queue.queue_id);
-        let address = self.master(prepared.topic, &queue.broker_name).await.map_err(place)?;
+        let place = |error: Error| error.topic(&prepared.topic).queue(&queue.broker_name, queue.queue_id);
+        let address = self.master(&prepared.topic, &queue.broker_name).await.map_err(place)?;
         let sending = self.sending(prepared, queue, &address);
         self.hooks().for_each(|hook| hook.before(&sending));
         let begun = clock::now();
@@ -152,42 +184,46 @@ impl Inner {
             Retrying::Sync => self.options.retry_times_when_send_failed,
             Retrying::Async => self.options.retry_times_when_send_async_failed,
         };
-        let mut last: Option<Result<SendResult, Error>> = None;
+        let mut so_far = SoFar::default();
         let mut tried: Option<String> = None;
         for _ in 0..=more {
-            let chosen = match self.choose_known(prepared.topic, tried.as_deref()) {
+            let chosen = match self.choose_known(&prepared.topic, tried.as_deref()) {
                 Some(queue) => Ok(Ok(queue)),
-                None => tokio::time::timeout_at(begun + timeout, self.choose(prepared.topic, tried.as_deref())).await,
+                None => tokio::time::timeout_at(begun + timeout, self.choose(&prepared.topic, tried.as_deref())).await,
             };
-            let queue = match (chosen, last.take()) {
-                (Ok(Ok(queue)), before) => {
-                    last = before;
-                    queue
-                }
-                (_, Some(before)) => return before,
-                (Ok(Err(error)), None) => return Err(error),
-                (Err(_), None) => break,
+            let queue = match chosen {
+                Ok(Ok(queue)) => queue,
+                Ok(Err(error)) => return so_far.end(|| error),
+                Err(_) => break,
             };
             let left = timeout.saturating_sub(clock::now().saturating_duration_since(begun));
             if left.is_zero() {
                 break;
             }
-            let result = self.attempt(prepared, &queue, left).await;
-            match &result {
-                Ok(stored) if stored.status == SendStatus::SendOk => return result,
-                Ok(_) if !self.options.retry_another_broker_when_not_store_ok => return result,
-                Err(error) if !self.is_retried(error, retrying) => return result,
-                Err(error) if error.code() == Some(ResponseCode::TOPIC_NOT_EXIST) => {
-                    let refreshed = self.client.refresh_route(prepared.topic).await;
-                    drop(refreshed.inspect_err(|error| tracing::debug!(%error, "the route stays as it was")));
+            match self.attempt(prepared, &queue, left).await {
+                Ok(stored) => {
+                    let is_safe = stored.status == SendStatus::SendOk;
+                    if is_safe || !self.options.retry_another_broker_when_not_store_ok {
+                        return Ok(stored);
+                    }
+                    so_far.stored = Some(stored);
                 }
-                Ok(_) | Err(_) => {}
+                Err(error) => {
+                    let is_retried = self.is_retried(&error, retrying);
+                    let is_without_topic = error.code() == Some(ResponseCode::TOPIC_NOT_EXIST);
+                    so_far.failed(error);
+                    if !is_retried {
+                        break;
+                    }
+                    if is_without_topic {
+                        let refreshed = self.client.refresh_route(&prepared.topic).await;
+                        drop(refreshed.inspect_err(|error| tracing::debug!(%error, "the route stays as it was")));
+                    }
+                }
             }
             tried = Some(queue.broker_name.clone());
-            last = Some(result);
         }
-        let time_is_over = || Err(Cause::ConnectTimeout(timeout).nowhere().topic(prepared.topic));
-        last.unwrap_or_else(time_is_over)
+        so_far.end(|| Cause::ConnectTimeout(timeout).nowhere().topic(&prepared.topic))
     }
 
     fn is_retried(&self, error: &Error, retrying: Retrying) -> bool {

@@ -107,7 +107,7 @@ impl Producer {
         let number = u32::try_from(client.chance().next() >> 32).unwrap_or_default();
         let topics = options.topics.iter().chain([&options.create_topic_key]);
         let inner = Arc::new(Inner {
-            ids: UniqueIds::new(client.own_ip(), std::process::id(), number),
+            ids: UniqueIds::new(client.own_ip(), client.options().process_id, number),
             turns: Turns::default(),
             faults: Faults::default(),
             published: Mutex::new(topics.cloned().collect()),
@@ -148,7 +148,8 @@ impl Producer {
     /// Its group.
     #[must_use]
     pub fn group(&self) -> &str {
-        &self.inner.options.group
+        let options = &self.inner.options;
+        options.namespace.unwrap_group(&options.group)
     }
 
     /// Sends a message and waits until it is stored as safely as the broker makes it; a queue is chosen, and another broker's
@@ -183,7 +184,8 @@ impl Producer {
     pub async fn send_to(&self, message: Message, queue: &MessageQueue) -> Result<SendResult, Error> {
         let messages = [message];
         let prepared = self.inner.prepare(&messages, TransactionType::None)?;
-        of_topic(queue, prepared.topic)?;
+        let queue = &*self.inner.options.namespace.wrap_queue(queue);
+        of_topic(queue, &prepared.topic)?;
         self.inner
             .attempt(&prepared, &Arc::new(queue.clone()), self.inner.options.send_msg_timeout)
             .await
@@ -202,7 +204,7 @@ impl Producer {
     {
         let messages = [message];
         let prepared = self.inner.prepare(&messages, TransactionType::None)?;
-        let queue = self.inner.selected(prepared.topic, select).await?;
+        let queue = self.inner.selected(&prepared.topic, select).await?;
         self.inner
             .attempt(&prepared, &queue, self.inner.options.send_msg_timeout)
             .await
@@ -228,7 +230,8 @@ impl Producer {
     /// As for [`Producer::send_to`] and [`Producer::send_batch`].
     pub async fn send_batch_to(&self, messages: &[Message], queue: &MessageQueue) -> Result<SendResult, Error> {
         let prepared = self.inner.prepare_batch(messages)?;
-        of_topic(queue, prepared.topic)?;
+        let queue = &*self.inner.options.namespace.wrap_queue(queue);
+        of_topic(queue, &prepared.topic)?;
         self.inner
             .attempt(&prepared, &Arc::new(queue.clone()), self.inner.options.send_msg_timeout)
             .await
@@ -249,7 +252,7 @@ impl Producer {
     pub async fn send_oneway(&self, message: Message) -> Result<(), Error> {
         let messages = [message];
         let prepared = self.inner.prepare(&messages, TransactionType::None)?;
-        let queue = self.inner.next_queue(prepared.topic).await?;
+        let queue = self.inner.next_queue(&prepared.topic).await?;
         self.inner.attempt_oneway(&prepared, &queue).await
     }
 
@@ -260,7 +263,8 @@ impl Producer {
     pub async fn send_oneway_to(&self, message: Message, queue: &MessageQueue) -> Result<(), Error> {
         let messages = [message];
         let prepared = self.inner.prepare(&messages, TransactionType::None)?;
-        of_topic(queue, prepared.topic)?;
+        let queue = &*self.inner.options.namespace.wrap_queue(queue);
+        of_topic(queue, &prepared.topic)?;
         self.inner.attempt_oneway(&prepared, queue).await
     }
 
@@ -281,8 +285,11 @@ impl Producer {
     /// # Errors
     /// When there is no such topic and none can be made by sending to it.
     pub async fn fetch_publish_message_queues(&self, topic: &str) -> Result<Vec<MessageQueue>, Error> {
-        check_topic(topic)?;
-        Ok(self.inner.publish_route(topic).await?.publish.clone())
+        let namespace = &self.inner.options.namespace;
+        let topic = namespace.wrap(topic);
+        check_topic(&topic)?;
+        let route = self.inner.publish_route(&topic).await?;
+        Ok(namespace.unwrap_queues(route.publish.iter().cloned()))
     }
 
     /// Ends the producer: sends in the background are waited for, brokers are told that it leaves, and with a client of its
@@ -327,6 +334,7 @@ impl Inner {
     fn preparing(&self) -> Preparing<'_> {
         Preparing {
             ids: &self.ids,
+            namespace: &self.options.namespace,
             now_ms: self.client.now_ms(),
             compress_over: self.options.compress_msg_body_over_howmuch,
             compress_level: self.options.compress_level,
@@ -362,7 +370,9 @@ impl Inner {
         for message in messages {
             rules::check_message(message, self.options.max_message_size)?;
         }
-        Ok(Prepared::one(messages, &self.preparing(), transaction))
+        let prepared = Prepared::one(messages, &self.preparing(), transaction);
+        check_topic(&prepared.topic)?;
+        Ok(prepared)
     }
 
     fn prepare_batch<'a>(&self, messages: &'a [Message]) -> Result<Prepared<'a>, Error> {
@@ -377,7 +387,7 @@ impl Inner {
                 "the batch has {} bytes, more than max_message_size {max}: split it",
                 prepared.body.len()
             );
-            return Err(Cause::Invalid(rule).nowhere().topic(prepared.topic));
+            return Err(Cause::Invalid(rule).nowhere().topic(&prepared.topic));
         }
         Ok(prepared)
     }
@@ -392,7 +402,13 @@ impl Inner {
                 .nowhere()
                 .topic(topic)
         };
-        select(&route.publish).cloned().map(Arc::new).ok_or_else(none)
+        let namespace = &self.options.namespace;
+        if namespace.name().is_none() {
+            return select(&route.publish).cloned().map(Arc::new).ok_or_else(none);
+        }
+        let seen: Vec<MessageQueue> = namespace.unwrap_queues(route.publish.iter().cloned());
+        let selected = select(&seen).map(|queue| namespace.wrap_queue(queue).into_owned());
+        selected.map(Arc::new).ok_or_else(none)
     }
 
     /// Remembers that a topic is sent to, so that its route is asked for again from time to time.

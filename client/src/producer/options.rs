@@ -12,11 +12,13 @@ use super::rules::check_group;
 use super::transaction::AnyListener;
 use crate::error::Error;
 use crate::instance::{CREATE_TOPIC_KEY, Client, ClientOptions};
+use crate::namespace::Namespace;
 
 /// The settings of a [`Producer`]; made by [`Producer::builder`].
 #[derive(Clone)]
 pub struct ProducerBuilder {
     pub(super) group: String,
+    pub(super) namespace: Namespace,
     pub(super) client: Option<Client>,
     pub(super) client_options: ClientOptions,
     pub(super) create_topic_key: String,
@@ -43,6 +45,7 @@ impl ProducerBuilder {
     pub(super) fn new(group: String) -> Self {
         Self {
             group,
+            namespace: Namespace::default(),
             client: None,
             client_options: ClientOptions::new(),
             create_topic_key: CREATE_TOPIC_KEY.to_owned(),
@@ -84,6 +87,14 @@ impl ProducerBuilder {
     #[must_use]
     pub fn client_options(mut self, options: ClientOptions) -> Self {
         self.client_options = options;
+        self
+    }
+
+    /// The namespace of its topics and its group: brokers know them as `namespace%name` (`setNamespace` in Java). None by
+    /// default. Errors and hooks tell names as brokers know them; wherever a topic or a queue is given, either form will do.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Namespace::new(namespace);
         self
     }
 
@@ -222,7 +233,10 @@ impl ProducerBuilder {
     ///
     /// # Errors
     /// When the group is no name of a group, or in the client already, or no name server is named.
-    pub async fn start(self) -> Result<Producer, Error> {
+    pub async fn start(mut self) -> Result<Producer, Error> {
+        self.group = self.namespace.wrap(&self.group).into_owned();
+        let topics = std::mem::take(&mut self.topics).into_iter();
+        self.topics = topics.map(|topic| self.namespace.wrap(&topic).into_owned()).collect();
         check_group(&self.group)?;
         Producer::start(self).await
     }

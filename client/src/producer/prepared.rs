@@ -14,6 +14,7 @@ use flate2::write::ZlibEncoder;
 
 use crate::error::{Cause, Error};
 use crate::message::{self, Message};
+use crate::namespace::Namespace;
 use crate::text::ShortText;
 
 /// How the body is compressed, beside the bit that says that it is: zlib, as release 4.9 says it.
@@ -22,7 +23,8 @@ const ZLIB: i32 = 0x300;
 /// What is sent.
 pub(super) struct Prepared<'a> {
     pub(super) messages: &'a [Message],
-    pub(super) topic: &'a str,
+    /// As brokers know it.
+    pub(super) topic: Cow<'a, str>,
     pub(super) msg_id: ShortText,
     pub(super) body: Cow<'a, Bytes>,
     pub(super) properties: String,
@@ -37,6 +39,7 @@ pub(super) struct Prepared<'a> {
 /// How to prepare.
 pub(super) struct Preparing<'a> {
     pub(super) ids: &'a UniqueIds,
+    pub(super) namespace: &'a Namespace,
     pub(super) now_ms: i64,
     pub(super) compress_over: usize,
     pub(super) compress_level: u32,
@@ -57,6 +60,13 @@ fn properties(message: &Message, preparing: &Preparing<'_>) -> (String, ShortTex
     };
     if message.get(name::WAIT).is_none() {
         message::push(&mut properties, name::WAIT, "true");
+    }
+    if let Some(namespace) = preparing
+        .namespace
+        .name()
+        .filter(|_| message.get(name::INSTANCE_ID).is_none())
+    {
+        message::push(&mut properties, name::INSTANCE_ID, namespace);
     }
     (properties, id)
 }
@@ -84,17 +94,23 @@ impl<'a> Prepared<'a> {
             }
             None => Cow::Borrowed(message.body()),
         };
+        let is_reply = message.get(name::MESSAGE_TYPE) == Some("reply");
+        let topic = match is_reply {
+            // the cluster's own topic
+            true => Cow::Borrowed(message.topic()),
+            false => preparing.namespace.wrap(message.topic()),
+        };
         let number = |name| message.get(name).and_then(|number| number.parse().ok());
         Self {
             messages,
-            topic: message.topic(),
+            topic,
             msg_id,
             body,
             properties,
             flag: message.flag_value(),
             sys_flag,
             is_batch: false,
-            is_reply: message.get(name::MESSAGE_TYPE) == Some("reply"),
+            is_reply,
             reconsume_times: number(name::RECONSUME_TIME).unwrap_or_default(),
             max_reconsume_times: number(name::MAX_RECONSUME_TIMES),
         }
@@ -123,7 +139,7 @@ impl<'a> Prepared<'a> {
         message::push(&mut properties, name::WAIT, first.get(name::WAIT).unwrap_or("true"));
         Ok(Self {
             messages,
-            topic: first.topic(),
+            topic: preparing.namespace.wrap(first.topic()),
             msg_id: msg_ids.join(",").into(),
             body: Cow::Owned(body.into()),
             properties,
@@ -201,9 +217,12 @@ mod tests {
     use std::io::Read;
     use std::net::{IpAddr, Ipv4Addr};
 
+    static NONE: std::sync::LazyLock<Namespace> = std::sync::LazyLock::new(Namespace::default);
+
     fn preparing(ids: &UniqueIds) -> Preparing<'_> {
         Preparing {
             ids,
+            namespace: &NONE,
             now_ms: 1_700_000_000_000,
             compress_over: 4096,
             compress_level: 5,

@@ -31,6 +31,7 @@ impl Producer {
     pub async fn recall_message(&self, topic: &str, recall_handle: &str) -> Result<String, Error> {
         let inner = &self.inner;
         inner.check_open()?;
+        let topic = &*inner.options.namespace.wrap(topic);
         let no_handle = || {
             Cause::Invalid(format!("{recall_handle:?} is no recall handle"))
                 .nowhere()

@@ -135,7 +135,7 @@ impl Producer {
         drop(place);
         match came {
             Ok(Ok(reply)) => Ok(reply),
-            _ => Err(Cause::NoReply(timeout).nowhere().topic(prepared.topic)),
+            _ => Err(Cause::NoReply(timeout).nowhere().topic(&prepared.topic)),
         }
     }
 }

@@ -165,6 +165,50 @@ async fn a_broker_that_is_away_is_passed_over_and_one_that_is_silent_uses_up_the
     producer.shutdown().await;
 }
 
+/// The first attempt may have stored it, whatever becomes of the second.
+#[tokio::test(start_paused = true)]
+async fn a_send_that_an_attempt_may_have_stored_is_not_told_to_be_undone() {
+    let network = network(ResponseCode::SYSTEM_ERROR, ResponseCode::SYSTEM_ERROR);
+    let (served, answers) = (AtomicUsize::new(0), broker(ResponseCode::SYSTEM_ERROR));
+    let answers = move |request: &Command| match is_send(request).then(|| served.fetch_add(1, Ordering::Relaxed)) {
+        // the second broker says that it did nothing
+        Some(1..) => Some(Command::response_to(request, ResponseCode::MESSAGE_ILLEGAL)),
+        _ => answers(request),
+    };
+    let answers = Arc::new(answers);
+    for address in ["a:10911", "b:10911"] {
+        let answers = Arc::clone(&answers);
+        network.serve(address, move |request| answers(request));
+    }
+    let producer = builder(&network).start().await.unwrap();
+    let error = producer.send(Message::new("T", "b")).await.unwrap_err();
+    assert_eq!(error.code(), Some(ResponseCode::MESSAGE_ILLEGAL));
+    assert_eq!(error.trouble().outcome(), Outcome::Unknown);
+    producer.shutdown().await;
+}
+
+/// It is stored at the first broker; that the second fails changes nothing of that.
+#[tokio::test(start_paused = true)]
+async fn a_message_stored_less_safely_stays_a_result_when_the_next_broker_fails() {
+    let network = network(ResponseCode::FLUSH_DISK_TIMEOUT, ResponseCode::FLUSH_DISK_TIMEOUT);
+    let producer = builder(&network)
+        .retry_another_broker_when_not_store_ok(true)
+        .start()
+        .await
+        .unwrap();
+    producer.fetch_publish_message_queues("T").await.unwrap();
+    network.serve("b:10911", broker(ResponseCode::MESSAGE_ILLEGAL));
+    for _ in 0..4 {
+        match producer.send(Message::new("T", "b")).await {
+            Ok(sent) => assert_eq!(sent.status, super::SendStatus::FlushDiskTimeout),
+            // the other one was asked first, and refused for good
+            Err(error) => assert_eq!(error.trouble().outcome(), Outcome::NotDone),
+        }
+    }
+    assert!(sends(&network, "a:10911") > 0 && sends(&network, "b:10911") > 0);
+    producer.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_broker_is_avoided_where_that_is_asked_for() {
     let network = network(ResponseCode::SERVICE_NOT_AVAILABLE, ResponseCode::SUCCESS);

@@ -263,6 +263,7 @@ impl Inner {
         let view = asked.request.view();
         let question = CheckTransaction::read(&view).map_err(Cause::from)?;
         let message = ReceivedMessage::read_one(&asked.request.body, "").map_err(Cause::from)?;
+        let message = message.in_namespace(&self.options.namespace);
         let msg_id = message.message_id();
         let decision = listener.check(message.clone()).await;
         let state = decision.state;

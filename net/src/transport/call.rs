@@ -196,9 +196,15 @@ impl Caller {
         self.0.closing.notify_one();
     }
 
-    /// Whether the connection has ended.
+    /// Whether the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.0.outbox.is_closed()
+        self.0.pending.is_closed() || self.0.outbox.is_closed()
+    }
+
+    /// How many frames have come from the peer: where that number stands still while a call waits, the peer may be gone
+    /// without a word.
+    pub fn heard(&self) -> u64 {
+        self.0.pending.heard()
     }
 
     /// How many calls wait for their answer.
@@ -284,6 +290,7 @@ impl Drop for Inbox {
 
 impl Inbox {
     fn take(&mut self, frame: &Bytes) -> Result<(), DecodeError> {
+        self.pending.hear();
         let Some(parts) = frame::check(frame, MAX_FRAME_BYTES)? else {
             return Err(DecodeError::Incomplete { had: frame.len() });
         };

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -18,6 +19,8 @@ use super::call::CallError;
 pub(super) struct Pending {
     limit: usize,
     table: Mutex<Table>,
+    /// How many frames have come from the peer.
+    heard: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl Pending {
         Arc::new(Self {
             limit,
             table: Mutex::new(table),
+            heard: AtomicU64::new(0),
         })
     }
 
@@ -112,6 +116,21 @@ impl Pending {
         }
         drop(table);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether calls to come fail.
+    pub(super) fn is_closed(&self) -> bool {
+        self.table().has_ended
+    }
+
+    /// Notes that a frame has come.
+    pub(super) fn hear(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many frames have come.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// How many calls wait.

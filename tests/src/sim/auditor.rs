@@ -35,12 +35,14 @@ pub(super) enum Order {
     Quiet,
     /// The auditor reads everything.
     Audit,
+    /// All has been read: who still consumes ends.
+    Leave,
 }
 
 impl Order {
     /// Whether senders and consumers end.
     pub(super) fn is_over(self) -> bool {
-        matches!(self, Self::Quiet | Self::Audit)
+        matches!(self, Self::Quiet | Self::Audit | Self::Leave)
     }
 }
 
@@ -52,6 +54,8 @@ pub(super) struct Auditor {
     pub(super) answered: Rc<Cell<u32>>,
     /// What it read in the end.
     pub(super) last: Rc<RefCell<Option<FinalLog>>>,
+    /// What it reads beside the queues of the history.
+    pub(super) beside: Vec<Queue>,
     /// What is to come later, and what of it has come in the end.
     pub(super) waitings: Waitings,
     pub(super) came: Rc<RefCell<Vec<Stored>>>,
@@ -68,7 +72,7 @@ impl Auditor {
                     self.answered.set(number);
                 }
                 Order::Audit => return self.audit().await,
-                Order::Load | Order::Quiet => {}
+                Order::Load | Order::Quiet | Order::Leave => {}
             }
             if orders.changed().await.is_err() {
                 return;
@@ -88,6 +92,9 @@ impl Auditor {
         for (number, queue) in (0..).zip(Queue::all()) {
             all.insert(queue, self.read_all(queue).await);
             self.ask_how_far(number, queue).await;
+        }
+        for &queue in &self.beside {
+            all.insert(queue, self.read_all(queue).await);
         }
         self.came.replace(self.read_later().await);
         self.last.replace(Some(all));

@@ -43,7 +43,7 @@ pub(super) struct Machine {
     /// Lets its actors panic.
     pub(super) faults: Faults,
     /// Where everything is noted.
-    pub(super) history: Rc<History>,
+    pub(super) history: Arc<History>,
     /// When its broker acknowledges.
     pub(super) flush: FlushMode,
     /// How old messages become, where that is less than the simulation takes.
@@ -56,6 +56,8 @@ pub(super) struct Machine {
     pub(super) ended: Rc<Cell<u64>>,
     /// Asks the broker to stop in order.
     pub(super) stop: Rc<Notify>,
+    /// What else its settings are.
+    pub(super) settle: Rc<dyn Fn(&mut BrokerConfig)>,
 }
 
 impl Machine {
@@ -136,6 +138,7 @@ impl Machine {
             config.retention.interval = Duration::from_millis(50);
             config.retention.pause = Duration::from_millis(1);
         }
+        (self.settle)(&mut config);
         config
     }
 }

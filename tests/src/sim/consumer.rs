@@ -2,6 +2,7 @@
 //! On each new connection it asks what the broker kept of that.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -31,7 +32,7 @@ pub(super) struct Consumer {
     /// The connection, shared with others of its host.
     pub(super) client: Rc<Client>,
     /// Where everything is noted.
-    pub(super) history: Rc<History>,
+    pub(super) history: Arc<History>,
     /// Where it goes on.
     pub(super) queue_offset: u64,
     /// The connection on which it has asked what the broker kept, and what it has committed there.

@@ -1,10 +1,9 @@
 //! What happened in a simulation, in order, as its clients saw it; and a hash of all of it, to compare two runs by.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cuemq_storage::hash::Hasher;
 
@@ -151,7 +150,7 @@ pub type FinalLog = BTreeMap<Queue, Vec<Stored>>;
 pub(super) struct History {
     clock: Arc<SimClock>,
     prints: bool,
-    state: RefCell<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -167,8 +166,13 @@ impl History {
         Self {
             clock,
             prints,
-            state: RefCell::default(),
+            state: Mutex::default(),
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // a panic elsewhere leaves nothing half done
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an event.
@@ -178,7 +182,7 @@ impl History {
         if self.prints {
             println!("{line}");
         }
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         state.hash = Hasher::default().hash_one((state.hash, line));
         state.moments.push(Moment { at_ms, event });
     }
@@ -191,18 +195,18 @@ impl History {
     /// How many events there were: what is asked for now, is asked before all that happen later.
     #[must_use]
     pub(super) fn count(&self) -> usize {
-        self.state.borrow().moments.len()
+        self.state().moments.len()
     }
 
     /// The hash of all events with their times.
     #[must_use]
     pub(super) fn hash(&self) -> u64 {
-        self.state.borrow().hash
+        self.state().hash
     }
 
     /// All events, which are taken out.
     #[must_use]
     pub(super) fn take(&self) -> Vec<Moment> {
-        std::mem::take(&mut self.state.borrow_mut().moments)
+        std::mem::take(&mut self.state().moments)
     }
 }

@@ -63,7 +63,7 @@ pub(super) type Waitings = Rc<RefCell<Vec<Waiting>>>;
 pub(super) struct LaterSender {
     pub(super) number: u16,
     pub(super) client: Rc<Client>,
-    pub(super) history: Rc<History>,
+    pub(super) history: Arc<History>,
     pub(super) clock: Arc<SimClock>,
     pub(super) entropy: SeededEntropy,
     pub(super) waitings: Waitings,

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -56,7 +57,7 @@ pub(super) struct Member {
     /// Its number.
     pub(super) number: u16,
     /// Where everything is noted.
-    pub(super) history: Rc<History>,
+    pub(super) history: Arc<History>,
     /// Decides how long it stays and how it leaves.
     pub(super) entropy: SeededEntropy,
     /// Where it shows what it knows.

@@ -6,6 +6,7 @@
 //! what was said during the history against what is there at its end. Every fourth seed's broker flushes later than it
 //! acknowledges; every seed has an actor panic, the next of [`PANICS`].
 
+mod apps;
 mod auditor;
 mod board;
 mod body;
@@ -15,6 +16,7 @@ mod client;
 mod clock;
 mod consumer;
 mod fault;
+mod ground;
 mod group;
 mod history;
 mod later;
@@ -24,6 +26,7 @@ mod reader;
 mod strike;
 mod world;
 
+pub use apps::{AppGroup, AppsOutcome, run_apps, run_apps_calmly};
 pub use body::{Content, Message, Queue};
 pub use check::{Promised, Violation, check};
 pub use fault::{End, Failing, Fault, PANICS};

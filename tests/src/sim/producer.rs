@@ -2,6 +2,7 @@
 //! what the broker said.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cuemq_net::code::{RequestCode, ResponseCode};
@@ -24,7 +25,7 @@ pub(super) struct Sender {
     /// The connection, shared with others of its host.
     pub(super) client: Rc<Client>,
     /// Where everything is noted.
-    pub(super) history: Rc<History>,
+    pub(super) history: Arc<History>,
     /// Decides what is sent and when.
     pub(super) entropy: SeededEntropy,
     /// The next message's number.

@@ -1,12 +1,17 @@
 //! Pulling from a queue, as consumers do and as the final reading does.
 
+use std::borrow::Cow;
+use std::io::Read;
 use std::time::Duration;
 
 use cuemq_net::code::RequestCode;
 use cuemq_net::command::Command;
-use cuemq_net::message::record::records;
+use cuemq_net::message::record::{Record, records};
+use cuemq_net::message::sysflag::COMPRESSED;
 use cuemq_net::request::PullHeader;
 use cuemq_net::response::PullResponse;
+
+use flate2::read::ZlibDecoder;
 
 use super::body::{Content, Queue};
 use super::history::Stored;
@@ -82,7 +87,7 @@ pub(super) fn messages(queue: Queue, answer: &Command) -> Vec<Stored> {
     records(&answer.body).map(stored).collect()
 }
 
-fn read(queue: Queue, record: &cuemq_net::message::record::Record<'_>) -> Stored {
+fn read(queue: Queue, record: &Record<'_>) -> Stored {
     let is_of_queue =
         record.topic().is_ok_and(|topic| topic == queue.topic_name()) && record.queue_id() == i32::from(queue.queue_id);
     let content = if !is_of_queue {
@@ -90,13 +95,26 @@ fn read(queue: Queue, record: &cuemq_net::message::record::Record<'_>) -> Stored
     } else if let Err(error) = record.verify_crc() {
         Content::Torn(error.to_string())
     } else {
-        Content::of(record.body())
+        Content::of(&unfolded(record))
     };
     Stored {
         queue_offset: record.queue_offset(),
         physical_offset: record.physical_offset(),
         store_timestamp_ms: record.store_timestamp_ms(),
         content,
+    }
+}
+
+/// The body as it was before its client compressed it; as it is stored, where it does not unfold.
+fn unfolded<'a>(record: &'a Record<'_>) -> Cow<'a, [u8]> {
+    let stored = record.body();
+    if record.system_flag() & COMPRESSED == 0 {
+        return Cow::Borrowed(stored);
+    }
+    let mut body = Vec::new();
+    match ZlibDecoder::new(stored).read_to_end(&mut body) {
+        Ok(_) => Cow::Owned(body),
+        Err(_) => Cow::Borrowed(stored),
     }
 }
 

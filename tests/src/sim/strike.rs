@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use super::broker::HOST;
 use super::check::Violation;
 use super::fault::{End, Failing, Fault};
+use super::ground::Ground;
 use super::history::Event;
-use super::world::World;
 
 /// How long a fault that waits for an operation of the disk waits.
 const WAIT: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ const NOTICED: Duration = Duration::from_millis(500);
 /// How long a start is given, in which the power goes.
 const START: Duration = Duration::from_millis(100);
 
-impl World {
+impl Ground {
     /// Lets a fault strike and repairs it.
     pub(super) fn strike(&mut self, fault: Fault) {
         self.machine.history.add(Event::Struck(fault));

@@ -3,29 +3,25 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cuemq_actors::supervise::install_panic_hook;
-use cuemq_actors::testing::{Faults, Site};
-use cuemq_storage::disk::MemoryDisk;
+use cuemq_actors::testing::Site;
 use cuemq_storage::entropy::SeededEntropy;
 use cuemq_storage::log_state::FlushMode;
-use tokio::sync::{Notify, watch};
 
-use super::auditor::{self, Auditor, Order};
+use super::auditor::Order;
 use super::board::Board;
 use super::body::Queue;
-use super::broker::{HOST, Machine};
 use super::check::later::check as later_came;
 use super::check::{Promised, Violation, check};
 use super::client::Client;
-use super::clock::{EPOCH_MS, SimClock};
 use super::consumer::Consumer;
 use super::fault::{Fault, plan};
-use super::history::{Event, FinalLog, History, Stored};
-use super::later::{self, LaterSender, Waitings};
+use super::ground::{Ground, PATIENCE};
+use super::history::Event;
+use super::later::{self, LaterSender};
 use super::member::{self, Member};
-use super::producer::Sender;
 
 /// Hosts with senders, and senders on each.
 const SENDER_HOSTS: u16 = 2;
@@ -35,8 +31,6 @@ const LATER_SENDERS: u16 = 2;
 /// Hosts with members of the group, and members on each.
 const MEMBER_HOSTS: u16 = 2;
 const MEMBERS_PER_HOST: u16 = 2;
-/// How long the broker may take to answer again, and the final reading to end.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long all is well at the end.
 const CALM: Duration = Duration::from_millis(500);
 /// How far each step of the simulation goes.
@@ -92,7 +86,7 @@ pub fn run_with(seed: u64, flush: FlushMode, faults: Vec<(Duration, Fault)>, pri
 pub fn run_aging(seed: u64, age: Duration, faults: Vec<(Duration, Fault)>) -> Outcome {
     install_panic_hook();
     let world = World::new(seed, FlushMode::Sync, false);
-    world.machine.age.set(Some(age));
+    world.ground.machine.age.set(Some(age));
     world.play(faults)
 }
 
@@ -107,73 +101,29 @@ pub fn run_hasty(seed: u64, faults: Vec<(Duration, Fault)>) -> Outcome {
 }
 
 /// The simulation and what the test holds of it.
-pub(super) struct World {
-    pub(super) sim: turmoil::Sim<'static>,
-    pub(super) machine: Machine,
-    /// The hosts of clients, but for the auditor's.
-    pub(super) hosts: Vec<String>,
-    order: watch::Sender<Order>,
+struct World {
+    ground: Ground,
     /// Hosts of clients that still work.
     busy: Rc<Cell<usize>>,
-    probes: u32,
-    answered: Rc<Cell<u32>>,
-    last: Rc<RefCell<Option<FinalLog>>>,
-    waitings: Waitings,
-    came: Rc<RefCell<Vec<Stored>>>,
     board: Rc<Board>,
     /// As what kind of broker this one is judged.
     promised: FlushMode,
-    pub(super) violations: Vec<Violation>,
-    pub(super) panicked: Vec<(&'static str, Site)>,
 }
 
 impl World {
     fn new(seed: u64, flush: FlushMode, prints: bool) -> Self {
-        let clock = Arc::new(SimClock::default());
-        let machine = Machine {
-            disk: MemoryDisk::new(seed).with_clock(Arc::clone(&clock) as _),
-            faults: Faults::default(),
-            history: Rc::new(History::new(Arc::clone(&clock), prints)),
-            clock,
-            flush,
-            age: Rc::default(),
-            seed,
-            lives: Rc::default(),
-            ended: Rc::default(),
-            stop: Rc::new(Notify::new()),
-        };
-        let mut sim = turmoil::Builder::new()
-            .rng_seed(seed)
-            .epoch(SystemTime::UNIX_EPOCH + Duration::from_millis(EPOCH_MS))
-            .simulation_duration(Duration::from_secs(3600))
-            .tick_duration(TICK)
-            .tcp_capacity(4096)
-            .min_message_latency(Duration::ZERO)
-            .max_message_latency(Duration::from_millis(5))
-            .build();
-        let host = machine.clone();
-        sim.host(HOST, move || host.clone().live());
+        let ground = Ground::new(seed, flush, prints, TICK, |_| {});
         let mut world = Self {
-            sim,
-            machine,
-            hosts: Vec::new(),
-            order: watch::Sender::new(Order::Load),
+            ground,
             busy: Rc::default(),
-            probes: 0,
-            answered: Rc::default(),
-            last: Rc::default(),
-            waitings: Rc::default(),
-            came: Rc::default(),
             board: Rc::default(),
             promised: flush,
-            violations: Vec::new(),
-            panicked: Vec::new(),
         };
         world.add_senders();
         world.add_consumers();
         world.add_members();
         world.add_later_senders();
-        world.add_auditor();
+        world.ground.add_auditor(Vec::new());
         world
     }
 
@@ -181,8 +131,8 @@ impl World {
         for host in 0..SENDER_HOSTS {
             let client = Rc::new(Client::default());
             let works = (0..SENDERS_PER_HOST).map(|place| {
-                let mut sender = self.sender(host * SENDERS_PER_HOST + place, &client);
-                let orders = self.order.subscribe();
+                let mut sender = self.ground.sender(host * SENDERS_PER_HOST + place, &client);
+                let orders = self.ground.order.subscribe();
                 async move {
                     while !orders.borrow().is_over() {
                         sender.turn().await;
@@ -199,14 +149,14 @@ impl World {
             let mut sender = LaterSender {
                 number,
                 client: Rc::clone(&client),
-                history: Rc::clone(&self.machine.history),
-                clock: Arc::clone(&self.machine.clock),
-                entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
-                waitings: Rc::clone(&self.waitings),
-                ages: Rc::clone(&self.machine.age),
+                history: Arc::clone(&self.ground.machine.history),
+                clock: Arc::clone(&self.ground.machine.clock),
+                entropy: SeededEntropy::new(self.ground.machine.seed ^ u64::from(number) << 40),
+                waitings: Rc::clone(&self.ground.waitings),
+                ages: Rc::clone(&self.ground.machine.age),
                 next: 0,
             };
-            let orders = self.order.subscribe();
+            let orders = self.ground.order.subscribe();
             async move {
                 while !orders.borrow().is_over() {
                     sender.turn().await;
@@ -223,11 +173,11 @@ impl World {
                 number,
                 queue,
                 client: Rc::clone(&client),
-                history: Rc::clone(&self.machine.history),
+                history: Arc::clone(&self.ground.machine.history),
                 queue_offset: 0,
                 known: None,
             };
-            let orders = self.order.subscribe();
+            let orders = self.ground.order.subscribe();
             async move {
                 while !orders.borrow().is_over() {
                     consumer.turn().await;
@@ -243,10 +193,10 @@ impl World {
                 let number = member::FIRST + host * MEMBERS_PER_HOST + place;
                 let member = Member {
                     number,
-                    history: Rc::clone(&self.machine.history),
-                    entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
+                    history: Arc::clone(&self.ground.machine.history),
+                    entropy: SeededEntropy::new(self.ground.machine.seed ^ u64::from(number) << 40),
                     board: Rc::clone(&self.board),
-                    orders: self.order.subscribe(),
+                    orders: self.ground.order.subscribe(),
                     places: RefCell::default(),
                     visits: Cell::default(),
                 };
@@ -254,68 +204,46 @@ impl World {
             });
             let works = futures_util::future::join_all(works.collect::<Vec<_>>());
             let name = format!("members-{host}");
-            self.sim.client(name.as_str(), async move {
+            self.ground.sim.client(name.as_str(), async move {
                 works.await;
                 Ok(())
             });
-            self.hosts.push(name);
-        }
-    }
-
-    fn add_auditor(&mut self) {
-        let auditor = Auditor {
-            sender: self.sender(auditor::NUMBER, &Rc::default()),
-            answered: Rc::clone(&self.answered),
-            last: Rc::clone(&self.last),
-            waitings: Rc::clone(&self.waitings),
-            came: Rc::clone(&self.came),
-        };
-        let orders = self.order.subscribe();
-        self.sim.client("auditor", async move {
-            auditor.work(orders).await;
-            Ok(())
-        });
-    }
-
-    fn sender(&self, number: u16, client: &Rc<Client>) -> Sender {
-        Sender {
-            number,
-            client: Rc::clone(client),
-            history: Rc::clone(&self.machine.history),
-            entropy: SeededEntropy::new(self.machine.seed ^ u64::from(number) << 40),
-            next: 0,
+            self.ground.hosts.push(name);
         }
     }
 
     fn add_client(&mut self, name: String, works: Vec<impl Future<Output = ()> + 'static>) {
         let busy = Rc::clone(&self.busy);
         busy.set(busy.get() + 1);
-        self.sim.client(name.as_str(), async move {
+        self.ground.sim.client(name.as_str(), async move {
             futures_util::future::join_all(works).await;
             busy.set(busy.get() - 1);
             Ok(())
         });
-        self.hosts.push(name);
+        self.ground.hosts.push(name);
     }
 
     fn play(mut self, faults: Vec<(Duration, Fault)>) -> Outcome {
-        self.probe("the first start");
+        self.ground.probe("the first start");
         for (calm, fault) in faults {
-            self.pass(calm);
-            self.strike(fault);
-            self.probe(&format!("{fault:?}"));
+            self.ground.pass(calm);
+            self.ground.strike(fault);
+            self.ground.probe(&format!("{fault:?}"));
         }
-        self.pass(CALM);
-        self.order.send_replace(Order::Quiet);
+        self.ground.pass(CALM);
+        self.ground.order.send_replace(Order::Quiet);
         let busy = Rc::clone(&self.busy);
-        if !self.pass_until(PATIENCE, || busy.get() == 0) {
-            self.violations.push(Violation::Silent("clients do not end".to_owned()));
+        if !self.ground.pass_until(PATIENCE, || busy.get() == 0) {
+            self.ground
+                .violations
+                .push(Violation::Silent("clients do not end".to_owned()));
         }
         self.settle_members();
-        self.order.send_replace(Order::Audit);
-        let last = Rc::clone(&self.last);
-        if !self.pass_until(PATIENCE, || last.borrow().is_some()) {
-            self.violations
+        self.ground.order.send_replace(Order::Audit);
+        let last = Rc::clone(&self.ground.last);
+        if !self.ground.pass_until(PATIENCE, || last.borrow().is_some()) {
+            self.ground
+                .violations
                 .push(Violation::Silent("the queues cannot be read".to_owned()));
         }
         self.judge()
@@ -328,35 +256,36 @@ impl World {
             .collect();
         let board = Rc::clone(&self.board);
         board.look_anew();
-        if !self.pass_until(PATIENCE, || board.is_settled(&members)) {
-            self.violations
+        if !self.ground.pass_until(PATIENCE, || board.is_settled(&members)) {
+            self.ground
+                .violations
                 .push(Violation::Silent(format!("the group does not settle: {board:?}")));
         }
     }
 
     fn judge(mut self) -> Outcome {
-        let moments = self.machine.history.take();
+        let moments = self.ground.machine.history.take();
         let (mut deleted, mut arrived) = (0, 0);
-        if let Some(last) = self.last.take() {
+        if let Some(last) = self.ground.last.take() {
             let promised = Promised {
                 flush: self.promised,
-                age: self.machine.age.get(),
+                age: self.ground.machine.age.get(),
             };
             deleted = last
                 .values()
                 .filter_map(|queue| queue.first())
                 .map(|first| first.queue_offset)
                 .sum();
-            self.violations.extend(check(promised, &moments, &last));
-            let (waitings, came) = (self.waitings.take(), self.came.take());
+            self.ground.violations.extend(check(promised, &moments, &last));
+            let (waitings, came) = (self.ground.waitings.take(), self.ground.came.take());
             arrived = came.len();
-            later_came(promised, &moments, &waitings, &came, &mut self.violations);
+            later_came(promised, &moments, &waitings, &came, &mut self.ground.violations);
         }
         let moved = |event: &Event| usize::from(matches!(event, Event::Moved { .. }));
         let count = |of: fn(&Event) -> usize| moments.iter().map(|moment| of(&moment.event)).sum();
         Outcome {
-            hash: self.machine.history.hash() ^ self.machine.disk.trace_hash().rotate_left(1),
-            violations: self.violations,
+            hash: self.ground.machine.history.hash() ^ self.ground.machine.disk.trace_hash().rotate_left(1),
+            violations: self.ground.violations,
             acknowledged: count(|event| match event {
                 Event::Acknowledged { messages, .. } => messages.len(),
                 _ => 0,
@@ -366,37 +295,8 @@ impl World {
             deleted,
             moved: count(moved),
             notices: count(|event| usize::from(matches!(event, Event::Notified(_)))),
-            panicked: self.panicked,
-            flush: self.machine.flush,
+            panicked: self.ground.panicked,
+            flush: self.ground.machine.flush,
         }
-    }
-
-    /// Lets the auditor send until it is answered.
-    fn probe(&mut self, after: &str) {
-        self.probes += 1;
-        self.order.send_replace(Order::Probe(self.probes));
-        let (answered, wanted) = (Rc::clone(&self.answered), self.probes);
-        if !self.pass_until(PATIENCE, || answered.get() == wanted) {
-            self.violations.push(Violation::Silent(after.to_owned()));
-        }
-    }
-
-    /// Lets some time pass.
-    pub(super) fn pass(&mut self, time: Duration) {
-        self.pass_until(time, || false);
-    }
-
-    /// Lets time pass until something holds; whether it does.
-    pub(super) fn pass_until(&mut self, most: Duration, holds: impl Fn() -> bool) -> bool {
-        let end = self.sim.elapsed() + most;
-        while !holds() {
-            if self.sim.elapsed() >= end {
-                return false;
-            }
-            if let Err(error) = self.sim.step() {
-                panic!("seed {}: the simulation itself fails: {error}", self.machine.seed);
-            }
-        }
-        true
     }
 }

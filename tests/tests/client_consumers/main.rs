@@ -11,6 +11,7 @@
 mod asked;
 mod broadcast;
 mod lite;
+mod namespaces;
 mod orderly;
 mod pulls;
 mod push;

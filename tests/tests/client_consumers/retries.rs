@@ -13,7 +13,7 @@ fn builder(client: &Client) -> PushConsumerBuilder {
 }
 
 /// Lets the broker's time pass until a message comes.
-async fn later(stand: &Stand, got: &mut Got) -> ReceivedMessage {
+pub(crate) async fn later(stand: &Stand, got: &mut Got) -> ReceivedMessage {
     let waits = async {
         loop {
             if let Ok(message) = tokio::time::timeout(Duration::from_millis(20), got.0.recv()).await {

@@ -16,6 +16,7 @@ use crate::consumer::offsets::OffsetStore;
 use crate::consumer::push::check_group;
 use crate::error::{Cause, Error};
 use crate::instance::{Client, ClientOptions, Member};
+use crate::namespace::Namespace;
 use crate::subscription::MessageSelector;
 
 /// What a consumer that is polled is to be like.
@@ -83,6 +84,14 @@ impl LitePullConsumerBuilder {
     /// The settings of a client of this consumer's own.
     pub fn client_options(mut self, options: ClientOptions) -> Self {
         self.home.own(options);
+        self
+    }
+
+    /// The namespace of its topics and its group: brokers know them as `namespace%name` (`setNamespace` in Java). None by
+    /// default. Queues and errors tell names as brokers know them unless they say otherwise; wherever a topic or a queue is
+    /// given, either form will do.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.home.namespace = Namespace::new(namespace);
         self
     }
 
@@ -203,13 +212,16 @@ impl LitePullConsumerBuilder {
     ///
     /// # Errors
     /// When a setting is out of its range, a subscription chooses nothing, or the group is in the client already.
-    pub async fn start(self) -> Result<LitePullConsumer, Error> {
+    pub async fn start(mut self) -> Result<LitePullConsumer, Error> {
+        let namespace = self.home.namespace.clone();
+        self.group = namespace.wrap(&self.group).into_owned();
         self.check().map_err(|what| Cause::Invalid(what).nowhere())?;
         let (client, owns_client) = self.home.open().await?;
         let directory = self.local_offset_store_dir.as_deref();
         let offsets = OffsetStore::of(&client, &self.group, self.message_model, directory)?;
         let balance = Balance::new(
             client,
+            namespace.clone(),
             self.group,
             self.message_model,
             self.strategy,
@@ -220,7 +232,7 @@ impl LitePullConsumerBuilder {
         lite.balance.client.join(&member).await?;
         let consumer = LitePullConsumer { lite, owns_client };
         for (topic, selector) in self.subscriptions {
-            if let Err(error) = consumer.lite.subscribe(&topic, selector).await {
+            if let Err(error) = consumer.lite.subscribe(&namespace.wrap(&topic), selector).await {
                 consumer.shutdown().await.ok();
                 return Err(error);
             }

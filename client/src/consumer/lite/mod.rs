@@ -19,6 +19,7 @@ pub use builder::LitePullConsumerBuilder;
 use crate::admin::Admin;
 use crate::error::{Cause, Error};
 use crate::instance::{Client, Group};
+use crate::namespace::Namespace;
 use crate::received::ReceivedMessage;
 use crate::subscription::MessageSelector;
 use state::Lite;
@@ -65,12 +66,13 @@ impl LitePullConsumer {
     /// # Errors
     /// When queues were assigned by hand, or the expression chooses nothing.
     pub async fn subscribe(&self, topic: &str, selector: impl Into<MessageSelector>) -> Result<(), Error> {
-        self.lite.subscribe(topic, selector.into()).await
+        let topic = self.namespace().wrap(topic);
+        self.lite.subscribe(&topic, selector.into()).await
     }
 
     /// Takes no messages of a topic any more. Dropped before it is done, that happens with the next sharing out.
     pub async fn unsubscribe(&self, topic: &str) {
-        self.lite.unsubscribe(topic).await;
+        self.lite.unsubscribe(&self.namespace().wrap(topic)).await;
     }
 
     /// Takes messages of exactly these queues, all of them, whatever the group's other consumers do.
@@ -80,13 +82,15 @@ impl LitePullConsumer {
     /// # Errors
     /// When topics were subscribed to, or where a queue is to be begun cannot be asked.
     pub async fn assign(&self, queues: impl IntoIterator<Item = MessageQueue>) -> Result<(), Error> {
-        self.lite.assign(queues.into_iter().collect()).await
+        let queues = queues.into_iter();
+        let wrapped = queues.map(|queue| self.namespace().wrap_queue(&queue).into_owned());
+        self.lite.assign(wrapped.collect()).await
     }
 
     /// The queues that it takes messages of now.
     #[must_use]
     pub fn assignment(&self) -> BTreeSet<MessageQueue> {
-        self.lite.assigned_queues()
+        self.namespace().unwrap_queues(self.lite.assigned_queues())
     }
 
     /// All queues of a topic.
@@ -94,7 +98,9 @@ impl LitePullConsumer {
     /// # Errors
     /// When no name server knows the topic or can be asked, and when none of its queues may be read.
     pub async fn fetch_message_queues(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
-        self.client().queues_to_read(topic).await
+        let namespace = self.namespace();
+        let queues = self.client().queues_to_read(&namespace.wrap(topic)).await?;
+        Ok(namespace.unwrap_queues(queues))
     }
 
     /// Goes to a position of a queue: the next poll that gives messages of it begins there.
@@ -104,6 +110,7 @@ impl LitePullConsumer {
     /// # Errors
     /// When the queue is not this consumer's, or it has no such position.
     pub async fn seek(&self, queue: &MessageQueue, queue_offset: i64) -> Result<(), Error> {
+        let queue = &*self.namespace().wrap_queue(queue);
         let admin = Admin::new(self.client());
         let (min, max) = (admin.min_offset(queue).await?, admin.max_offset(queue).await?);
         if !(min..=max).contains(&queue_offset) {
@@ -121,6 +128,7 @@ impl LitePullConsumer {
     /// # Errors
     /// When the queue is not this consumer's, or its broker cannot be asked.
     pub async fn seek_to_begin(&self, queue: &MessageQueue) -> Result<(), Error> {
+        let queue = &*self.namespace().wrap_queue(queue);
         self.seek(queue, Admin::new(self.client()).min_offset(queue).await?)
             .await
     }
@@ -130,8 +138,19 @@ impl LitePullConsumer {
     /// # Errors
     /// When the queue is not this consumer's, or its broker cannot be asked.
     pub async fn seek_to_end(&self, queue: &MessageQueue) -> Result<(), Error> {
+        let queue = &*self.namespace().wrap_queue(queue);
         self.seek(queue, Admin::new(self.client()).max_offset(queue).await?)
             .await
+    }
+
+    fn namespace(&self) -> &Namespace {
+        &self.lite.balance.namespace
+    }
+
+    fn pause_or_not<'a>(&self, queues: impl IntoIterator<Item = &'a MessageQueue>, paused: bool) {
+        let queues = queues.into_iter().map(|queue| self.namespace().wrap_queue(queue));
+        let queues: Vec<_> = queues.collect();
+        self.lite.pause(queues.iter().map(AsRef::as_ref), paused);
     }
 
     fn wrong(&self, queue: &MessageQueue, rule: String) -> Error {
@@ -144,17 +163,18 @@ impl LitePullConsumer {
     /// # Errors
     /// When the queue's broker is not known or says no.
     pub async fn offset_for_timestamp(&self, queue: &MessageQueue, timestamp_ms: i64) -> Result<i64, Error> {
+        let queue = &*self.namespace().wrap_queue(queue);
         Admin::new(self.client()).search_offset(queue, timestamp_ms).await
     }
 
     /// Pulls no more from these queues, until [`LitePullConsumer::resume`]. What was pulled already is still given.
     pub fn pause<'a>(&self, queues: impl IntoIterator<Item = &'a MessageQueue>) {
-        self.lite.pause(queues, true);
+        self.pause_or_not(queues, true);
     }
 
     /// Pulls again from these queues.
     pub fn resume<'a>(&self, queues: impl IntoIterator<Item = &'a MessageQueue>) {
-        self.lite.pause(queues, false);
+        self.pause_or_not(queues, false);
     }
 
     /// Counts everything as consumed that polls have given, and waits until the brokers know. (Java's `commitSync` leaves that to
@@ -174,7 +194,7 @@ impl LitePullConsumer {
     /// # Errors
     /// When the broker cannot be asked.
     pub async fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
-        self.lite.committed(queue).await
+        self.lite.committed(&self.namespace().wrap_queue(queue)).await
     }
 
     /// Ends it: where it commits by itself, what polls gave counts as consumed; what is committed is saved; the brokers are

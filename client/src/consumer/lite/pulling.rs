@@ -68,6 +68,7 @@ impl Lite {
         };
         let request = PullRequest {
             group: &self.balance.group,
+            namespace: &self.balance.namespace,
             queue: &owned.queue,
             queue_offset,
             max_messages: self.options.pull_batch_size,

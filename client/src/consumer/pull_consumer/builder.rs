@@ -15,6 +15,7 @@ use crate::consumer::offsets::OffsetStore;
 use crate::consumer::push::check_group;
 use crate::error::{Cause, Error};
 use crate::instance::{Client, ClientOptions, Member};
+use crate::namespace::Namespace;
 
 /// What a pull consumer is to be like.
 #[derive(Clone)]
@@ -71,6 +72,14 @@ impl PullConsumerBuilder {
     /// The settings of a client of this consumer's own.
     pub fn client_options(mut self, options: ClientOptions) -> Self {
         self.home.own(options);
+        self
+    }
+
+    /// The namespace of its topics and its group: brokers know them as `namespace%name` (`setNamespace` in Java). None by
+    /// default. Queues and errors tell names as brokers know them unless they say otherwise; wherever a topic or a queue is
+    /// given, either form will do.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.home.namespace = Namespace::new(namespace);
         self
     }
 
@@ -150,13 +159,16 @@ impl PullConsumerBuilder {
     ///
     /// # Errors
     /// When the group may not be called so, or is in the client already, or no name server is named.
-    pub async fn start(self) -> Result<PullConsumer, Error> {
+    pub async fn start(mut self) -> Result<PullConsumer, Error> {
+        let namespace = self.home.namespace.clone();
+        self.group = namespace.wrap(&self.group).into_owned();
         check_group(&self.group).map_err(|what| Cause::Invalid(what).nowhere())?;
         let (client, owns_client) = self.home.open().await?;
         let directory = self.local_offset_store_dir.as_deref();
         let offsets = OffsetStore::of(&client, &self.group, self.message_model, directory)?;
         let balance = Balance::new(
             client,
+            namespace.clone(),
             self.group,
             self.message_model,
             self.strategy,
@@ -167,6 +179,7 @@ impl PullConsumerBuilder {
         pull.balance.client.join(&member).await?;
         let consumer = PullConsumer { pull, owns_client };
         for topic in &self.topics {
+            let topic = &*namespace.wrap(topic);
             if let Err(error) = consumer.pull.share(topic).await {
                 tracing::debug!(topic, %error, "a topic to share out has no route yet");
                 consumer.pull.balance.add(topic);

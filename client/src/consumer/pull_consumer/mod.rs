@@ -64,7 +64,9 @@ impl PullConsumer {
     /// # Errors
     /// When no name server knows the topic or can be asked, and when none of its queues may be read.
     pub async fn fetch_subscribe_message_queues(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
-        self.client().queues_to_read(topic).await
+        let namespace = &self.pull.balance.namespace;
+        let queues = self.client().queues_to_read(&namespace.wrap(topic)).await?;
+        Ok(namespace.unwrap_queues(queues))
     }
 
     /// The queues of a topic that are this consumer's; waits for the first sharing out. From then on the topic is shared out in
@@ -73,6 +75,8 @@ impl PullConsumer {
     /// # Errors
     /// When the queues are not known within `mq_client_api_timeout`.
     pub async fn fetch_message_queues_in_balance(&self, topic: &str) -> Result<BTreeSet<MessageQueue>, Error> {
+        let namespace = &self.pull.balance.namespace;
+        let topic = &*namespace.wrap(topic);
         self.pull.share(topic).await?;
         let timeout = self.client().options().mq_client_api_timeout;
         let mut changes = self.pull.balance.changes();
@@ -87,7 +91,7 @@ impl PullConsumer {
             }
         };
         match tokio::time::timeout(timeout, known).await {
-            Ok(ours) => Ok(ours),
+            Ok(ours) => Ok(namespace.unwrap_queues(ours)),
             Err(_) => Err(Cause::NoRoute.nowhere().topic(topic)),
         }
     }
@@ -148,6 +152,8 @@ impl PullConsumer {
                 format!("{max_messages} messages from {queue_offset}: neither may be less, 1 and 0 are the lowest");
             return Err(Cause::Invalid(rule).nowhere().topic(&queue.topic));
         }
+        let namespace = &self.pull.balance.namespace;
+        let queue = &*namespace.wrap_queue(queue);
         self.pull.subscribe(&queue.topic).await?;
         // the version is not a subscription's: the expression comes along
         let subscription = selector.subscription(&queue.topic, 0);
@@ -155,6 +161,7 @@ impl PullConsumer {
             subscription.map_err(|error| Cause::Invalid(error.to_string()).nowhere().topic(&queue.topic))?;
         let request = PullRequest {
             group: self.pull.group(),
+            namespace,
             queue: &Arc::new(queue.clone()),
             queue_offset,
             max_messages,
@@ -176,7 +183,9 @@ impl PullConsumer {
     /// Notes how far the application has come in a queue; it is saved every `persist_consumer_offset_interval`, and at the
     /// shutdown.
     pub fn update_consume_offset(&self, queue: &MessageQueue, queue_offset: i64) {
-        self.pull.offsets.set(queue, queue_offset);
+        self.pull
+            .offsets
+            .set(&self.pull.balance.namespace.wrap_queue(queue), queue_offset);
     }
 
     /// How far the application has come in a queue: what it noted, else what is kept; `None` where neither is known.
@@ -184,6 +193,7 @@ impl PullConsumer {
     /// # Errors
     /// When what is kept cannot be asked for.
     pub async fn fetch_consume_offset(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
+        let queue = &*self.pull.balance.namespace.wrap_queue(queue);
         match self.pull.offsets.in_memory(queue) {
             Some(noted) => Ok(Some(noted)),
             None => {

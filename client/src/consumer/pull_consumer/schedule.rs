@@ -91,7 +91,7 @@ impl PullScheduleService {
         if *self.stopping.borrow() {
             return Err(Cause::ShutDown.nowhere());
         }
-        let topic = topic.into();
+        let topic = self.consumer.pull.balance.namespace.wrap(&topic.into()).into_owned();
         if let Err(error) = self.consumer.pull.share(&topic).await {
             tracing::debug!(topic, %error, "a topic to call for has no route yet");
             self.consumer.pull.balance.add(&topic);

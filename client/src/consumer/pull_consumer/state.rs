@@ -93,8 +93,12 @@ impl Pull {
                 tracing::warn!(queue = ?gone, %error, "how far a queue came is not saved");
             }
         }
+        let namespace = &self.balance.namespace;
+        let topic = namespace.unwrap(&changed.topic);
+        let all = namespace.unwrap_queues(changed.now.all.iter().cloned());
+        let ours = namespace.unwrap_queues(changed.now.ours.iter().cloned());
         for listener in &self.options.listeners {
-            listener.message_queue_changed(&changed.topic, &changed.now.all, &changed.now.ours);
+            listener.message_queue_changed(&topic, &all, &ours);
         }
     }
 

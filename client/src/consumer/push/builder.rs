@@ -23,6 +23,7 @@ use crate::consumer::offsets::OffsetStore;
 use crate::consumer::pull::MASTER;
 use crate::error::{Cause, Error};
 use crate::instance::{Client, ClientOptions, Member};
+use crate::namespace::Namespace;
 use crate::subscription::MessageSelector;
 
 /// How long a broker may take to look at a subscription.
@@ -66,6 +67,14 @@ impl PushConsumerBuilder {
     /// The settings of a client of this consumer's own.
     pub fn client_options(mut self, options: ClientOptions) -> Self {
         self.home.own(options);
+        self
+    }
+
+    /// The namespace of its topics and its group: brokers know them as `namespace%name` (`setNamespace` in Java). None by
+    /// default. Queues and errors tell names as brokers know them unless they say otherwise; wherever a topic or a queue is
+    /// given, either form will do.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.home.namespace = Namespace::new(namespace);
         self
     }
 
@@ -189,13 +198,15 @@ impl PushConsumerBuilder {
     }
 
     async fn start_with(self, listener: AnyListener) -> Result<PushConsumer, Error> {
-        let Self { home, options } = self;
+        let Self { home, mut options } = self;
+        let namespace = home.namespace.clone();
+        options.enter(&namespace);
         options.check().map_err(|what| Cause::Invalid(what).nowhere())?;
         let (client, owns_client) = home.open().await?;
         let directory = options.local_offset_store_dir.as_deref();
         let offsets = OffsetStore::of(&client, &options.group, options.message_model, directory)?;
         let subscriptions = subscriptions(&client, &options)?;
-        let (push, waiting) = Push::new(client, options, listener, offsets);
+        let (push, waiting) = Push::new(client, namespace, options, listener, offsets);
         subscriptions
             .into_iter()
             .for_each(|subscription| push.subscribe(subscription));

@@ -103,7 +103,7 @@ impl Push {
         }
         let failed = messages.len() - done;
         let now_ms = self.client.now_ms();
-        let topic = messages.first().map_or("", ReceivedMessage::topic);
+        let topic = messages.first().map_or("", ReceivedMessage::stored_topic);
         self.statistics().consumed(topic, done, failed, millis(took), now_ms);
     }
 

@@ -64,7 +64,7 @@ impl PushConsumer {
     /// The group.
     #[must_use]
     pub fn group(&self) -> &str {
-        self.push.group()
+        self.push.namespace.unwrap_group(self.push.group())
     }
 
     /// Consumes messages of one more topic, or others of a topic, from now on.
@@ -74,6 +74,7 @@ impl PushConsumer {
     /// # Errors
     /// When the expression chooses nothing, or a broker does not understand it.
     pub async fn subscribe(&self, topic: &str, selector: impl Into<MessageSelector>) -> Result<(), Error> {
+        let topic = &*self.push.namespace.wrap(topic);
         let made = selector.into().subscription(topic, self.push.client.now_ms());
         let subscription = made.map_err(|error| Cause::Invalid(error.to_string()).nowhere().topic(topic))?;
         if let Err(error) = self.push.client.refresh_route(topic).await {
@@ -90,7 +91,7 @@ impl PushConsumer {
     ///
     /// Dropped before it is done, the brokers hear of it by the next heartbeat.
     pub async fn unsubscribe(&self, topic: &str) {
-        self.push.unsubscribe(topic);
+        self.push.unsubscribe(&self.push.namespace.wrap(topic));
         self.push.client.heartbeat().await;
         self.push.rebalance_now.notify_one();
     }
@@ -121,7 +122,9 @@ impl PushConsumer {
     /// The queues that it owns now.
     #[must_use]
     pub fn owned_queues(&self) -> BTreeSet<MessageQueue> {
-        self.push.owned().iter().map(|owned| (*owned.queue).clone()).collect()
+        let owned = self.push.owned();
+        let queues = owned.iter().map(|owned| (*owned.queue).clone());
+        self.push.namespace.unwrap_queues(queues)
     }
 
     /// What operators are told of it (code 307).

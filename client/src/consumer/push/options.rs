@@ -10,6 +10,7 @@ use cuemq_net::body::{ConsumeFromWhere, MessageModel};
 use crate::allocation::{AllocateMessageQueueStrategy, Averagely};
 use crate::consumer::flow_control::{FlowControl, TopicLimits};
 use crate::consumer::hook::ConsumeMessageHook;
+use crate::namespace::Namespace;
 use crate::subscription::MessageSelector;
 
 /// A group that no application may take: Java's default name.
@@ -83,6 +84,15 @@ impl PushConsumerOptions {
             strategy: Arc::new(Averagely),
             hooks: Vec::new(),
         }
+    }
+
+    /// Takes the names of a namespace.
+    pub(crate) fn enter(&mut self, namespace: &Namespace) {
+        self.group = namespace.wrap(&self.group).into_owned();
+        let subscriptions = std::mem::take(&mut self.subscriptions).into_iter();
+        self.subscriptions = subscriptions
+            .map(|(topic, selector)| (namespace.wrap(&topic).into_owned(), selector))
+            .collect();
     }
 
     pub(crate) fn flow_control(&self, is_orderly: bool) -> FlowControl {

@@ -131,6 +131,7 @@ impl Push {
         let in_memory = self.offsets.in_memory(&owned.queue);
         let request = PullRequest {
             group: self.group(),
+            namespace: &self.namespace,
             queue: &owned.queue,
             queue_offset,
             max_messages: self.options.pull_batch_size,

@@ -222,7 +222,7 @@ impl Push {
             Err(error) => return bad(request, &error),
         };
         let message = match ReceivedMessage::read_one(&request.body, header.broker_name.unwrap_or_default()) {
-            Ok(message) => message,
+            Ok(message) => message.in_namespace(&self.namespace),
             Err(error) => return bad(request, &error),
         };
         let begun = clock::now();

@@ -16,6 +16,7 @@ use crate::consumer::start_offset::StartAt;
 use crate::consumer::statistics::Statistics;
 use crate::error::Error;
 use crate::instance::{Client, Tasks};
+use crate::namespace::Namespace;
 use crate::received::{RETRY_TOPIC_PREFIX, ReceivedMessage};
 
 /// The application's listener.
@@ -33,6 +34,7 @@ pub(crate) struct Batch {
 /// One push consumer.
 pub(crate) struct Push {
     pub(crate) client: Client,
+    pub(crate) namespace: Namespace,
     pub(crate) options: PushConsumerOptions,
     pub(crate) listener: AnyListener,
     pub(crate) offsets: OffsetStore,
@@ -62,6 +64,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Push {
     pub(crate) fn new(
         client: Client,
+        namespace: Namespace,
         options: PushConsumerOptions,
         listener: AnyListener,
         offsets: OffsetStore,
@@ -71,6 +74,7 @@ impl Push {
             concurrency: Concurrency::new(options.consume_concurrency),
             started_ms: client.now_ms(),
             client,
+            namespace,
             options,
             listener,
             offsets,

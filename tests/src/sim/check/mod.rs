@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
 
+use super::apps::AppGroup;
 use super::body::{Content, Message, Queue};
 use super::history::{FinalLog, Moment, Stored};
 use super::later::Waiting;
@@ -157,6 +158,29 @@ pub enum Violation {
         /// By so many milliseconds.
         by_ms: u64,
     },
+    /// A group of applications has not consumed a message.
+    Unconsumed {
+        /// The group.
+        group: AppGroup,
+        /// The message.
+        message: Message,
+    },
+    /// Two orderly listeners had a queue at a time.
+    Overlapping {
+        /// The queue.
+        queue: Queue,
+        /// The hosts of the applications.
+        hosts: (u16, u16),
+        /// For so many milliseconds.
+        by_ms: u64,
+    },
+    /// Tasks ran on after everything was shut down.
+    TasksLeft {
+        /// The host.
+        host: String,
+        /// How many.
+        tasks: usize,
+    },
     /// Something did not come about that should after a fault was repaired.
     Silent(String),
 }
@@ -198,6 +222,13 @@ pub fn check(promised: Promised, moments: &[Moment], last: &FinalLog) -> Vec<Vio
     reads::check_group(moments, last, &mut violations);
     offsets::check(flush, moments, &mut violations);
     notices::check(moments, &mut violations);
+    violations
+}
+
+/// The promises about messages that a history breaks, whoever consumes them.
+pub(super) fn check_messages(promised: Promised, moments: &[Moment], last: &FinalLog) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    log::check(promised, moments, last, &mut violations);
     violations
 }
 

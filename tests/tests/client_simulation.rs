@@ -1,0 +1,102 @@
+//! Applications with real clients, the broker and a name server in a deterministic simulation, seed by seed.
+//!
+//! `CUEMQ_SEED=n` makes `every_history_keeps_the_promises_to_applications` replay that seed and print its history; let it
+//! run alone then (`--exact`). `CUEMQ_SEEDS=n` or `CUEMQ_SEEDS=a..b` plays others than the usual ones.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cuemq_tests::sim::{AppsOutcome, run_apps, run_apps_calmly};
+
+/// How many seeds are played unless the environment says otherwise.
+const SEEDS: u64 = 200;
+/// Of how many seeds one is played twice.
+const REPLAYED: usize = 20;
+
+/// The seeds that the environment asks for.
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("CUEMQ_SEEDS") else {
+        return 0..SEEDS;
+    };
+    let number = |text: &str| text.parse().expect("CUEMQ_SEEDS is a number, or two with .. between");
+    match text.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => 0..number(&text),
+    }
+}
+
+/// Plays seeds on all cores; what came of each, in their order.
+#[expect(clippy::disallowed_methods, reason = "each history is a simulation of its own")]
+fn play(seeds: &[u64]) -> Vec<(u64, AppsOutcome)> {
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = run_apps(seed, false);
+                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcomes.push((seed, outcome));
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.sort_by_key(|(seed, _)| *seed);
+    outcomes
+}
+
+#[test]
+fn every_history_keeps_the_promises_to_applications() {
+    if let Ok(seed) = std::env::var("CUEMQ_SEED") {
+        tracing_subscriber::fmt()
+            .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "info,cuemq_client=debug".to_owned()))
+            .without_time()
+            .init();
+        let outcome = run_apps(seed.parse().expect("CUEMQ_SEED is a number"), true);
+        println!("{outcome:#?}");
+        assert!(outcome.violations.is_empty());
+        return;
+    }
+    let outcomes = play(&seeds().collect::<Vec<_>>());
+    let mut bad = Vec::new();
+    for (seed, outcome) in &outcomes {
+        if let Some(first) = outcome.violations.first() {
+            let count = outcome.violations.len();
+            bad.push(format!("seed {seed}: {count} broken promises, the first: {first}"));
+        }
+    }
+    let sum = |of: fn(&AppsOutcome) -> usize| outcomes.iter().map(|(_, outcome)| of(outcome)).sum::<usize>();
+    let (count, acknowledged, got) = (
+        outcomes.len(),
+        sum(|outcome| outcome.acknowledged),
+        sum(|outcome| outcome.got),
+    );
+    let (again, came) = (sum(|outcome| outcome.again), sum(|outcome| outcome.came));
+    println!(
+        "{count} histories; {acknowledged} messages acknowledged to strict senders, {got} given to listeners, {again} of them again; {came} came later"
+    );
+    assert!(bad.is_empty(), "replay with `just sim-apps SEED`:\n{}", bad.join("\n"));
+    assert!(
+        acknowledged > count * 50 && got > count * 100 && came > count * 5,
+        "the histories are empty"
+    );
+}
+
+#[test]
+fn a_seed_replays_to_the_same_trace() {
+    let seeds: Vec<u64> = (0..SEEDS).step_by(REPLAYED).collect();
+    for ((seed, first), (_, second)) in play(&seeds).into_iter().zip(play(&seeds)) {
+        assert_eq!(first.hash, second.hash, "seed {seed} replays to another trace");
+    }
+}
+
+#[test]
+fn a_calm_history_breaks_nothing() {
+    let outcome = run_apps_calmly(1, Duration::from_secs(3));
+    assert_eq!(outcome.violations, []);
+    assert!(outcome.got > 100, "{outcome:?}");
+}
