@@ -7,6 +7,7 @@ use crate::{Table, is};
 
 pub(crate) async fn play(scene: &Scene, table: &mut Table) {
     connected(scene, table).await;
+    consuming(scene, table).await;
     configured(scene, table).await;
     offsets(scene, table).await;
     clones(scene, table).await;
@@ -69,6 +70,11 @@ async fn connected(scene: &Scene, table: &mut Table) {
             is(text.contains("CR_SUCCESS"), text)
         })
         .await;
+}
+
+/// Who consumes what, as a broker knows it.
+async fn consuming(scene: &Scene, table: &mut Table) {
+    let (admin, address, group) = (&scene.admin, scene.address.as_str(), scene.group.as_str());
     table
         .check("query_topic_consume_by_who", async {
             let groups = admin.query_topic_consume_by_who(&scene.topic).await?;
