@@ -11,7 +11,8 @@ use cuemq_examples::NameServer;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let names = NameServer::given_or_own()?;
-    let offsets = std::env::temp_dir().join(format!("cuemq-example-{}", std::process::id()));
+    // each consumer keeps its own offsets in a file below this folder
+    let offsets = tempfile::tempdir()?;
     let producer = Producer::builder("news").namesrv_addr(&names.address).start().await?;
     producer.send(Message::new("News", "it rains")).await?;
     for name in ["kitchen", "garden"] {
@@ -20,7 +21,7 @@ async fn main() -> Result<()> {
             .client_options(options)
             .subscribe("News", "*")
             .message_model(MessageModel::Broadcasting)
-            .local_offset_store_dir(&offsets)
+            .local_offset_store_dir(offsets.path())
             .consume_from_where(ConsumeFromWhere::FirstOffset)
             .start_stream()
             .await?;
@@ -30,6 +31,5 @@ async fn main() -> Result<()> {
         messages.shutdown().await?;
     }
     producer.shutdown().await;
-    std::fs::remove_dir_all(offsets)?;
     Ok(())
 }

@@ -3,11 +3,6 @@
     clippy::unwrap_used,
     reason = "the whole program is a test, and a panic is how it fails"
 )]
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a test starts the programs that it is about"
-)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

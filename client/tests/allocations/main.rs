@@ -1,5 +1,9 @@
 //! What a sent message costs in allocations, once connections, buffers and tables have grown to what the load needs: those
 //! of the whole process are counted while a server without any answers in place.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the whole program is a test, and a panic is how it fails"
+)]
 
 mod counting;
 

@@ -4,6 +4,11 @@
 //! The text is read from the sources by their grammar and needs no compiler of another day: what is public on a public
 //! path, re-exports at their place, with the signatures of functions and without their bodies. Items that macros make
 //! stand as the macro's call.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the whole program is a test, and a panic is how it fails"
+)]
+#![expect(clippy::disallowed_methods, reason = "a test reads the sources that it is about")]
 
 mod list;
 mod tree;
