@@ -86,14 +86,30 @@ fn every_history_keeps_the_promises_to_applications() {
     );
 }
 
-/// A seed replays in a process of its own. Within one process some seeds do not yet: something counts on over the histories
-/// (tokio's task ids are one such thing).
+/// The hash of a seed's trace, played in a process of its own: tokio numbers the tasks of a process through, and drops them in
+/// the order of hashes of their numbers, so that a second history in one process may end its connections in another order.
+fn hash_of(seed: u64) -> String {
+    let program = std::env::current_exe().expect("a test knows its program");
+    let played = std::process::Command::new(program)
+        .args([
+            "every_history_keeps_the_promises_to_applications",
+            "--exact",
+            "--nocapture",
+        ])
+        .env("CUEMQ_SEED", seed.to_string())
+        .env("RUST_LOG", "off")
+        .output()
+        .expect("the test's program starts");
+    let told = String::from_utf8_lossy(&played.stdout);
+    let hash = told.lines().find(|line| line.trim_start().starts_with("hash: "));
+    hash.unwrap_or_else(|| panic!("seed {seed} tells no hash: {told}"))
+        .to_owned()
+}
+
 #[test]
-#[ignore = "some seeds replay in a process of their own alone"]
 fn a_seed_replays_to_the_same_trace() {
-    let seeds: Vec<u64> = (0..SEEDS).step_by(REPLAYED).collect();
-    for ((seed, first), (_, second)) in play(&seeds).into_iter().zip(play(&seeds)) {
-        assert_eq!(first.hash, second.hash, "seed {seed} replays to another trace");
+    for seed in (0..SEEDS).step_by(REPLAYED) {
+        assert_eq!(hash_of(seed), hash_of(seed), "seed {seed} replays to another trace");
     }
 }
 

@@ -30,15 +30,15 @@ async fn what_is_sent_in_a_namespace_goes_to_its_topic_and_comes_back_without_it
     assert_eq!(producer.group(), "p");
     assert_eq!(producer.fetch_publish_message_queues("T").await.unwrap(), [queue("T")]);
     let sent = producer.send(Message::new("T", "one")).await.unwrap();
-    assert_eq!((sent.queue, sent.queue_offset), (queue("T"), 0));
+    assert_eq!((&*sent.queue, sent.queue_offset), (&queue("T"), 0));
     let sent = producer.send_to(Message::new("T", "two"), &queue("T")).await.unwrap();
-    assert_eq!(sent.queue, queue("T"));
+    assert_eq!(*sent.queue, queue("T"));
     let select = |queues: &[MessageQueue]| {
         assert_eq!(queues, [queue("T")]);
         0
     };
     let by = producer.send_by(Message::new("T", "three"), |queues| queues.get(select(queues)));
-    assert_eq!(by.await.unwrap().queue, queue("T"));
+    assert_eq!(*by.await.unwrap().queue, queue("T"));
     let batch = [Message::new("T", "four"), Message::new("ns%T", "five")];
     producer.send_batch(&batch[..1]).await.unwrap();
     producer.send(batch[1].clone()).await.unwrap();

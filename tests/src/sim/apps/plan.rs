@@ -144,18 +144,6 @@ impl Ground {
         self.machine.history.note("repaired");
     }
 
-    /// Ends a machine without a last word on its connections: tokio drops the tasks of a runtime in an order that depends on
-    /// how many other runtimes have had in this process, and a word of each connection would come in that order.
-    fn switch_off(&mut self, host: &str, down: Duration) {
-        let servers = [HOST, names::HOST];
-        servers.iter().for_each(|server| self.sim.partition(*server, host));
-        let clock = Arc::clone(&self.machine.clock);
-        clock.stand_during(|| self.sim.crash(host));
-        servers.iter().for_each(|server| self.sim.repair(*server, host));
-        self.pass(down);
-        self.sim.bounce(host);
-    }
-
     fn kill(&mut self, host: &str, down: Duration) {
         let clock = Arc::clone(&self.machine.clock);
         clock.stand_during(|| self.sim.crash(host));
