@@ -188,14 +188,12 @@ impl Connections {
         Ok(caller)
     }
 
-    /// Closes the connection to a server that is no longer needed.
+    /// Lets go of the connection to a server that is no longer needed: it ends with the last call over it.
     pub(crate) fn leave(&self, address: &str) {
         let server = locked(&self.servers)
             .as_mut()
             .and_then(|servers| servers.remove(address));
-        if let Some(caller) = server.and_then(|server| locked(&server.caller).take()) {
-            caller.close();
-        }
+        drop(server.and_then(|server| locked(&server.caller).take()));
     }
 
     /// The servers that a connection was asked for.

@@ -126,6 +126,19 @@ async fn a_connection_over_which_nothing_comes_is_given_up_and_one_that_is_slow_
     client.shutdown().await;
 }
 
+/// What an operator asks a broker by its address.
+#[tokio::test(start_paused = true)]
+async fn a_call_outlasts_the_leaving_of_brokers_that_are_in_no_route() {
+    let network = network();
+    network.serve("elsewhere:10911", |_| None);
+    let client = network.options().start().await.unwrap();
+    let request = Command::request(RequestCode::GET_BROKER_CONFIG);
+    let call = client.call("elsewhere:10911", &request, Duration::from_secs(40));
+    let cause = call.await.unwrap_err().trouble().cause.to_string();
+    assert_eq!(cause, "no answer within 40000 ms", "brokers are left every 30 s");
+    client.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_name_server_is_asked_when_one_fails_and_stays_the_one() {
     let network = network();
