@@ -3,51 +3,14 @@
 //! `CUEMQ_SEED=n` makes `every_history_keeps_the_promises_to_applications` replay that seed and print its history; let it
 //! run alone then (`--exact`), in a process of its own. `CUEMQ_SEEDS=n` or `CUEMQ_SEEDS=a..b` plays others than the usual ones.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use cuemq_tests::sim::{AppsOutcome, run_apps, run_apps_calmly};
+use cuemq_tests::sim::{AppsOutcome, play, run_apps, run_apps_calmly, seeds};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 200;
 /// Of how many seeds one is played twice.
 const REPLAYED: usize = 20;
-
-/// The seeds that the environment asks for.
-fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("CUEMQ_SEEDS") else {
-        return 0..SEEDS;
-    };
-    let number = |text: &str| text.parse().expect("CUEMQ_SEEDS is a number, or two with .. between");
-    match text.split_once("..") {
-        Some((first, end)) => number(first)..number(end),
-        None => 0..number(&text),
-    }
-}
-
-/// Plays seeds on all cores; what came of each, in their order.
-#[expect(clippy::disallowed_methods, reason = "each history is a simulation of its own")]
-fn play(seeds: &[u64]) -> Vec<(u64, AppsOutcome)> {
-    let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = run_apps(seed, false);
-                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcomes.push((seed, outcome));
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|(seed, _)| *seed);
-    outcomes
-}
 
 #[test]
 fn every_history_keeps_the_promises_to_applications() {
@@ -61,7 +24,7 @@ fn every_history_keeps_the_promises_to_applications() {
         assert!(outcome.violations.is_empty());
         return;
     }
-    let outcomes = play(&seeds().collect::<Vec<_>>());
+    let outcomes = play(&seeds(SEEDS).collect::<Vec<_>>(), |seed| run_apps(seed, false));
     let mut bad = Vec::new();
     for (seed, outcome) in &outcomes {
         if let Some(first) = outcome.violations.first() {

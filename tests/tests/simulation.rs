@@ -5,52 +5,15 @@
 //! than the usual ones.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cuemq_storage::log_state::FlushMode;
-use cuemq_tests::sim::{End, Fault, Outcome, PANICS, Violation, run, run_aging, run_hasty, run_with};
+use cuemq_tests::sim::{End, Fault, Outcome, PANICS, Violation, play, run, run_aging, run_hasty, run_with, seeds};
 
 /// How many seeds are played unless the environment says otherwise.
 const SEEDS: u64 = 200;
 /// Of how many seeds one is played twice.
 const REPLAYED: usize = 5;
-
-/// The seeds that the environment asks for.
-fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("CUEMQ_SEEDS") else {
-        return 0..SEEDS;
-    };
-    let number = |text: &str| text.parse().expect("CUEMQ_SEEDS is a number, or two with .. between");
-    match text.split_once("..") {
-        Some((first, end)) => number(first)..number(end),
-        None => 0..number(&text),
-    }
-}
-
-/// Plays seeds on all cores; what came of each, in their order.
-#[expect(clippy::disallowed_methods, reason = "each history is a simulation of its own")]
-fn play(seeds: &[u64]) -> Vec<(u64, Outcome)> {
-    let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = run(seed, false);
-                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcomes.push((seed, outcome));
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|(seed, _)| *seed);
-    outcomes
-}
 
 #[test]
 fn every_history_keeps_the_promises() {
@@ -61,7 +24,7 @@ fn every_history_keeps_the_promises() {
         assert!(outcome.violations.is_empty());
         return;
     }
-    let outcomes = play(&seeds().collect::<Vec<_>>());
+    let outcomes = play(&seeds(SEEDS).collect::<Vec<_>>(), |seed| run(seed, false));
     let mut bad = Vec::new();
     for (seed, outcome) in &outcomes {
         if let Some(first) = outcome.violations.first() {
@@ -107,7 +70,9 @@ fn has_all_panics(outcomes: &[(u64, Outcome)]) {
 #[test]
 fn a_seed_replays_to_the_same_trace() {
     let seeds: Vec<u64> = (0..SEEDS).step_by(REPLAYED).collect();
-    for ((seed, first), (_, second)) in play(&seeds).into_iter().zip(play(&seeds)) {
+    let again = || play(&seeds, |seed| run(seed, false)).into_iter();
+    let twice = again().zip(again());
+    for ((seed, first), (_, second)) in twice {
         assert_eq!(first.hash, second.hash, "seed {seed} replays to another trace");
     }
 }

@@ -23,6 +23,7 @@ mod later;
 mod member;
 mod producer;
 mod reader;
+mod seeds;
 mod strike;
 mod world;
 
@@ -32,4 +33,5 @@ pub use check::{Promised, Violation, check};
 pub use fault::{End, Failing, Fault, PANICS};
 pub use history::{Event, FinalLog, Moment, Stored};
 pub use later::{Fate, Waiting};
+pub use seeds::{play, seeds};
 pub use world::{Outcome, run, run_aging, run_hasty, run_with};
