@@ -58,12 +58,13 @@ const PRINTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Builds the examples as this test was built, and gives their folder.
+/// Builds the examples as this test was built, and gives their folder. With the whole workspace they have the features that
+/// they have in its tests, so that nothing is to be done there.
 fn built() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let profile = here.parent().and_then(Path::parent).unwrap().to_owned();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--locked", "--quiet", "-p", "cuemq-examples", "--examples"]);
+    build.args(["build", "--locked", "--quiet", "--workspace", "--examples"]);
     if profile.ends_with("release") {
         build.arg("--profile=bench");
     }
