@@ -53,9 +53,11 @@ async fn stand(refusals: u32) -> Stand {
         .unwrap();
     let (book, asked) = (Arc::new(Book::default()), AtomicU32::new(0));
     let bank = Arc::new(Refusing { refusals, asked });
-    let desk = Desk::open(broker.client_options(), book.clone(), bank.clone())
-        .await
-        .unwrap();
+    // the first order makes the topic, of which the consumers hear when they ask next
+    let options = broker
+        .client_options()
+        .poll_name_server_interval(Duration::from_millis(5));
+    let desk = Desk::open(options, book.clone(), bank.clone()).await.unwrap();
     Stand {
         broker,
         clock,

@@ -125,9 +125,13 @@ impl Inner {
             result.map_err(|cause| cause.nowhere().at(&address))
         });
         let result = result.map_err(place);
+        let seen = |sent: SendResult| SendResult {
+            queue: self.options.namespace.unwrap_shared(sent.queue),
+            ..sent
+        };
         // most producers have nobody who wants to know, and a look at the clock costs as much as a lock
         if !self.options.send_latency_fault_enable && self.hooks().next().is_none() {
-            return result;
+            return result.map(seen);
         }
         let now = clock::now();
         let took = now.saturating_duration_since(begun);
@@ -139,10 +143,6 @@ impl Inner {
             Err(error) => Sent::Failed(error),
         };
         self.hooks().for_each(|hook| hook.after(&sending, sent, took));
-        let seen = |sent: SendResult| SendResult {
-            queue: self.options.namespace.unwrap_shared(sent.queue),
-            ..sent
-        };
         result.map(seen)
     }
 

@@ -1,6 +1,7 @@
 //! Several consumers of a group share out its queues, and hand them over.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cuemq_client::allocation::AveragelyByCircle;
 use cuemq_client::consumer::ConsumeFromWhere;
@@ -45,11 +46,19 @@ async fn a_consumer_that_comes_takes_its_share_and_one_that_goes_leaves_it_to_th
     let stand = Stand::start();
     stand.create_topic("T", 4).await;
     let (into, mut got) = inbox();
-    let (first_client, second_client) = (stand.client().await, stand.client().await);
+    let saves = stand
+        .options()
+        .persist_consumer_offset_interval(Duration::from_millis(20));
+    let (first_client, second_client) = (saves.start().await.unwrap(), stand.client().await);
     let first = consumer(&first_client, into.clone()).await;
     own(&[&first], &[4]).await;
     stand.send_numbers("T", 4, 0..20).await;
     assert_eq!(got.bodies(20).await, numbers(0..20));
+    // what a listener still has comes again to who gets its queue
+    for queue_id in 0..4 {
+        let saved = async { while stand.committed("g", "T", queue_id).await != Some(5) {} };
+        soon("how far the group came is saved", saved).await;
+    }
     let second = consumer(&second_client, into).await;
     own(&[&first, &second], &[2, 2]).await;
     let both: BTreeSet<i32> = owned(&first).union(&owned(&second)).copied().collect();
