@@ -68,12 +68,13 @@ impl Answered {
     }
 }
 
-/// How long a server may say nothing at all while it is asked, before it counts as gone.
+/// How long a server may answer nothing at all while it is asked, before it counts as gone.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Makes a call, and gives its connection up where nothing at all came over it all the time: a server or a network that went
-/// without a word would keep it for as long as the machine's TCP tries (Java: `closeSocketIfTimeout`). One that says anything
-/// else meanwhile is slow, and keeps it.
+/// Makes a call, and gives its connection up where no answer at all came over it all the time: a server or a network that went
+/// without a word would keep it for as long as the machine's TCP tries (Java: `closeSocketIfTimeout`). One that answers
+/// something else meanwhile is slow, and keeps it. What the server asks itself says nothing: it may come in over a connection
+/// on which nothing goes out any more.
 async fn heard<T>(
     caller: &Caller,
     timeout: Duration,

@@ -201,8 +201,8 @@ impl Caller {
         self.0.pending.is_closed() || self.0.outbox.is_closed()
     }
 
-    /// How many frames have come from the peer: where that number stands still while a call waits, the peer may be gone
-    /// without a word.
+    /// How many answers have come from the peer: where that number stands still while a call waits, what is sent may not
+    /// reach the peer any more, whatever the peer itself asks.
     pub fn heard(&self) -> u64 {
         self.0.pending.heard()
     }
@@ -290,13 +290,13 @@ impl Drop for Inbox {
 
 impl Inbox {
     fn take(&mut self, frame: &Bytes) -> Result<(), DecodeError> {
-        self.pending.hear();
         let Some(parts) = frame::check(frame, MAX_FRAME_BYTES)? else {
             return Err(DecodeError::Incomplete { had: frame.len() });
         };
         let header = frame.get(parts.header.clone()).unwrap_or_default();
         let view = header::parse(parts.codec, header, &mut self.scratch)?;
         if view.is_response() {
+            self.pending.hear();
             let opaque = view.opaque;
             let answer = Answer::new(frame.clone(), parts.body, &view, &mut self.fields);
             if !self.pending.answer(opaque, answer) {

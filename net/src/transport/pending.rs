@@ -19,7 +19,7 @@ use super::call::CallError;
 pub(super) struct Pending {
     limit: usize,
     table: Mutex<Table>,
-    /// How many frames have come from the peer.
+    /// How many answers have come from the peer.
     heard: AtomicU64,
 }
 
@@ -123,12 +123,12 @@ impl Pending {
         self.table().has_ended
     }
 
-    /// Notes that a frame has come.
+    /// Notes that an answer has come.
     pub(super) fn hear(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many frames have come.
+    /// How many answers have come.
     pub(super) fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
     }

@@ -6,6 +6,7 @@ use super::ledger::{AppGroup, Call, Ended, Loose, Told};
 use crate::sim::body::{Content, Message, Queue};
 use crate::sim::check::Violation;
 use crate::sim::history::{FinalLog, Stored};
+use crate::sim::later;
 
 /// Sends that may be tried again: what is told to be stored is where it is told to be, what is told not to be is nowhere,
 /// and nothing is there more often than it left. `last` are their queues in the end.
@@ -71,12 +72,16 @@ fn queue_of(call: &Call) -> Option<Queue> {
     })
 }
 
-/// What listeners got is there in the end, at the place that it came from.
+/// What listeners got is there in the end, at the place that it came from. Of what comes later there may be some, promised to
+/// nobody, that came after its queue was read.
 pub(super) fn check_calls(calls: &[Call], last: &FinalLog, violations: &mut Vec<Violation>) {
     for call in calls {
         for (queue_offset, content) in &call.messages {
             let is_there = match queue_of(call) {
-                Some(queue) => at(last, queue, *queue_offset).is_some_and(|stored| stored.content == *content),
+                Some(queue) => match at(last, queue, *queue_offset) {
+                    Some(stored) => stored.content == *content,
+                    None => queue == later::QUEUE,
+                },
                 None => last.values().flatten().any(|stored| stored.content == *content),
             };
             if !is_there {
