@@ -123,6 +123,15 @@ async fn a_connection_over_which_nothing_comes_is_given_up_and_one_that_is_slow_
     call(&slow, 3 * second).await.unwrap_err();
     call(&quick, second).await.unwrap();
     assert_eq!(network.connected(BROKER), before + 2, "it was silent, and is given up");
+    let asks = async {
+        tokio::time::sleep(second).await;
+        let question = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED).oneway();
+        network.caller(BROKER).oneway(&question).await.unwrap();
+    };
+    let (unanswered, ()) = tokio::join!(call(&slow, 3 * second), asks);
+    unanswered.unwrap_err();
+    call(&quick, second).await.unwrap();
+    assert_eq!(network.connected(BROKER), before + 3, "it asked, and answered nothing");
     client.shutdown().await;
 }
 
