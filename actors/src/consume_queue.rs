@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, Recipient, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Handler, Message, Recipient, SpawnHandle, WrapFuture};
 use cuemq_storage::StoreError;
 use cuemq_storage::commit_log::{LogView, QueueName, QueueUnits};
 use cuemq_storage::consume_queue::{AppendError, ConsumeQueue as Queue, Opening, QueuePlace, QueueSync, Synced, Unit};
@@ -138,8 +138,8 @@ pub struct ConsumeQueue {
     /// As `upto`, when idleness was looked for last.
     upto_at_last_look: PhysicalOffset,
     announced: bool,
-    /// Whether a look for idleness is due.
-    looks: bool,
+    /// The look for idleness that is due.
+    look: Option<SpawnHandle>,
     removal: Removal,
 }
 
@@ -161,7 +161,7 @@ impl ConsumeQueue {
             open: None,
             upto_at_last_look: PhysicalOffset(0),
             announced,
-            looks: false,
+            look: None,
             removal: Removal::None,
         }
     }
@@ -358,9 +358,8 @@ impl ConsumeQueue {
     /// Looks for idleness some time from now. One that was found idle looks again only after it has been used: without a
     /// timer, an actor whose address has been let go ends.
     fn look_later(&mut self, ctx: &mut Context<Self>) {
-        if !self.looks {
-            self.looks = true;
-            ctx.run_later(IDLE, Self::look_for_idleness);
+        if self.look.is_none() {
+            self.look = Some(ctx.run_later(IDLE, Self::look_for_idleness));
         }
     }
 
@@ -369,6 +368,8 @@ impl ConsumeQueue {
         // What it lacked is not wanted any more.
         self.starved = None;
         self.queue.clear()?;
+        // Thousands may be deleted at once, and others want the descriptors.
+        self.release();
         self.took(upto);
         let target = Target::Queue(self.handle.slot());
         self.neighbours.confirmed.do_send(Confirmed { target, upto });
@@ -380,17 +381,28 @@ impl ConsumeQueue {
         reason = "at most once in a life: the store takes nothing any more"
     )]
     fn take_clear(&mut self, Clear { upto, done }: Clear, ctx: &mut Context<Self>) {
-        self.look_later(ctx);
         match self.clear(upto) {
-            // Who asked may have gone.
-            Ok(()) => drop(done.send(())),
+            Ok(()) => {
+                // Who asked may have gone.
+                drop(done.send(()));
+                self.look_now(ctx);
+            }
             Err(error) => self.neighbours.poison.do_send(Poison(error)),
         }
     }
 
+    /// Takes a queue without units for idle, whenever it was used last: its topic may never come again.
+    fn look_now(&mut self, ctx: &mut Context<Self>) {
+        if let Some(look) = self.look.take() {
+            ctx.cancel_future(look);
+        }
+        self.upto_at_last_look = self.upto;
+        self.look_for_idleness(ctx);
+    }
+
     #[expect(clippy::disallowed_methods, reason = "once for each idle time")]
     fn look_for_idleness(&mut self, ctx: &mut Context<Self>) {
-        self.looks = false;
+        self.look = None;
         let removes = matches!(self.removal, Removal::UnderWay(_));
         let owes = self.syncing || removes || self.starved.is_some() || self.queue.is_dirty();
         let idle = self.upto == self.upto_at_last_look && !owes;

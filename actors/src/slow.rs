@@ -1,5 +1,5 @@
-//! Says now and then that something took too long, and where the time went; never more than a line in a second of each
-//! kind, with how many were left out since the last one.
+//! Says now and then that something took too long, and where the time went; in the long run never more than a line in a
+//! second of each kind, with how many were left out since the last one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +8,9 @@ use crate::metrics::Counter;
 
 /// How long it is silent after a line.
 const SILENCE_MS: u64 = 1000;
+/// Lines at once about the disk. A disk that stalls does so several times in a row, and who asks where a client's time went
+/// looks for each of them.
+const DISK_LINES: u64 = 60;
 
 /// Lets one line in a second pass, and at first, or after a rest, as many as it is made for.
 #[derive(Debug, Default)]
@@ -89,6 +92,15 @@ impl Slow {
         }
     }
 
+    /// The same of the commit log's disk, with a line for each stall of a bad minute.
+    #[must_use]
+    pub fn of_disk(limit: Duration) -> Self {
+        Self {
+            lines: Seldom::after(DISK_LINES),
+            ..Self::new(limit)
+        }
+    }
+
     /// Counts one that took too long. When a line is due about it: how many were left out since the last.
     pub fn note(&self, took: Duration, now: Duration) -> Option<u64> {
         if took <= self.limit {
@@ -120,5 +132,13 @@ mod tests {
         assert_eq!(slow.note(ms(501), ms(1009)), None);
         assert_eq!(slow.note(ms(501), ms(1010)), Some(2));
         assert_eq!(slow.count.get(), 4);
+    }
+
+    #[test]
+    fn each_stall_of_a_disk_has_a_line_though_they_come_one_behind_the_other() {
+        let (slow, ms) = (Slow::of_disk(Duration::from_millis(50)), Duration::from_millis);
+        assert!((0..12).all(|number| slow.note(ms(60), ms(60 * number)) == Some(0)));
+        let told = (0..6000).filter(|number| slow.note(ms(60), ms(1000 + number)).is_some());
+        assert!(told.count() <= 60, "but not without end");
     }
 }

@@ -82,6 +82,39 @@ async fn answers_find_their_calls_in_any_order() {
     assert_eq!(caller.pending(), 0);
 }
 
+/// Otherwise the peer has nothing to do while the calls of all its answers are made.
+#[tokio::test]
+async fn who_is_answered_first_asks_again_before_the_last_answer_is_handed_out() {
+    const CALLS: usize = 64;
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (caller, _requests, driver) = over(ours, Settings::default());
+    tokio::spawn(driver.run());
+    let mut peer = Peer {
+        stream: theirs,
+        buffer: BytesMut::new(),
+    };
+    for _ in 0..CALLS {
+        let caller = caller.clone();
+        tokio::spawn(async move { while caller.request(&heartbeat("again"), LONG).await.is_ok() {} });
+    }
+    let mut answers = Vec::new();
+    for _ in 0..CALLS {
+        let answer = Command::response_to(&peer.read().await, ResponseCode::SUCCESS);
+        answer.encode(&mut answers).unwrap();
+    }
+    assert!(peer.buffer.is_empty(), "each call waits for its answer");
+    peer.stream.write_all(&answers).await.unwrap();
+    let first = peer.read().await;
+    let asked_at_once = 1 + peer.buffer.len() / length_of(&first);
+    assert!(asked_at_once < CALLS, "all came together");
+}
+
+fn length_of(request: &Command) -> usize {
+    let mut frame = Vec::new();
+    request.encode(&mut frame).unwrap();
+    frame.len()
+}
+
 #[tokio::test]
 async fn a_typed_header_and_a_body_arrive() {
     let (caller, _requests, _ended, mut peer) = connect(Settings::default());

@@ -33,6 +33,7 @@ struct Ground {
     log: Log<()>,
     queues: QueueActors,
     handle: Arc<QueueHandle>,
+    open_files: Arc<OpenFiles>,
     faults: Faults,
     reports: Probe<ChildReport>,
     idle: Probe<QueueIdle>,
@@ -62,6 +63,7 @@ impl Ground {
             ..
         } = Stage::new();
         let (idle, confirmed, poison) = (Probe::new(), Probe::new(), Probe::new());
+        let open_files = OpenFiles::new(limit, Vec::new());
         let flusher = nursery.start(ChildSpec::new("queue flusher", Thread::Io(0)), |_| Ok(QueueFlusher));
         let neighbours = Arc::new(QueueNeighbours {
             disk: Arc::clone(&shared),
@@ -80,13 +82,13 @@ impl Ground {
             timers: WakeTimers::new(Probe::new().recipient(), Arc::default()),
             idle: idle.recipient(),
             sync_interval: Duration::from_millis(10),
-            open_files: OpenFiles::new(limit, Vec::new()),
+            open_files: Arc::clone(&open_files),
         });
         let name = QueueName {
             topic: "T".into(),
             queue_id: 0,
         };
-        let files = open_files(&name, &neighbours).unwrap();
+        let files = super::open_files(&name, &neighbours).unwrap();
         let handle = Arc::new(QueueHandle::new(0, files.view()));
         let queues = QueueActors::new(
             Heritage::default(),
@@ -100,6 +102,7 @@ impl Ground {
             log,
             queues,
             handle,
+            open_files,
             faults,
             reports,
             idle,
@@ -275,6 +278,21 @@ async fn a_queue_without_a_descriptor_to_spare_is_synced_with_each_tick_and_keep
         let expected = if kept_open { (1, 3) } else { (3, 3) };
         assert_eq!(opened_and_synced(&ground.disk), expected, "{descriptors}");
     }
+}
+
+#[actix::test]
+async fn a_deleted_queue_gives_its_descriptor_back_and_is_let_go_at_once() {
+    let mut ground = Ground::with_descriptors(8);
+    let to_spare = |files: &Arc<OpenFiles>| std::iter::from_fn(|| files.take()).collect::<Vec<_>>().len();
+    ground.send();
+    ground.confirmed.next().await;
+    assert_eq!(to_spare(&ground.open_files), 7);
+    let upto = ground.log.state().appended();
+    ground.queues.clear(0, upto).unwrap().await.unwrap();
+    assert_eq!(to_spare(&ground.open_files), 8);
+    let idle = ground.idle.next().await;
+    ground.queues.let_go(idle.slot, idle.upto);
+    ground.until(|event| matches!(event, ChildEvent::Stopped)).await;
 }
 
 #[actix::test]

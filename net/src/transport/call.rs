@@ -24,6 +24,10 @@ use crate::frame::{self, HeaderCodec, MAX_FRAME_BYTES};
 use crate::header::{self, FLAG_ONEWAY, FieldWriter, HeaderScratch};
 use crate::request::{self, RequestHead};
 
+/// So many frames are handed out in one turn. Who waited for them may send again before the rest is handed out, so that the
+/// peer has work meanwhile: otherwise each side stands still while the other one works.
+const FRAMES_IN_A_TURN: usize = 16;
+
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -343,8 +347,14 @@ where
     R: AsyncRead + Unpin,
 {
     let mut buffer = BytesMut::new();
+    let mut in_turn = 0;
     while let Some(frame) = read_frame(&mut reader, &mut buffer, max_frame_bytes).await? {
         inbox.take(&frame)?;
+        in_turn += 1;
+        if in_turn == FRAMES_IN_A_TURN {
+            in_turn = 0;
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }
