@@ -127,12 +127,14 @@ build_go_with_tls() {
 
 # over_tls: clients that have TLS, against servers of their own; the program that is tested must be ours.
 over_tls() {
-    local client agent groups=() namesrv=@namesrv
+    local client agent reason groups=() namesrv=@namesrv
     [ -n "$server" ] || { echo 'SKIP tls needs a server of its own: give --server'; return; }
     for client in 4.3.0 4.9.8 5.3.3; do
         java_agent "$client"
         groups+=("$client" "${agent[@]}" --)
     done
+    agent_of rust
+    if [ -n "$reason" ]; then echo "FAIL tls-rust $reason"; else groups+=(rust "${agent[@]}" --); fi
     if [ -z "${CUEMQ_GO_CLIENT:-}" ]; then
         echo 'SKIP tls-go release 2.1.2 has no TLS: CUEMQ_GO_CLIENT may name newer sources'
     elif build_go_with_tls; then

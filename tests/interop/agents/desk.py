@@ -16,7 +16,9 @@ program is `can=` with its abilities. A command has `do` and `call`; the line th
                                         first `count` arrivals it takes not, retries and level, how often and when they come again,
                                         sql, an expression in place of the tags, kind, what it is where it does not push:
                                         lite, one that polls, stream, one whose messages are acknowledged, or scheduled, one
-                                        that is called for each queue
+                                        that is called for each queue, replies, a group whose producer answers each message
+                                        with `re: ` and its body
+  do=request   by topic body tags...    sends a message and waits for what replies to it; the answer has reply, in base64
   do=pull      topic names              brings all that the queues of a topic hold, as arrivals of the consumer `pull`
   do=query     name topic key count     brings the messages with the key once there are so many, as arrivals of the name
   do=view      name topic id            brings the message with the id
@@ -26,7 +28,7 @@ program is `can=` with its abilities. A command has `do` and `call`; the line th
   do=open      by topic                 lets a topic of the broker of the topic `by` be read; the answer has was, its permission before
   do=stop      name
 
-`names` are the properties that a client must ask for by name. An arrival has `times`, how often it came before, and `at`,
+Producers, transactors and consumers may have a namespace, which their topics and groups are in. `names` are the properties that a client must ask for by name. An arrival has `times`, how often it came before, and `at`,
 when it was stored, where a scenario wants them; `seen` is when its line was read. A program ends when its standard input does.
 """
 

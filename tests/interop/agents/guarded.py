@@ -49,9 +49,9 @@ def acl(name, right, stage):
 
 
 def plain(name, right, stage):
-    """It speaks no TLS where that is enforced; it is told that it cannot connect, or that nothing answers."""
+    """It speaks no TLS where that is enforced; it is told that the server may want it."""
     answer = refused(stage, "send", by=stage.producer(), mode="sync", **text(right.topic()[0], 1)[0].form())
-    require(answer.get("next") == "retry", f"it is told {answer}")
+    require(answer.get("next") == "retry" and "the server may want TLS" in answer["error"], f"it is told {answer}")
     return answer["error"][:160]
 
 

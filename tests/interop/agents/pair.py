@@ -22,7 +22,7 @@ class Pair(Agent):
         if do == "stop":
             agent = self.owners.pop(form["name"])
         else:
-            agent = self.sender if do in ("producer", "transactor", "send", "batch") else self.receiver
+            agent = self.sender if do in ("producer", "transactor", "send", "batch", "request") else self.receiver
         if do in ("producer", "transactor", "consumer"):
             self.owners[form["name"]] = agent
         return agent, agent.begin(do, **form)

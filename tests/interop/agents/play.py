@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays the scenarios of scenarios.py and kinds.py with one client: play.py CLIENT ERRORS COMMAND... [+ COMMAND...] -- JAVA COMMAND... -- [SCENARIO...]
+"""Plays the scenarios of scenarios.py, kinds.py and namespaced.py with one client: play.py CLIENT ERRORS COMMAND... [+ COMMAND...] -- JAVA COMMAND... -- [SCENARIO...]
 
 With a second command, behind the `+`, that client receives what the first one sends, and both are in a group together.
 Prints a line for each as java/Interop.java does: `PASS name (details)`, `FAIL name reason` or `SKIP name reason`. A
@@ -10,7 +10,8 @@ import sys
 import time
 import traceback
 
-import kinds  # noqa: F401  Its scenarios join the others.
+import kinds  # noqa: F401  Its scenarios join the others, as those of the next.
+import namespaced  # noqa: F401
 from scenarios import SCENARIOS
 from stage import Skipped, Stage
 

@@ -167,6 +167,18 @@ def share_and_leave(stage):
     one = stage.consumer([topic], group, agent=stays)
     other = stage.consumer([topic], group, agent=leaves)
 
+    round_of = rounds_through(stage, producer, topic, sent)
+    both, alone = [(stays, one), (leaves, other)], [(stays, one)]
+    number, shared_after = rounds(round_of, 0, both, lambda counts: counts == [8, 8], "was not shared out")
+    leaves.call("stop", name=other)
+    number, taken_after = rounds(round_of, number, alone, lambda counts: counts == [16], "was not taken over")
+    again = compare(made + sent, stays.arrivals[one] + leaves.arrivals[other], stays.can, repeats=True)
+    return f"{len(sent)} messages, {again} again; shared after {shared_after:.1f} s, taken over after {taken_after:.1f} s"
+
+
+def rounds_through(stage, producer, topic, sent):
+    """Makes rounds of messages that a producer sends to a topic, and adds them to what was sent."""
+
     def round_of(number, programs):
         """Sends a message for each queue, several times, waits for all, and returns how many each consumer took."""
         messages = text(topic, 16, f"round {number}, message")
@@ -180,12 +192,7 @@ def share_and_leave(stage):
             require(time.monotonic() < deadline, f"round {number} did not come within 60 s, only {[len(c) for c in came]}")
             time.sleep(0.02)
 
-    both, alone = [(stays, one), (leaves, other)], [(stays, one)]
-    number, shared_after = rounds(round_of, 0, both, lambda counts: counts == [8, 8], "was not shared out")
-    leaves.call("stop", name=other)
-    number, taken_after = rounds(round_of, number, alone, lambda counts: counts == [16], "was not taken over")
-    again = compare(made + sent, stays.arrivals[one] + leaves.arrivals[other], stays.can, repeats=True)
-    return f"{len(sent)} messages, {again} again; shared after {shared_after:.1f} s, taken over after {taken_after:.1f} s"
+    return round_of
 
 
 def rounds(round_of, number, programs, is_right, otherwise):

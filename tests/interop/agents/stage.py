@@ -76,11 +76,12 @@ class Stage:
         first.answer = helper.answer(helper.send(maker, "sync", first))
         return topic, [first]
 
-    def producer(self, do="producer"):
+    def producer(self, do="producer", agent=None, **ways):
         self.started += 1
         name = f"producer-{self.started}"
-        self.agent.arrivals[name] = []
-        self.agent.call(do, name=name, group=self.group("producers"))
+        agent = agent or self.agent
+        agent.arrivals[name] = []
+        agent.call(do, name=name, group=self.group("producers"), **ways)
         return name
 
     def consumer(self, topics, group, tags="*", agent=None, names=(), **ways):
@@ -92,10 +93,11 @@ class Stage:
         agent.call("consumer", name=name, group=group, topics=",".join(topics), tags=tags, names=",".join(names), **ways)
         return name
 
-    def send(self, producer, messages, mode="sync"):
+    def send(self, producer, messages, mode="sync", agent=None):
         """One after the other, each answered."""
+        agent = agent or self.agent
         for message in messages:
-            message.answer = self.agent.answer(self.agent.send(producer, mode, message))
+            message.answer = agent.answer(agent.send(producer, mode, message))
 
     def read(self, messages, repeats=False):
         """Reads the topic of the messages in the client's best way, and compares."""

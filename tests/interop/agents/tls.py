@@ -21,6 +21,8 @@ SCENARIOS = {}
 PLAYED = ["sync", "async", "one-mebibyte", "push-consumer-with-tags"]
 SMALL = '[store]\nsegment_bytes = "64 MiB"\n'
 READY = re.compile(r"cuemq is ready: name server ([^ ,]+), broker ([^ ,]+),")
+# What our client says then; Java's does not say why.
+TOLD = "the server may want TLS"
 REFUSAL = "it speaks without TLS, and tls.mode (tls.server.mode) is enforcing"
 
 
@@ -72,15 +74,23 @@ class Server:
             return False
 
 
-def secured(command, namesrv, *flags):
+def asking(command, server):
+    """The command of a client of that server."""
+    return [server.namesrv if word == "@namesrv" else word for word in command]
+
+
+def secured(command, server, *flags):
     """The command of a client that speaks TLS, in its own way."""
-    command = [namesrv if word == "@namesrv" else word for word in command]
+    command = asking(command, server)
     return [command[0], "-Dtls.enable=true", *flags, *command[1:]] if command[0] == "java" else command
 
 
-def trusting(command, server, work):
-    """The command of a Java client that takes this authority's servers alone, and has a certificate of its own."""
-    return secured(command, server.namesrv, f"-Dtls.config.file={work}/cuemq-tls/client.properties")
+def trusting(client, command, server, work):
+    """The command of a client that takes this authority's servers alone, and has a certificate of its own: Java's, or ours."""
+    folder = f"{work}/cuemq-tls"
+    if client == "rust":
+        return ["env", f"CUEMQ_TLS={folder}", *asking(command, server)]
+    return secured(command, server, f"-Dtls.config.file={folder}/client.properties")
 
 
 def stage_of(client, command, work):
@@ -103,30 +113,31 @@ def ordinary(client, command, work, names=PLAYED):
 @scenario("tls-permissive", "permissive")
 def permissive(client, command, server, work):
     """The server's certificate is one that it made itself, and the client takes any."""
-    return ordinary(client, secured(command, server.namesrv), work)
+    if client == "rust":
+        raise Skipped("this client takes only what an authority has signed")
+    return ordinary(client, secured(command, server), work)
 
 
 @scenario("tls-enforcing", "enforcing")
 def enforcing(client, command, server, work):
-    """The server shows a certificate of an authority that Java's clients trust; Go's takes any."""
-    return ordinary(client, trusting(command, server, work), work)
+    """The server shows a certificate of an authority that Java's clients and ours trust; Go's takes any."""
+    return ordinary(client, trusting(client, command, server, work), work)
 
 
 @scenario("tls-client-certificates", "certificates")
 def certificates(client, command, server, work):
     """The clients show certificates of that authority as well."""
-    if command[0] != "java":
+    if client == "go":
         raise Skipped("this client shows no certificate")
-    return ordinary(client, trusting(command, server, work), work, ["sync"])
+    return ordinary(client, trusting(client, command, server, work), work, ["sync"])
 
 
 @scenario("tls-plain-is-refused", "enforcing")
 def plain(client, command, server, work):
     """A client without TLS sends nothing where it is enforced, and the log says why."""
-    if command[0] != "java":
+    if client == "go":
         raise Skipped("this program was built with TLS")
-    command = [server.namesrv if word == "@namesrv" else word for word in command]
-    stage = stage_of(client, command, work)
+    stage = stage_of(client, asking(command, server), work)
     stage.scenario = "plain"
     before = server.log_bytes()
     try:
@@ -134,6 +145,7 @@ def plain(client, command, server, work):
             stage.send(stage.producer(), text(stage.group("topic"), 1))
         except Failed as refused:
             server.says(REFUSAL, before)
+            require(client != "rust" or TOLD in str(refused), f"it is told {refused}")
             return f"refused: {str(refused)[:60]}".replace("\n", " ")
         raise Failed("its message was taken")
     finally:

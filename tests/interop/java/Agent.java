@@ -39,7 +39,8 @@ final class Agent extends Desk {
         String abilities = "sync async oneway large compresses pull push tags keys properties nul creates-topics obeys delays refuses "
                 + "refuses-one retries orders broadcasts";
         Agent agent = new Agent(args[0], args[1]);
-        agent.serve(abilities + (hasBatches() ? " batch" : "") + (agent.extras == null ? "" : " transactions filters"));
+        agent.serve(abilities + (hasBatches() ? " batch" : "") + (agent.extras == null ? "" : " transactions filters")
+                + (Namespaces.areThere() ? " namespaces" : "") + (Replies.areThere() ? " requests" : ""));
     }
 
     private static boolean hasBatches() {
@@ -66,6 +67,9 @@ final class Agent extends Desk {
                 return send(producers.get(command.get("by")), command);
             case "batch":
                 return sendBatch(producers.get(command.get("by")), command);
+            case "request":
+                Message reply = Replies.request(producers.get(command.get("by")), message(command.get("topic"), command));
+                return form("reply", text(reply.getBody()));
             case "pull":
                 return pull(command.get("topic"));
             case "query":
@@ -136,6 +140,7 @@ final class Agent extends Desk {
 
     private Map<String, String> startProducer(Map<String, String> command, DefaultMQProducer producer) throws Exception {
         configure(producer, command.get("name"));
+        Namespaces.enter(producer, command.get("namespace"));
         producer.setSendMsgTimeout(10_000);
         if (command.containsKey("queues")) {
             producer.setDefaultTopicQueueNums(Integer.parseInt(command.get("queues")));
@@ -150,10 +155,30 @@ final class Agent extends Desk {
         String consumerName = command.get("name");
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(command.get("group"));
         configure(consumer, consumerName);
-        Listening.prepare(consumer, command, extras, message -> arrived(consumerName, message));
+        Namespaces.enter(consumer, command.get("namespace"));
+        DefaultMQProducer replier = command.containsKey("replies") ? startReplier(command) : null;
+        Listening.prepare(consumer, command, extras, message -> {
+            arrived(consumerName, message);
+            if (replier != null) {
+                Replies.reply(replier, message);
+            }
+        });
         consumer.start();
-        open.put(consumerName, consumer::shutdown);
+        open.put(consumerName, () -> {
+            consumer.shutdown();
+            if (replier != null) {
+                replier.shutdown();
+            }
+        });
         return form();
+    }
+
+    private DefaultMQProducer startReplier(Map<String, String> command) throws Exception {
+        DefaultMQProducer replier = new DefaultMQProducer(command.get("replies"));
+        configure(replier, command.get("replies"));
+        Namespaces.enter(replier, command.get("namespace"));
+        replier.start();
+        return replier;
     }
 
     private static void arrived(String consumer, MessageExt message) {

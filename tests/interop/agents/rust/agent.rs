@@ -10,6 +10,7 @@ mod with_tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuemq_client::producer::{ListenerError, by_hash};
 use cuemq_client::{
@@ -20,13 +21,17 @@ use form::Form;
 
 const ABILITIES: &str = "sync async oneway batch large compresses pull push tags keys properties nul creates-topics obeys \
                          delays refuses refuses-one retries orders broadcasts broadcasts-in-order transactions filters polls streams \
-                         schedules reads-unfolded";
+                         schedules reads-unfolded namespaces requests";
+
+/// How long a request waits for its reply.
+const REPLY_TIME: Duration = Duration::from_secs(20);
 
 /// What runs under a name.
 enum Running {
     Producer(Producer),
     Transactor(TransactionProducer),
     Consumer(PushConsumer),
+    Replying(PushConsumer, Producer),
     Other(others::Other),
 }
 
@@ -137,6 +142,7 @@ impl Agent {
             },
             "send" => return self.send(command).await,
             "batch" => self.batch(command).await,
+            "request" => self.request(command).await,
             "pull" => self.pull(&command.text("topic")).await,
             "stop" => self.stop(&command.text("name")).await,
             other => Err(format!("unknown command {other}").into()),
@@ -144,14 +150,16 @@ impl Agent {
     }
 
     fn builder(&self, command: &Form) -> Result<cuemq_client::producer::ProducerBuilder, Failure> {
-        let builder = Producer::builder(command.text("group")).client_options(self.options(&command.text("name"))?);
+        let builder = Producer::builder(command.text("group"))
+            .client_options(self.options(&command.text("name"))?)
+            .namespace(&command.text("namespace"));
         let queues = command
             .number("queues")
             .and_then(|queues| u32::try_from(queues).ok())
             .unwrap_or(4);
         Ok(builder
             .default_topic_queue_nums(queues)
-            .send_msg_timeout(std::time::Duration::from_secs(10)))
+            .send_msg_timeout(Duration::from_secs(10)))
     }
 
     async fn start_producer(&mut self, command: &Form) -> Outcome {
@@ -222,11 +230,21 @@ impl Agent {
         Ok(told(&self.producer(command)?.send_batch(&messages).await?))
     }
 
+    async fn request(&self, command: &Form) -> Outcome {
+        let message = message(&command.text("topic"), command);
+        let reply = self.producer(command)?.request(message, REPLY_TIME).await?;
+        Ok(Form::default().with_bytes("reply", reply.body()))
+    }
+
     async fn stop(&mut self, name: &str) -> Outcome {
         match self.running.remove(name) {
             Some(Running::Producer(producer)) => producer.shutdown().await,
             Some(Running::Transactor(producer)) => producer.shutdown().await,
             Some(Running::Consumer(consumer)) => consumer.shutdown().await?,
+            Some(Running::Replying(consumer, replier)) => {
+                consumer.shutdown().await?;
+                replier.shutdown().await;
+            }
             Some(Running::Other(consumer)) => consumer.shutdown().await?,
             None => return Err(format!("nothing runs as {name}").into()),
         }

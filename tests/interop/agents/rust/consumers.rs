@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cuemq_client::consumer::{ConsumeFromWhere, MessageModel, PullStatus};
-use cuemq_client::{Consumed, ConsumedInOrder, MessageSelector, PullConsumer, PushConsumer, ReceivedMessage};
+use cuemq_client::{
+    Consumed, ConsumedInOrder, Message, MessageSelector, Producer, PullConsumer, PushConsumer, ReceivedMessage,
+};
 
 use crate::form::Form;
-use crate::{Agent, Outcome, Running};
+use crate::{Agent, Failure, Outcome, Running};
 
 /// What a listener does with what it gets.
 #[derive(Clone)]
@@ -17,6 +19,8 @@ struct Way {
     slow: Duration,
     refuse: Option<String>,
     left: Arc<AtomicI64>,
+    /// Who answers each message.
+    replier: Option<Producer>,
 }
 
 impl Way {
@@ -25,12 +29,26 @@ impl Way {
         for message in messages {
             tokio::time::sleep(self.slow).await;
             arrived(&self.consumer, message);
+            if let Some(replier) = &self.replier {
+                reply(replier, message).await;
+            }
             let is_refused = self.refuse.is_some() && message.tags() == self.refuse.as_deref();
             if is_refused && self.left.fetch_sub(1, Ordering::Relaxed) > 0 {
                 return true;
             }
         }
         false
+    }
+}
+
+/// Answers a message with `re: ` and its body.
+async fn reply(replier: &Producer, message: &ReceivedMessage) {
+    let sent = async {
+        let reply = Message::reply_to(message, [b"re: ", &message.body()[..]].concat())?;
+        replier.send(reply).await
+    };
+    if let Err(error) = sent.await {
+        eprintln!("a reply to {}: {error}", message.message_id());
     }
 }
 
@@ -41,7 +59,7 @@ pub(crate) fn arrived(consumer: &str, message: &ReceivedMessage) {
         .with("topic", message.topic())
         .with("tags", message.tags().unwrap_or_default())
         .with("keys", message.property("KEYS").unwrap_or_default())
-        .with_body(message.body())
+        .with_bytes("body", message.body())
         .with("queue", message.queue().queue_id)
         .with("offset", message.queue_offset())
         .with("stored", message.stored_bytes())
@@ -58,6 +76,7 @@ impl Agent {
         let name = command.text("name");
         let mut builder = PushConsumer::builder(command.text("group"))
             .client_options(self.options(&name)?)
+            .namespace(&command.text("namespace"))
             .consume_from_where(ConsumeFromWhere::FirstOffset);
         if command.get("broadcast").is_some() {
             let offsets = std::env::temp_dir().join(format!("agent-rust-{}", std::process::id()));
@@ -78,11 +97,13 @@ impl Agent {
             };
             builder = builder.subscribe(topic, selector);
         }
+        let replier = self.replier(command).await?;
         let way = Way {
             consumer: name.clone(),
             slow: Duration::from_millis(command.number("slow").unwrap_or_default().unsigned_abs()),
             refuse: command.get("refuse").map(str::to_owned),
             left: Arc::new(AtomicI64::new(command.number("count").unwrap_or_default())),
+            replier: replier.clone(),
         };
         let again = match command.number("level").and_then(|level| i32::try_from(level).ok()) {
             Some(level) => Consumed::LaterAt(level),
@@ -112,8 +133,22 @@ impl Agent {
             };
             builder.start(listener).await?
         };
-        self.running.insert(name, Running::Consumer(consumer));
+        let running = match replier {
+            Some(replier) => Running::Replying(consumer, replier),
+            None => Running::Consumer(consumer),
+        };
+        self.running.insert(name, running);
         Ok(Form::default())
+    }
+
+    /// Starts the producer by which a consumer answers, where it does.
+    async fn replier(&self, command: &Form) -> Result<Option<Producer>, Failure> {
+        let Some(group) = command.get("replies") else {
+            return Ok(None);
+        };
+        let builder = Producer::builder(group).client_options(self.options(group)?);
+        let builder = builder.namespace(&command.text("namespace"));
+        Ok(Some(builder.start().await?))
     }
 
     /// Brings all that the queues of a topic hold.

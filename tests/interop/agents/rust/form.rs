@@ -42,8 +42,8 @@ impl Form {
     }
 
     #[must_use]
-    pub(crate) fn with_body(self, body: &[u8]) -> Self {
-        self.with("body", STANDARD.encode(body))
+    pub(crate) fn with_bytes(self, name: &str, bytes: &[u8]) -> Self {
+        self.with(name, STANDARD.encode(bytes))
     }
 
     /// The members whose names begin with the prefix, without it.

@@ -44,22 +44,29 @@ impl Agent {
         let (name, group) = (command.text("name"), command.text("group"));
         let (topic, tags) = (command.text("topics"), command.text("tags"));
         let (options, from) = (self.options(&name)?, ConsumeFromWhere::FirstOffset);
+        let namespace = command.text("namespace");
         let who = name.clone();
         let running = match kind {
             "lite" => {
-                let builder = LitePullConsumer::builder(group).client_options(options);
+                let builder = LitePullConsumer::builder(group)
+                    .client_options(options)
+                    .namespace(&namespace);
                 let builder = builder.consume_from_where(from).subscribe(topic, tags.as_str());
                 let consumer = builder.poll_timeout(TURN).start().await?;
                 Other::run(|stopped| poll(consumer, who, stopped))
             }
             "stream" => {
-                let builder = PushConsumer::builder(group).client_options(options);
+                let builder = PushConsumer::builder(group)
+                    .client_options(options)
+                    .namespace(&namespace);
                 let builder = builder.consume_from_where(from).subscribe(topic, tags.as_str());
                 let messages = builder.start_stream().await?;
                 Other::run(|stopped| stream(messages, who, stopped))
             }
             "scheduled" => {
-                let builder = PullConsumer::builder(group).client_options(options);
+                let builder = PullConsumer::builder(group)
+                    .client_options(options)
+                    .namespace(&namespace);
                 let service = builder.schedule(topic, move |task| called(task, who.clone())).await?;
                 Other::run(|stopped| called_until(service, stopped))
             }
