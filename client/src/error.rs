@@ -74,15 +74,24 @@ const ACCESS_DENIED: &str = "org.apache.rocketmq.acl.common.AclException";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// No connection could be made.
-    #[error("cannot connect")]
-    Connect(#[source] std::io::Error),
+    /// No connection could be made, with what the system or the TLS handshake says.
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
     /// No connection could be made in the time that there was.
     #[error("no connection within {} ms", .0.as_millis())]
     ConnectTimeout(Duration),
     /// A call over a connection has no answer.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The server ended the connection and had not answered anything over it: so does one that wants TLS and is spoken to without,
+    /// and one that wants a certificate and is shown none. One that is just stopping does so too.
+    #[error("the server ended the connection before it answered anything; {}", missed(*.is_secure))]
+    Unanswered {
+        /// What became of the call.
+        call: CallError,
+        /// Whether the client speaks TLS.
+        is_secure: bool,
+    },
     /// The server said no.
     #[error("the server answers {code}{}{words}", if .words.is_empty() { "" } else { ": " })]
     Refused {
@@ -123,6 +132,24 @@ pub enum Cause {
     NoReply(Duration),
 }
 
+/// What a server may miss that ends connections without an answer.
+fn missed(is_secure: bool) -> &'static str {
+    match is_secure {
+        true => "the server may want a certificate of this client (tls::Tls)",
+        false => "the server may want TLS: give ClientOptions::network a tls::Tls (feature `tls`)",
+    }
+}
+
+fn copy_call(call: &CallError) -> CallError {
+    match call {
+        CallError::Closed => CallError::Closed,
+        CallError::Lost => CallError::Lost,
+        CallError::Timeout(time) => CallError::Timeout(*time),
+        CallError::TooManyPending { limit } => CallError::TooManyPending { limit: *limit },
+        CallError::TooLarge(error) => CallError::TooLarge(error.clone()),
+    }
+}
+
 impl Cause {
     /// Makes an error of it that says nothing about a place yet.
     pub(crate) fn nowhere(self) -> Error {
@@ -141,13 +168,11 @@ impl Cause {
         match self {
             Self::Connect(error) => Self::Connect(std::io::Error::new(error.kind(), error.to_string())),
             Self::ConnectTimeout(time) => Self::ConnectTimeout(*time),
-            Self::Call(error) => Self::Call(match error {
-                CallError::Closed => CallError::Closed,
-                CallError::Lost => CallError::Lost,
-                CallError::Timeout(time) => CallError::Timeout(*time),
-                CallError::TooManyPending { limit } => CallError::TooManyPending { limit: *limit },
-                CallError::TooLarge(error) => CallError::TooLarge(error.clone()),
-            }),
+            Self::Call(call) => Self::Call(copy_call(call)),
+            Self::Unanswered { call, is_secure } => Self::Unanswered {
+                call: copy_call(call),
+                is_secure: *is_secure,
+            },
             Self::Refused { code, words } => Self::Refused {
                 code: *code,
                 words: words.clone(),
@@ -175,7 +200,11 @@ impl Cause {
     fn outcome(&self) -> Outcome {
         match self {
             _ if self.is_denied() => Outcome::NotDone,
-            Self::Call(CallError::Lost | CallError::Timeout(_)) | Self::Answer(_) | Self::Abandoned => Outcome::Unknown,
+            Self::Call(call) | Self::Unanswered { call, .. } => match call {
+                CallError::Lost | CallError::Timeout(_) => Outcome::Unknown,
+                _ => Outcome::NotDone,
+            },
+            Self::Answer(_) | Self::Abandoned => Outcome::Unknown,
             // a broker whose disk fails says this of a send that may be on it already
             Self::Refused { code, .. } if *code == ResponseCode::SYSTEM_ERROR => Outcome::Unknown,
             _ => Outcome::NotDone,
@@ -216,7 +245,7 @@ impl Error {
             cause if cause.is_denied() => Self::GiveUp(place),
             Cause::Connect(_) | Cause::ConnectTimeout(_) | Cause::NoReply(_) | Cause::NoAddress => Self::Retry(place),
             Cause::Call(CallError::TooLarge(_)) | Cause::Invalid(_) | Cause::GroupTaken => Self::Fix(place),
-            Cause::Call(_) | Cause::Answer(_) => Self::Retry(place),
+            Cause::Call(_) | Cause::Unanswered { .. } | Cause::Answer(_) => Self::Retry(place),
             Cause::NoNameServer | Cause::NoRoute | Cause::NoQueue | Cause::ShutDown | Cause::Abandoned => {
                 Self::GiveUp(place)
             }

@@ -25,6 +25,12 @@ pub trait Network: Send + Sync + 'static {
 
     /// The address by which this machine reaches `host:port`: it becomes part of the client's id and of its messages' ids.
     fn own_address<'a>(&'a self, toward: &'a str) -> BoxFuture<'a, IpAddr>;
+
+    /// Whether its connections speak TLS: where a server ends one before it has answered anything, the error says what it
+    /// may miss.
+    fn is_secure(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's TCP.

@@ -61,18 +61,46 @@ impl Tls {
     }
 }
 
+/// A handshake that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the TLS handshake failed: {error}{}", if *.is_plain { "; the server may speak without TLS" } else { "" })]
+struct HandshakeFailed {
+    #[source]
+    error: io::Error,
+    /// Whether a server does so that speaks without TLS.
+    is_plain: bool,
+}
+
+fn failed(error: io::Error) -> io::Error {
+    let kind = error.kind();
+    let is_plain = matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    );
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let is_plain = is_plain || matches!(cause, Some(rustls::Error::InvalidMessage(_)));
+    io::Error::new(kind, HandshakeFailed { error, is_plain })
+}
+
 impl Network for Tls {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
             let name = self.name_for(address)?;
             let stream = self.below.connect(address).await?;
-            let stream = self.connector.connect(name, stream).await?;
+            let stream = self.connector.connect(name, stream).await.map_err(failed)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }
 
     fn own_address<'a>(&'a self, toward: &'a str) -> BoxFuture<'a, IpAddr> {
         self.below.own_address(toward)
+    }
+
+    fn is_secure(&self) -> bool {
+        true
     }
 }
 

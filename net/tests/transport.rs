@@ -180,7 +180,7 @@ async fn the_peers_end_fails_every_call() {
     let (answer, ()) = tokio::join!(caller.request(&request, LONG), serve);
     assert!(matches!(answer, Err(CallError::Lost)));
     ended.await.unwrap().unwrap();
-    assert!(caller.is_closed());
+    assert!(caller.is_closed() && caller.was_ended_by_peer());
     assert!(matches!(caller.request(&request, LONG).await, Err(CallError::Closed)));
     assert!(matches!(caller.oneway(&request).await, Err(CallError::Closed)));
 }
@@ -196,11 +196,13 @@ async fn closing_fails_every_call_and_a_dropped_driver_too() {
     let (answer, ()) = tokio::join!(caller.request(&request, LONG), close);
     assert!(matches!(answer, Err(CallError::Lost)));
     ended.await.unwrap().unwrap();
+    assert!(!caller.was_ended_by_peer());
 
     let (ours, _theirs) = tokio::io::duplex(64);
     let (caller, _requests, driver) = over(ours, Settings::default());
     let (answer, ()) = tokio::join!(biased; caller.request(&request, LONG), async { drop(driver) });
     assert!(matches!(answer, Err(CallError::Lost)));
+    assert!(!caller.was_ended_by_peer());
 }
 
 #[tokio::test]
@@ -214,6 +216,7 @@ async fn bytes_that_are_no_frame_end_the_connection_with_the_reason() {
     let (answer, ()) = tokio::join!(caller.request(&request, LONG), serve);
     assert!(matches!(answer, Err(CallError::Lost)));
     assert!(matches!(ended.await.unwrap(), Err(EndError::Read(ReadError::Frame(_)))));
+    assert!(caller.was_ended_by_peer());
 }
 
 #[tokio::test]

@@ -89,6 +89,16 @@ async fn heard<T>(
 }
 
 impl Client {
+    /// Why a call has no answer.
+    fn without_answer(&self, caller: &Caller, call: CallError) -> Cause {
+        let is_ended = matches!(call, CallError::Closed | CallError::Lost) && caller.was_ended_by_peer();
+        if is_ended && caller.heard() == 0 {
+            let is_secure = self.shared.options.network.is_secure();
+            return Cause::Unanswered { call, is_secure };
+        }
+        call.into()
+    }
+
     /// Asks a server and gives its answer, whatever its code. Connecting counts into the time.
     ///
     /// Dropped while it waits, the request may have been sent.
@@ -100,11 +110,13 @@ impl Client {
             let (caller, left) = self.caller(address, timeout).await?;
             let hooks = &self.shared.options.hooks;
             if hooks.is_empty() {
-                return Ok(heard(&caller, left, caller.request(request, left)).await?);
+                let answer = heard(&caller, left, caller.request(request, left)).await;
+                return answer.map_err(|call| self.without_answer(&caller, call));
             }
             let mut request = request.clone();
             hooks.iter().for_each(|hook| hook.before(address, &mut request));
-            let answer = heard(&caller, left, caller.request(&request, left)).await?;
+            let answer = heard(&caller, left, caller.request(&request, left)).await;
+            let answer = answer.map_err(|call| self.without_answer(&caller, call))?;
             hooks.iter().for_each(|hook| hook.after(address, &request, &answer));
             Ok(answer)
         };
@@ -127,7 +139,8 @@ impl Client {
         }
         let ask = async {
             let (caller, left) = self.caller(address, timeout).await?;
-            let answer = heard(&caller, left, caller.ask(code, fields, body, left)).await?;
+            let answer = heard(&caller, left, caller.ask(code, fields, body, left)).await;
+            let answer = answer.map_err(|call| self.without_answer(&caller, call))?;
             Ok(Answered::Raw(answer))
         };
         ask.await.map_err(|cause: Cause| cause.nowhere().at(address))

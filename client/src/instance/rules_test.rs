@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{Asked, Client, Group, Member};
 use crate::clock;
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Outcome};
 use crate::network::BoxFuture;
 use crate::testing::{FakeNetwork, name_server, yes, yes_to_all};
 
@@ -132,6 +132,38 @@ async fn a_connection_over_which_nothing_comes_is_given_up_and_one_that_is_slow_
     unanswered.unwrap_err();
     call(&quick, second).await.unwrap();
     assert_eq!(network.connected(BROKER), before + 3, "it asked, and answered nothing");
+    client.shutdown().await;
+}
+
+/// What a server does that wants TLS and is spoken to without.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_a_connection_before_any_answer_is_said_to_want_tls() {
+    let network = network();
+    let ends = Command::request(RequestCode::GET_BROKER_CONFIG);
+    let server = network.clone();
+    network.serve(BROKER, move |request| {
+        if request.code != RequestCode::GET_BROKER_CONFIG.0 {
+            return Some(yes(request));
+        }
+        server.caller(BROKER).close();
+        None
+    });
+    let client = network.options().start().await.unwrap();
+    let error = client.call(BROKER, &ends, SECOND).await.unwrap_err();
+    assert!(
+        matches!(error.trouble().cause, Cause::Unanswered { is_secure: false, .. }),
+        "{error}"
+    );
+    let said = error.to_string();
+    for words in [BROKER, "before it answered anything", "may want TLS", "ClientOptions::network"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(error.is_retry());
+    assert_eq!(error.trouble().outcome(), Outcome::Unknown);
+    let answered = Command::request(RequestCode::GET_MAX_OFFSET);
+    client.call(BROKER, &answered, SECOND).await.unwrap();
+    let error = client.call(BROKER, &ends, SECOND).await.unwrap_err();
+    assert!(matches!(error.trouble().cause, Cause::Call(CallError::Lost)), "{error}");
     client.shutdown().await;
 }
 

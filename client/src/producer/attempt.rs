@@ -231,7 +231,8 @@ impl Inner {
             (cause, _) if cause.is_denied() => false,
             (Cause::Refused { code, .. }, Retrying::Sync) => self.options.retry_response_codes.contains(code),
             (Cause::Call(CallError::TooLarge(_)), _) => false,
-            (Cause::Connect(_) | Cause::ConnectTimeout(_) | Cause::Call(_) | Cause::NoAddress, _) => true,
+            (Cause::Connect(_) | Cause::ConnectTimeout(_) | Cause::NoAddress, _) => true,
+            (Cause::Call(_) | Cause::Unanswered { .. }, _) => true,
             _ => false,
         }
     }

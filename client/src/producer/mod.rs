@@ -440,7 +440,7 @@ impl Member for Inner {
                     None
                 }
                 RequestCode::PUSH_REPLY_MESSAGE_TO_CLIENT => {
-                    let is_mine = self.waiting.take(&asked.request);
+                    let is_mine = self.waiting.take(&asked.request, &self.options.namespace);
                     is_mine.then(|| Command::response_to(&asked.request, ResponseCode::SUCCESS))
                 }
                 _ => None,

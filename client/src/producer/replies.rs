@@ -19,6 +19,7 @@ use super::attempt::Retrying;
 use crate::clock;
 use crate::error::{Cause, Error};
 use crate::message::Message;
+use crate::namespace::Namespace;
 use crate::received::ReceivedMessage;
 
 /// Requests that wait, by correlation id.
@@ -43,8 +44,9 @@ impl Waiting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a reply to who waits for it (326); false when nobody does.
-    pub(super) fn take(&self, request: &Command) -> bool {
+    /// Gives a reply to who waits for it (326); false when nobody does. One of Java's that answers in a namespace has the
+    /// cluster's topic in it too.
+    pub(super) fn take(&self, request: &Command, namespace: &Namespace) -> bool {
         let view = request.view();
         let Ok(header) = PushReply::read(&view) else {
             return false;
@@ -54,7 +56,7 @@ impl Waiting {
             .get(name::CORRELATION_ID)
             .and_then(|id| self.table().remove(id));
         match (waits, reply(&header, &request.body)) {
-            (Some(waits), Ok(reply)) => waits.send(reply).is_ok(),
+            (Some(waits), Ok(reply)) => waits.send(reply.in_namespace(namespace)).is_ok(),
             _ => false,
         }
     }

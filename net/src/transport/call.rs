@@ -205,6 +205,11 @@ impl Caller {
         self.0.pending.is_closed() || self.0.outbox.is_closed()
     }
 
+    /// Whether it was the peer that ended the connection, by closing it or by bytes that cannot be read.
+    pub fn was_ended_by_peer(&self) -> bool {
+        self.0.pending.is_peers_end()
+    }
+
     /// How many answers have come from the peer: where that number stands still while a call waits, what is sent may not
     /// reach the peer any more, whatever the peer itself asks.
     pub fn heard(&self) -> u64 {
@@ -264,12 +269,19 @@ where
         let (reader, writer) = tokio::io::split(stream);
         // sending first: it stops by itself when calls wait for answers, while a peer that never stops would use up all
         // that a task may do in one turn
-        tokio::select! {
+        let (ended, is_peers) = tokio::select! {
             biased;
-            () = closing.notified() => Ok(()),
-            ended = send(writer, &outbox) => ended.map_err(EndError::Write),
-            ended = receive(reader, &mut inbox, settings.max_frame_bytes) => ended,
+            () = closing.notified() => (Ok(()), false),
+            ended = send(writer, &outbox) => {
+                let is_peers = ended.is_err();
+                (ended.map_err(EndError::Write), is_peers)
+            }
+            ended = receive(reader, &mut inbox, settings.max_frame_bytes) => (ended, true),
+        };
+        if is_peers {
+            inbox.pending.note_peers_end();
         }
+        ended
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -21,6 +21,8 @@ pub(super) struct Pending {
     table: Mutex<Table>,
     /// How many answers have come from the peer.
     heard: AtomicU64,
+    /// Whether it was the peer that ended the connection.
+    is_peers_end: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Pending {
             limit,
             table: Mutex::new(table),
             heard: AtomicU64::new(0),
+            is_peers_end: AtomicBool::new(false),
         })
     }
 
@@ -131,6 +134,16 @@ impl Pending {
     /// How many answers have come.
     pub(super) fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the peer ended the connection, before the calls are told that it has ended.
+    pub(super) fn note_peers_end(&self) {
+        self.is_peers_end.store(true, Ordering::Release);
+    }
+
+    /// Whether it was the peer that ended the connection.
+    pub(super) fn is_peers_end(&self) -> bool {
+        self.is_peers_end.load(Ordering::Acquire)
     }
 
     /// How many calls wait.

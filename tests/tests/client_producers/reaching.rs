@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use cuemq_actors::config::TlsMode;
+use cuemq_actors::config::{ClientAuth, TlsMode};
 use cuemq_actors::testing::TestBroker;
 use cuemq_client::instance::RequestHook;
 use cuemq_client::tls::Tls;
@@ -33,8 +33,8 @@ async fn a_client_that_is_given_no_name_server_asks_the_address_server() {
     assert!(matches!(nowhere.trouble().cause, Cause::NoNameServer), "{nowhere}");
 }
 
-/// An authority's certificate, and a broker that enforces TLS with one that it signed for 127.0.0.1.
-fn enforcing(folder: &std::path::Path) -> (CertificateDer<'static>, TestBroker) {
+/// An authority's certificate, and a broker that enforces TLS with one that it signed for 127.0.0.1, and asks clients for one or not.
+fn enforcing(folder: &std::path::Path, auth: ClientAuth) -> (CertificateDer<'static>, TestBroker) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -56,7 +56,11 @@ fn enforcing(folder: &std::path::Path) -> (CertificateDer<'static>, TestBroker) 
         config.tls.mode = TlsMode::Enforcing;
         config.tls.pair.cert = Some(folder.join("server.pem"));
         config.tls.pair.key = Some(folder.join("server.key"));
+        config.tls.client_auth = auth;
+        config.tls.trust = (auth != ClientAuth::None).then(|| folder.join("ca.pem"));
+        // the broker is a client of its name server
         config.tls_client.trust = Some(folder.join("ca.pem"));
+        config.tls_client.pair = config.tls.pair.clone();
     });
     (authority.der().clone(), broker.start().unwrap())
 }
@@ -74,7 +78,7 @@ fn trusting(authorities: &[CertificateDer<'static>]) -> ClientConfig {
 #[tokio::test]
 async fn a_client_speaks_tls_to_servers_whose_authority_it_trusts_and_to_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let (authority, broker) = enforcing(folder.path());
+    let (authority, broker) = enforcing(folder.path(), ClientAuth::None);
     let with = |config| options(&broker).network(Arc::new(Tls::new(config)));
     let producer = Producer::builder("p")
         .client_options(with(trusting(&[authority])))
@@ -83,12 +87,32 @@ async fn a_client_speaks_tls_to_servers_whose_authority_it_trusts_and_to_no_othe
         .unwrap();
     producer.send(Message::new("T", "b")).await.unwrap();
     producer.shutdown().await;
-    for options in [with(trusting(&[])), options(&broker)] {
-        let producer = Producer::builder("p").client_options(options).start().await.unwrap();
-        let error = producer.send(Message::new("T", "b")).await.unwrap_err();
-        assert!(error.is_retry(), "{error}");
-        producer.shutdown().await;
-    }
+    refused(with(trusting(&[])), "the TLS handshake failed: invalid peer certificate").await;
+    refused(options(&broker), "the server may want TLS: give ClientOptions::network").await;
+}
+
+/// Whoever sends with these options is told so.
+async fn refused(options: ClientOptions, words: &str) {
+    let producer = Producer::builder("p").client_options(options).start().await.unwrap();
+    let error = producer.send(Message::new("T", "b")).await.unwrap_err();
+    assert!(error.is_retry() && error.to_string().contains(words), "{error}");
+    producer.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_without_the_certificate_that_a_server_wants_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, broker) = enforcing(folder.path(), ClientAuth::Require);
+    let options = options(&broker).network(Arc::new(Tls::new(trusting(&[authority]))));
+    refused(options, "the server may want a certificate of this client").await;
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_tls_where_nobody_does_is_told_so() {
+    let broker = TestBroker::builder().config(|config| config.tls.mode = TlsMode::Disabled);
+    let broker = broker.start().unwrap();
+    let options = options(&broker).network(Arc::new(Tls::new(trusting(&[]))));
+    refused(options, "the server may speak without TLS").await;
 }
 
 /// Remembers what requests look like when they leave.
