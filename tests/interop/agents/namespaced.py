@@ -82,10 +82,11 @@ def transactions(stage):
     played = []
     for agent, other in (both, both[::-1]):
         topic = stage.group(f"topic-{agent.name}")
-        producer = stage.producer("transactor", agent=agent, namespace=SPACE)
+        producer = stage.producer("transactor", agent=agent, group=f"producers-{agent.name}", namespace=SPACE)
         messages = text(topic, 24, f"from {agent.name}", kinds)
         stage.send(producer, messages, "transaction", agent=agent)
-        played.append((agent, producer, other, stage.consumer([topic], stage.group("group"), agent=other, namespace=SPACE), messages))
+        consumer = stage.consumer([topic], stage.group(f"group-{other.name}"), agent=other, namespace=SPACE)
+        played.append((agent, producer, other, consumer, messages))
     for agent, producer, other, consumer, messages in played:
         committed = [message for message in messages if "commit" in message.tags]
         is_open = [message for message in messages if message.tags.startswith("unknown")]

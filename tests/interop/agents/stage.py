@@ -76,12 +76,12 @@ class Stage:
         first.answer = helper.answer(helper.send(maker, "sync", first))
         return topic, [first]
 
-    def producer(self, do="producer", agent=None, **ways):
+    def producer(self, do="producer", agent=None, group="producers", **ways):
         self.started += 1
         name = f"producer-{self.started}"
         agent = agent or self.agent
         agent.arrivals[name] = []
-        agent.call(do, name=name, group=self.group("producers"), **ways)
+        agent.call(do, name=name, group=self.group(group), **ways)
         return name
 
     def consumer(self, topics, group, tags="*", agent=None, names=(), **ways):
