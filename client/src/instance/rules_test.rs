@@ -155,7 +155,12 @@ async fn a_server_that_ends_a_connection_before_any_answer_is_said_to_want_tls()
         "{error}"
     );
     let said = error.to_string();
-    for words in [BROKER, "before it answered anything", "may want TLS", "ClientOptions::network"] {
+    for words in [
+        BROKER,
+        "before it answered anything",
+        "may want TLS",
+        "ClientOptions::network",
+    ] {
         assert!(said.contains(words), "{said}");
     }
     assert!(error.is_retry());

@@ -87,7 +87,11 @@ async fn a_client_speaks_tls_to_servers_whose_authority_it_trusts_and_to_no_othe
         .unwrap();
     producer.send(Message::new("T", "b")).await.unwrap();
     producer.shutdown().await;
-    refused(with(trusting(&[])), "the TLS handshake failed: invalid peer certificate").await;
+    refused(
+        with(trusting(&[])),
+        "the TLS handshake failed: invalid peer certificate",
+    )
+    .await;
     refused(options(&broker), "the server may want TLS: give ClientOptions::network").await;
 }
 
