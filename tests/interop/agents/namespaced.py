@@ -3,6 +3,7 @@
 
 import base64
 
+from desk import Failed
 from kinds import dead_letters
 from ledger import Message, compare
 from scenarios import rounds, rounds_through, scenario
@@ -108,9 +109,13 @@ def requests(stage):
         stage.send(stage.producer(namespace=SPACE), text(topic, 1))
         asks = stage.producer(agent=agent, namespace=SPACE)
         group, repliers = stage.group(f"group-{agent.name}"), stage.group(f"repliers-{agent.name}")
-        stage.consumer([topic], group, "asked", agent=other, namespace=SPACE, replies=repliers)
+        answers = stage.consumer([topic], group, "asked", agent=other, namespace=SPACE, replies=repliers)
         for message in text(topic, 10, "question", ("asked",)):
-            answer = agent.call("request", by=asks, **message.form())
+            try:
+                answer = agent.call("request", by=asks, **message.form())
+            except Failed as why:
+                came = [arrival["body"] for arrival in other.arrivals[answers]]
+                raise Failed(f"{message.body!r} has no reply, and {other.name} got {came}: {why}") from why
             reply = base64.b64decode(answer["reply"])
             require(reply == b"re: " + message.body, f"{message.body!r} was answered with {reply!r}")
     return "10 of either, answered by the other"
