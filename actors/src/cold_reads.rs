@@ -9,7 +9,7 @@ use actix::{Actor, Handler, Message, Recipient};
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::LogView;
-use cuemq_storage::consume_queue::{Boundary, Unit, offset_by_boundary, offset_by_time};
+use cuemq_storage::consume_queue::{Boundary, Extension, Unit, offset_by_boundary, offset_by_time};
 use cuemq_storage::position::{PhysicalOffset, QueueOffset};
 use cuemq_storage::queue_directory::{QueueDirectory, QueueHandle};
 
@@ -98,10 +98,10 @@ pub struct FindFirst(pub Arc<QueueHandle>);
 #[rtype(result = "Result<Vec<Option<i64>>, StoreError>")]
 pub struct FindStoreTimes(pub Vec<(Arc<QueueHandle>, QueueOffset)>);
 
-/// Read so many units of a queue from one on, as far as one of its files goes (code 321). From connections, one of each at a
-/// time.
+/// Read so many units of a queue from one on, each with what its extension holds, as far as one of its files goes and as one
+/// answer holds them (code 321). From connections, one of each at a time.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<Unit>, StoreError>")]
+#[rtype(result = "Result<Vec<(Unit, Extension)>, StoreError>")]
 pub struct ReadUnits {
     /// The queue.
     pub queue: Arc<QueueHandle>,
@@ -117,8 +117,13 @@ pub struct ReadUnits {
 #[rtype(result = "Result<Vec<u8>, StoreError>")]
 pub struct ReadRecords(pub Vec<PhysicalOffset>);
 
-/// What one answer to [`ReadRecords`] holds, but for a first record that is longer; a frame takes 16 MiB.
+/// What one answer to [`ReadRecords`] holds, but for a first record that is longer; a frame takes 16 MiB. And about what one
+/// to [`ReadUnits`] is as text.
 const READ_BYTES_MAX: usize = 8 << 20;
+/// About how long an entry of a queue is as text that has an extension, without its bitmap.
+const EXTENSION_TEXT_BYTES: usize = 320;
+/// How long a byte of a bitmap is at most, which is told in bits and in base64.
+const BITMAP_BYTE_TEXT_BYTES: usize = 10;
 
 /// The actor that reads.
 pub struct ColdReads {
@@ -229,10 +234,23 @@ impl Handler<FindStoreTimes> for ColdReads {
 }
 
 impl Handler<ReadUnits> for ColdReads {
-    type Result = Result<Vec<Unit>, StoreError>;
+    type Result = Result<Vec<(Unit, Extension)>, StoreError>;
 
     fn handle(&mut self, read: ReadUnits, _: &mut Self::Context) -> Self::Result {
-        read.queue.view().copy(read.first, read.count)
+        let queue = read.queue.view();
+        let (mut extensions, mut bytes) = (queue.tags(), 0);
+        let mut units = Vec::new();
+        for unit in queue.copy(read.first, read.count)? {
+            let extension = extensions.extension(unit)?;
+            if let Extension::Unit { bitmap, .. } = &extension {
+                bytes += EXTENSION_TEXT_BYTES + bitmap.len() * BITMAP_BYTE_TEXT_BYTES;
+            }
+            if bytes > READ_BYTES_MAX && !units.is_empty() {
+                break;
+            }
+            units.push((unit, extension));
+        }
+        Ok(units)
     }
 }
 

@@ -13,6 +13,7 @@ mod long_answers;
 mod members;
 mod pending;
 mod queries;
+mod queue_entries;
 mod queue_figures;
 mod recall;
 mod refusals;

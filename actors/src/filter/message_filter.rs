@@ -62,6 +62,17 @@ impl MessageFilter {
         }
     }
 
+    /// Whether a message may be wanted by what the extension of its queue says of it: its tags code, when it was stored, in
+    /// milliseconds since 1970, and its bitmap (`ExpressionMessageFilter.isMatchedByConsumeQueue` in Java).
+    #[must_use]
+    pub fn may_want_extended(&self, tags_code: i64, stored_ms: i64, bitmap: &[u8]) -> bool {
+        match self {
+            Self::Tags(tags) => tags.matches(tags_code),
+            Self::Sql { marks, .. } => marks.as_ref().is_none_or(|marks| marks.may_want(stored_ms, bitmap)),
+            Self::OfOrigin { .. } => true,
+        }
+    }
+
     /// Whether the record is wanted of a message that may be. What cannot be read is for the client to judge.
     #[inline(never)]
     #[must_use]

@@ -30,6 +30,7 @@ pub struct RegisteredFilter {
     /// As pulls use it.
     pub filter: Arc<MessageFilter>,
     sql: Arc<SqlFilter>,
+    bloom: Bloom,
     /// Members of the file that belong to other releases.
     extra: ExtraMembers,
 }
@@ -67,6 +68,7 @@ impl RegisteredFilter {
             positions,
             filter: Arc::new(filter),
             sql,
+            bloom,
             extra: ExtraMembers::new(),
         })
     }
@@ -85,11 +87,12 @@ impl RegisteredFilter {
         })
     }
 
-    /// As the file holds it.
-    pub(super) fn export(&self, bloom: Bloom) -> ConsumerFilter {
+    /// As the file holds it, and as tools see it.
+    #[must_use]
+    pub fn export(&self) -> ConsumerFilter {
         ConsumerFilter {
             bloom_filter_data: Some(BloomFilterData {
-                bit_num: bloom.bits().into(),
+                bit_num: self.bloom.bits().into(),
                 bit_pos: self.positions.iter().map(|position| i64::from(*position)).collect(),
             }),
             born_time: self.born_ms,

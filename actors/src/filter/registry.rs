@@ -209,8 +209,7 @@ impl Registry {
 
     fn table(&self) -> ConsumerFilterTable {
         let of_topic = |(topic, filters): (&Arc<str>, &BTreeMap<Arc<str>, Arc<RegisteredFilter>>)| {
-            let export =
-                |filter: &Arc<RegisteredFilter>| (filter.group.to_string(), filter.export(self.settings.bloom));
+            let export = |filter: &Arc<RegisteredFilter>| (filter.group.to_string(), filter.export());
             let of_topic = ConsumerFiltersOfTopic {
                 group_filter_data: filters.values().map(export).collect(),
                 topic: topic.to_string(),

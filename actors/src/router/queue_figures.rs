@@ -1,22 +1,18 @@
-//! What lies in the queues of a topic, for tools: their ends and times (code 202), and their entries (code 321).
+//! What lies in the queues of a topic, for tools: their ends and times (code 202).
 
 use std::sync::Arc;
 
-use cuemq_net::body::{Body, ConsumeQueueEntry, ConsumeQueuePart, MessageQueue, TopicQueueStats, TopicStatsTable};
+use cuemq_net::body::{Body, MessageQueue, TopicQueueStats, TopicStatsTable};
 use cuemq_net::code::ResponseCode;
 use cuemq_net::command::Command;
 use cuemq_net::dialect::Style;
-use cuemq_net::request::{QueryConsumeQueue, TopicQuery};
-use cuemq_storage::consume_queue::Unit;
+use cuemq_net::request::TopicQuery;
 use cuemq_storage::position::QueueOffset;
 use cuemq_storage::queue_directory::QueueHandle;
 
-use super::broker_requests::{Asked, Refusal, again, read, refused, unread};
-use crate::cold_reads::{FindStoreTimes, ReadUnits};
+use super::broker_requests::{Asked, Refusal, again, read, unread};
+use crate::cold_reads::FindStoreTimes;
 use crate::topic::Topic;
-
-/// The most entries that one answer brings.
-const ENTRIES_MAX: usize = 32_768;
 
 /// A queue of a topic, which may never have had a message.
 pub(super) struct QueueOfTopic {
@@ -55,42 +51,6 @@ impl Asked<'_> {
             offset_table: queues.into_iter().zip(stored).map(stats).collect(),
         };
         Ok(self.success().with_body(table.encode(Style::Fastjson)))
-    }
-
-    /// Entries of a consume queue, as they are, and what a group subscribes to.
-    pub(super) async fn consume_queue_entries(&self) -> Result<Command, Refusal> {
-        let view = self.request.view();
-        let header = read(QueryConsumeQueue::read(&view))?;
-        let (topic, queue_id) = (header.topic, header.queue_id);
-        let queue = self.queue(topic, queue_id);
-        let queue = queue.ok_or_else(|| refused(format!("{queue_id}@{topic} is not exist!")))?;
-        let mut part = ConsumeQueuePart {
-            max_queue_index: queue.view().max_offset().signed(),
-            min_queue_index: queue.view().min_offset().signed(),
-            ..ConsumeQueuePart::default()
-        };
-        if let Some(group) = header.consumer_group.filter(|group| !group.is_empty()) {
-            part.subscription_data = self.subscription(group, topic);
-            part.filter_data = match part.subscription_data {
-                Some(_) => Some("null".to_owned()),
-                None => Some(format!("{group}@{topic} is not online!")),
-            };
-        }
-        let count = usize::try_from(header.count).unwrap_or(0).min(ENTRIES_MAX);
-        let units = match u64::try_from(header.index) {
-            Ok(first) => {
-                let first = QueueOffset(first);
-                let read = self.actors.cold.send(ReadUnits { queue, first, count });
-                read.await.map_err(again)?.map_err(unread)?
-            }
-            Err(_) => Vec::new(),
-        };
-        let index = header.index;
-        let remark = format!("Index {index} of {queue_id}@{topic} is not exist!");
-        let is_empty = units.is_empty();
-        part.queue_data = (!is_empty).then(|| units.into_iter().map(entry).collect());
-        let answer = self.success().with_body(part.encode(Style::Fastjson));
-        Ok(if is_empty { answer.with_remark(remark) } else { answer })
     }
 
     /// A topic that must be there.
@@ -139,14 +99,5 @@ impl Asked<'_> {
             times[at] = stored;
         }
         Ok(times)
-    }
-}
-
-fn entry(unit: Unit) -> ConsumeQueueEntry {
-    ConsumeQueueEntry {
-        physic_offset: unit.physical_offset.signed(),
-        physic_size: i32::try_from(unit.size).unwrap_or(i32::MAX),
-        tags_code: unit.tags_code,
-        ..ConsumeQueueEntry::default()
     }
 }

@@ -68,6 +68,7 @@ pub struct BloomFilterData {
 }
 
 impl Body for ConsumerFilterTable {}
+impl Body for ConsumerFilter {}
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ mod version;
 
 pub use assignment::{MessageRequestMode, QueryAssignment, QueueAssignment, QueueAssignments, SetMessageRequestMode};
 pub use connection::{Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable};
-pub use consume_queue::{ConsumeQueueEntry, ConsumeQueuePart};
+pub use consume_queue::{ConsumeQueueEntry, ConsumeQueueExtension, ConsumeQueuePart};
 pub use filter::{BloomFilterData, ConsumerFilter, ConsumerFilterTable, ConsumerFiltersOfTopic};
 pub use group::{GroupSubscription, SubscriptionGroupConfig, SubscriptionGroupTable};
 pub use heartbeat::{

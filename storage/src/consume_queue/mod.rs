@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 pub use by_boundary::{Boundary, offset_by_boundary};
 pub use by_time::offset_by_time;
 pub use discover::{Discovery, FoundQueue, discover};
-pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
+pub use extension::{DEFAULT_EXTENSION_FILE_BYTES, Extension, LEAST_EXTENSION_FILE_BYTES, StoreTimes, TagsReader};
 pub(crate) use extension::{FOLDER as EXTENSION_FOLDER, code_of};
 pub(crate) use files::parse_name;
 pub use queue::{AppendError, Appended, ConsumeQueue, Opening, QueuePlace};

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuemq_actors::testing::{ManualClock, TestBroker};
-use cuemq_net::body::{Body, ConsumerFilterTable};
-use cuemq_net::code::ResponseCode;
+use cuemq_net::body::{
+    Body, ConsumeQueueEntry, ConsumeQueueExtension, ConsumeQueuePart, ConsumerFilter, ConsumerFilterTable,
+    SubscriptionData,
+};
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::message::record::Record;
 use cuemq_storage::disk::{Disk, MemoryDisk, OpenMode};
@@ -16,7 +19,7 @@ use cuemq_tests::golden;
 use crate::extensions::as_java_was_set;
 use crate::filters::{pull_by, pull_subscribed, send_values, subscribe, subscribe_as, subscription};
 use crate::pulls::bodies;
-use crate::{Connection, arrived, number};
+use crate::{Connection, arrived, number, send_to};
 
 /// A unit with a bitmap of 112 bits.
 const UNIT_BYTES: usize = 34;
@@ -137,4 +140,96 @@ fn the_marks_of_javas_messages_say_what_their_properties_say() {
         assert!(by_marks > 0 && by_marks == by_properties, "{name}: {by_marks}");
         broker.stop().unwrap();
     }
+}
+
+/// Entries of a queue, as tools are told them.
+fn entries(client: &mut Connection, group: Option<&str>) -> (ConsumeQueuePart, Vec<ConsumeQueueEntry>) {
+    let query = Command::request(RequestCode::QUERY_CONSUME_QUEUE)
+        .with_field("topic", "Marked")
+        .with_field("queueId", 0)
+        .with_field("index", 0)
+        .with_field("count", 10);
+    let query = group
+        .into_iter()
+        .fold(query, |query, group| query.with_field("consumerGroup", group));
+    let answer = client.ask(query);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let part = ConsumeQueuePart::decode(&answer.body).unwrap();
+    let entries = part.queue_data.clone().unwrap();
+    (part, entries)
+}
+
+/// Which of the entries a group may want.
+fn judged(client: &mut Connection, group: &str) -> Vec<bool> {
+    let (_, entries) = entries(client, Some(group));
+    entries.iter().map(|entry| entry.eval).collect()
+}
+
+#[test]
+fn tools_are_told_what_an_extension_holds_and_what_of_it_a_group_may_want() {
+    let (disk, clock) = (MemoryDisk::new(1), Arc::new(ManualClock::new(1_700_000_000_000)));
+    let (broker, mut client) = start(&disk, &clock);
+    subscribe(&mut client, &[subscription("Marked", "a = 2", 1)]);
+    clock.advance(Duration::from_secs(2));
+    send_values(&mut client, "Marked", &["1", "2"]);
+    let blue = send_to("Marked").with_field("i", "TAGS\u{1}blue\u{2}");
+    assert_eq!(client.ask(blue).code, 0);
+    arrived(&mut client, "Marked", 3);
+
+    let (part, told) = entries(&mut client, Some("consumers"));
+    let filter = part.filter_data.unwrap();
+    assert!(
+        filter.starts_with("{\n\t\"bloomFilterData\":{\n\t\t\"bitNum\":112,"),
+        "{filter}"
+    );
+    let filter = ConsumerFilter::decode(filter.as_bytes()).unwrap();
+    assert_eq!((&*filter.expression, filter.client_version), ("a = 2", 1));
+    assert_eq!(part.subscription_data.unwrap().sub_string, "a = 2");
+    assert_eq!(
+        told.iter().map(|entry| entry.eval).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    assert_eq!(told[0].tags_code, i64::MIN, "the first address");
+    assert_eq!(
+        told[0].extend_data_json.as_deref(),
+        Some(r#"{"filterBitMap":"AAAAAAAAAAAAAAAAAAA=","msgStoreTime":1700000002000,"size":34,"tagsCode":0}"#)
+    );
+    let lines = ["0".repeat(48), "0".repeat(64), String::new()];
+    assert_eq!(told[0].bit_map, Some(lines.join("\n")));
+    // A line holds the bits of eight bytes, the last one first.
+    let bits: String = told[1].bit_map.as_deref().unwrap().split('\n').collect();
+    let positions = filter.bloom_filter_data.unwrap().bit_pos;
+    let mut expected = vec![b'0'; 112];
+    positions.iter().for_each(|bit| expected[111 - *bit as usize] = b'1');
+    assert_eq!(bits.as_bytes(), expected);
+    let blue = ConsumeQueueExtension::decode(told[2].extend_data_json.as_deref().unwrap().as_bytes()).unwrap();
+    assert_eq!((blue.size, blue.tags_code), (34, 3_027_034));
+
+    let (part, told) = entries(&mut client, None);
+    assert_eq!((part.filter_data, part.subscription_data), (None, None));
+    assert!(told.iter().all(|entry| !entry.eval && entry.bit_map.is_some()));
+    let by_tag = SubscriptionData {
+        topic: "Marked".to_owned(),
+        sub_string: "blue".to_owned(),
+        ..SubscriptionData::default()
+    };
+    let [mut one, mut other] = [(), ()].map(|()| Connection::to(broker.broker()));
+    subscribe_as(&mut one, "by-tag", &[by_tag]);
+    assert_eq!(judged(&mut client, "by-tag"), [false, false, true]);
+    subscribe_as(&mut other, "late", &[subscription("Marked", "a = 2", 1)]);
+    assert_eq!(judged(&mut client, "late"), [true; 3], "they came before it");
+
+    disk.remove_file(Path::new("/data/consumequeue_ext/Marked/0/00000000000000000000"))
+        .unwrap();
+    let (_, told) = entries(&mut client, Some("consumers"));
+    let lost = &told[0];
+    assert_eq!(
+        lost.msg.as_deref(),
+        Some("Cq extend not exist!addr: -9223372036854775808")
+    );
+    assert_eq!(
+        (lost.eval, &lost.bit_map, &lost.extend_data_json),
+        (false, &None, &None)
+    );
+    broker.stop().unwrap();
 }

@@ -32,7 +32,7 @@ mod writer;
 mod rules_test;
 
 pub(super) use files::ExtensionFiles;
-pub use reader::TagsReader;
+pub use reader::{Extension, TagsReader};
 pub use store_times::StoreTimes;
 pub(super) use writer::{ExtensionSync, ExtensionWriter, SyncedExtension};
 

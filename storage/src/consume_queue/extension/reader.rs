@@ -1,5 +1,5 @@
 //! What the tags of an entry are, for readers: the entry says it, or the unit that it leads to. And which filters want it,
-//! as far as a unit says.
+//! as far as a unit says. For tools, all that a unit says.
 //!
 //! Units are read by pread, a few hundred at a time, and nothing is opened before the first address comes. Those of young
 //! entries are in the page cache, as the entries are.
@@ -25,6 +25,24 @@ pub struct TagsReader<'a> {
     at: u64,
     /// Whether a failure was told of.
     told: bool,
+}
+
+/// What lies behind an entry of a queue, in the queue's extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Nothing: the entry holds its tags code itself.
+    None,
+    /// The entry leads to a unit that is not there, or is damaged.
+    Missing,
+    /// A unit.
+    Unit {
+        /// The hash of the message's tags, or a delivery time.
+        tags_code: i64,
+        /// When the record was stored, in milliseconds since 1970.
+        stored_ms: i64,
+        /// The filters that want the message, as bits; empty where none was calculated.
+        bitmap: Vec<u8>,
+    },
 }
 
 impl QueueView {
@@ -56,6 +74,29 @@ impl TagsReader<'_> {
     #[inline]
     pub fn marks(&mut self, entry: Unit) -> Option<(i64, &[u8])> {
         place_of(entry.tags_code).and_then(|place| self.marks_at(place))
+    }
+
+    /// What lies behind an entry.
+    ///
+    /// # Errors
+    /// When the file of the unit that it leads to cannot be opened or read.
+    pub fn extension(&mut self, entry: Unit) -> Result<Extension> {
+        let Some(place) = place_of(entry.tags_code) else {
+            return Ok(Extension::None);
+        };
+        let Some(unit) = self.unit(place)? else {
+            return Ok(Extension::Missing);
+        };
+        let (at, length) = (place + HEAD_LENGTH as u64, unit.bitmap_length());
+        if self.bytes(at, length).is_none() {
+            self.fill(place, CHUNK_BYTES.max(unit.length))?;
+        }
+        let whole = self.bytes(at, length).map(|bitmap| Extension::Unit {
+            tags_code: unit.tags_code,
+            stored_ms: unit.stored_ms,
+            bitmap: bitmap.to_vec(),
+        });
+        Ok(whole.unwrap_or(Extension::Missing))
     }
 
     #[cold]

@@ -383,3 +383,28 @@ fn a_bitmap_is_told_for_its_entry_and_goes_on_with_the_tags() {
     let plain = entry(3);
     assert_eq!(again.view().tags().marks(plain), None, "an entry without a unit");
 }
+
+#[test]
+fn all_that_an_extension_holds_of_an_entry_is_told_or_that_it_is_missing() {
+    let store = Store::new();
+    let mut queue = store.extended(Opening::Clean);
+    feed_marked(&mut queue, [14, 1, 46, 47]);
+    let view = queue.view();
+    let lost = store.directory().join(format!("{:020}", 210));
+    store.disk.remove_file(&lost).unwrap();
+    let mut told = view.tags();
+    let mut of = |at: u64| told.extension(view.unit(QueueOffset(at)).unwrap().unwrap()).unwrap();
+    let unit = |at: u64, stored_ms, length: u8| Extension::Unit {
+        tags_code: entry(at).tags_code,
+        stored_ms,
+        bitmap: vec![length; length.into()],
+    };
+    assert_eq!(of(0), unit(0, 5, 14));
+    assert_eq!(of(6), Extension::Missing);
+    assert_eq!(of(3), unit(3, 5, 1));
+    assert_eq!(of(1), unit(1, 5, 0));
+    assert_eq!(view.tags().extension(entry(3)).unwrap(), Extension::None);
+    let first = view.unit(QueueOffset(0)).unwrap().unwrap();
+    store.memory.inject(Fault::new(Operation::Read).times(1));
+    assert!(view.tags().extension(first).is_err());
+}
