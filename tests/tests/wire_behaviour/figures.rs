@@ -6,8 +6,8 @@ use std::time::Duration;
 use cuemq_actors::testing::TestBroker;
 use cuemq_net::body::{
     Body, ConsumeQueuePart, ConsumeStats, ConsumeStatsList, ConsumeTimeSpans, ConsumedQueue, ConsumerConnection,
-    ConsumerData, GroupList, HeartbeatData, MessageQueue, ProducerConnection, ProducerData, ProducerTable,
-    SubscriptionData, TopicQueueStats, TopicStatsTable,
+    ConsumerData, GroupList, GroupSubscription, HeartbeatData, MessageQueue, ProducerConnection, ProducerData,
+    ProducerTable, SubscriptionData, TopicList, TopicQueueStats, TopicStatsTable,
 };
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
@@ -246,4 +246,26 @@ fn the_groups_of_a_topic_are_those_online_and_those_that_have_committed() {
     assert!(groups(&mut client, "T").is_empty());
     join(&mut client);
     assert!(groups(&mut client, "T").iter().eq(["g"]), "it is online");
+}
+
+#[test]
+fn the_topics_that_a_group_has_committed_on_and_what_it_subscribes_to_are_told() {
+    let (_broker, mut client) = with_messages();
+    let topics = |client: &mut Connection, group: &str| {
+        let ask = Command::request(RequestCode::QUERY_TOPICS_BY_CONSUMER).with_field("group", group);
+        body::<TopicList>(&client.ask(ask)).topic_list
+    };
+    assert!(topics(&mut client, "g").iter().eq(["T"]));
+    assert!(topics(&mut client, "nobody").is_empty());
+    let subscription = |client: &mut Connection| {
+        let ask = Command::request(RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER)
+            .with_field("group", "g")
+            .with_field("topic", "T");
+        let told: GroupSubscription = body(&client.ask(ask));
+        assert_eq!((&*told.group, &*told.topic), ("g", "T"));
+        told.subscription_data
+    };
+    assert_eq!(subscription(&mut client), None);
+    join(&mut client);
+    assert_eq!(subscription(&mut client).unwrap().sub_string, "*");
 }
