@@ -19,6 +19,7 @@ use crate::io::look_up::{Found, Limits, Wanted};
 use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::supervise::Context;
+use crate::under_way::Counted;
 
 /// Look this pull up. From connections, bounded by the requests that each may have under way.
 ///
@@ -30,14 +31,14 @@ pub struct LookUp {
     /// Gone with the one answer.
     pull: Option<Box<ParkedPull>>,
     egress: Recipient<LookedUp>,
-    /// When it was asked, by the monotonic clock.
-    asked: Duration,
+    /// When it was asked, by the monotonic clock, and that it is counted since.
+    asked: (Duration, Counted),
 }
 
 impl LookUp {
     /// A pull of a connection, whose thread is told what was found.
     #[must_use]
-    pub fn new(peer: PeerKey, pull: Box<ParkedPull>, egress: Recipient<LookedUp>, asked: Duration) -> Self {
+    pub fn new(peer: PeerKey, pull: Box<ParkedPull>, egress: Recipient<LookedUp>, asked: (Duration, Counted)) -> Self {
         Self {
             peer,
             pull: Some(pull),
@@ -179,7 +180,7 @@ impl Handler<LookUp> for ColdReads {
     type Result = ();
 
     fn handle(&mut self, mut look_up: LookUp, _: &mut Self::Context) {
-        let (asked, began) = (look_up.asked, self.clock.monotonic());
+        let (asked, began) = (look_up.asked.0, self.clock.monotonic());
         look_up.answer(|pull| {
             let found = Wanted::by(pull).look_up_on_disk(&self.log, &self.queues, self.limits);
             self.note_time(pull, asked, began);
@@ -286,8 +287,10 @@ mod tests {
     use super::*;
     use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
+    use crate::hold::PullKind;
     use crate::io::look_up::Status;
     use crate::testing::{Probe, Stage};
+    use crate::under_way::{Processor, UnderWay};
 
     fn look_up(egress: &Probe<LookedUp>) -> LookUp {
         let peer = PeerKey {
@@ -298,6 +301,8 @@ mod tests {
         let pull = ParkedPull {
             opaque: 5,
             codec: HeaderCodec::Json,
+            kind: PullKind::Pull,
+            read_ms: 0,
             topic: Arc::from("Old"),
             queue_id: 0,
             queue_offset: 7,
@@ -307,7 +312,8 @@ mod tests {
             flow: None,
             deadline_ms: 0,
         };
-        LookUp::new(peer, Box::new(pull), egress.recipient(), Duration::ZERO)
+        let counted = Arc::new(UnderWay::default()).count(Processor::Pull);
+        LookUp::new(peer, Box::new(pull), egress.recipient(), (Duration::ZERO, counted))
     }
 
     #[actix::test]

@@ -12,7 +12,7 @@ pub static LOST_LINES: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>> = OnceLock::
 /// So many lines about clients that speak wrongly are written at once: an operator who looks for one finds it.
 pub(crate) const LINES: u64 = 10;
 
-/// A number that only grows.
+/// A number that only grows, but for what one thread alone counts up and down.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -22,7 +22,20 @@ impl Counter {
         self.0.fetch_add(number, Ordering::Relaxed);
     }
 
+    /// Adds to one to which no other thread adds: without the bus that it would take to share it.
+    #[inline]
+    pub fn add_alone(&self, number: u64) {
+        self.0.store(self.get().wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// Takes from one that goes up and down, and that no other thread changes.
+    #[inline]
+    pub fn take_alone(&self, number: u64) {
+        self.0.store(self.get().wrapping_sub(number), Ordering::Relaxed);
+    }
+
     /// Reads it.
+    #[inline]
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -28,7 +28,7 @@ mod wanted;
 
 use actix::{Addr, Recipient};
 use bytes::Bytes;
-use cuemq_net::code::ResponseCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
@@ -57,11 +57,13 @@ use crate::rebalance::actor::{
 };
 use crate::registrar::FindRoute;
 use crate::retention::{DeleteExpired, FollowLog};
+use crate::rpc_times::{Rpc, ms_between};
 use crate::schedule::actor::ExportDelays;
 use crate::settings::{ChangeSettings, TellSettings};
 use crate::statistics::actor::{FindFigure, TellStore};
 use crate::table_file::ChangeError;
 use crate::topic::actor::{CreateDeadLetterTopic, CreateRetryTopic, CreateTopicOnSend, Topics};
+use crate::under_way::Processor;
 
 use self::pending::{PendingCommits, PendingGroups};
 pub(crate) use self::replies::stored_properties;
@@ -188,9 +190,14 @@ impl Router {
     /// Takes a request from a connection.
     pub fn take(&self, io: &Rc<IoState>, peer: &Rc<Peer>, control: Control<'_, '_>) {
         let Control { door, bytes, .. } = control;
+        let code = RequestCode(control.view.code);
+        let read_at = peer.active.get();
         let request = Command::from_view(control.codec, control.view, Bytes::copy_from_slice(control.body));
         let (io, peer) = (Rc::clone(io), Rc::clone(peer));
         let share = io.budgets.controls.share(bytes);
+        // Name servers of RocketMQ tell no figures.
+        let is_counted = door != Door::NameServer && io.broker.is_some();
+        let counted = is_counted.then(|| io.traffic.under_way.count(Processor::of(code)));
         peer.control_begins(bytes);
         let number = peer.number_request();
         drop(actix_rt::spawn(async move {
@@ -209,7 +216,14 @@ impl Router {
             };
             let oneway = request.is_oneway();
             let (answer, long) = answer.map(|answer| long_answers::admit(&io, &request, answer)).unzip();
-            drop((request, share));
+            if let Some(answer) = answer.as_ref().filter(|_| is_counted) {
+                let rpc = Rpc {
+                    oneway,
+                    ..Rpc::new(code, ResponseCode(answer.code))
+                };
+                io.traffic.rpcs.note(rpc, ms_between(read_at, io.clock.monotonic()));
+            }
+            drop((request, share, counted));
             peer.control_ends(bytes);
             if io.has_lost(&peer) {
                 // A full mailbox may have let the end of the connection pass its last words.
@@ -307,6 +321,7 @@ impl Router {
                 Ok(()) => peer.again.borrow_mut().push_back(Again::Frame(frame)),
                 Err((code, remark)) => {
                     peer.topic_made(&frame);
+                    io.note_refusal(&reply, frame.read_at, code);
                     let identity = &io.identity;
                     peer.outbox
                         .borrow_mut()

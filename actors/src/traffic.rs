@@ -18,6 +18,9 @@ use cuemq_storage::hash::Hasher;
 use smallvec::SmallVec;
 
 use crate::metrics::Counter;
+use crate::pulled::{Pulled, PulledTable};
+use crate::rpc_times::{Rpc, RpcFigures, Sends, ThreadRpcs};
+use crate::under_way::{Processor, UnderWay};
 
 /// From how many names on a table looks for those that are gone.
 const PRUNE_FROM: usize = 1024;
@@ -32,9 +35,26 @@ pub struct Flow {
     messages: Counter,
     bytes: Counter,
     times: Counter,
+    /// How far the group has pulled the topic, where it is what a group gets.
+    pulled: Option<Arc<Pulled>>,
 }
 
 impl Flow {
+    fn out(pulled: Arc<Pulled>) -> Self {
+        Self {
+            pulled: Some(pulled),
+            ..Self::default()
+        }
+    }
+
+    /// Notes where the group reads next in a queue.
+    #[inline]
+    pub fn note_pulled(&self, queue_id: u32, next: u64) {
+        if let Some(pulled) = &self.pulled {
+            pulled.note(queue_id, next);
+        }
+    }
+
     /// Counts messages, the bytes of their records, and the requests that brought or got them.
     pub fn add(&self, passed: Passed) {
         self.messages.add(passed.messages);
@@ -137,7 +157,13 @@ impl<K: Hash + Eq> Flows<K> {
 
     /// Begins a flow. Now and then those are dropped whose names are not known any more; each name pays for one look.
     #[cold]
-    fn begin(&self, key: K, most: usize, is_known: impl Fn(&K) -> bool) -> Option<Arc<Flow>> {
+    fn begin(
+        &self,
+        key: K,
+        most: usize,
+        is_known: impl Fn(&K) -> bool,
+        make: impl FnOnce(&K) -> Flow,
+    ) -> Option<Arc<Flow>> {
         let flows = self.flows.pin();
         if flows.len() >= self.prune_at.load(Ordering::Relaxed) {
             flows.retain(|key, _| is_known(key));
@@ -147,20 +173,27 @@ impl<K: Hash + Eq> Flows<K> {
         if flows.len() >= most {
             return None;
         }
-        let flow = Arc::new(Flow::default());
+        let flow = Arc::new(make(&key));
         flows.insert(key, Arc::clone(&flow));
         Some(flow)
     }
 }
 
 impl Flows<Pair> {
-    fn of_pair(&self, topic: &Arc<str>, group: &str, is_known: impl Fn(&str, &str) -> bool) -> Option<Arc<Flow>> {
+    fn of_pair(
+        &self,
+        topic: &Arc<str>,
+        group: &str,
+        is_known: impl Fn(&str, &str) -> bool,
+        make: impl FnOnce(&Pair) -> Flow,
+    ) -> Option<Arc<Flow>> {
         let found = self.flows.pin().get(&Names(topic, group)).cloned();
         let pair = || Pair {
             topic: Arc::clone(topic),
             group: Arc::from(group),
         };
-        found.or_else(|| self.begin(pair(), PAIRS_MAX, |pair| is_known(&pair.topic, &pair.group)))
+        let is_known = |pair: &Pair| is_known(&pair.topic, &pair.group);
+        found.or_else(|| self.begin(pair(), PAIRS_MAX, is_known, make))
     }
 }
 
@@ -169,6 +202,14 @@ pub struct ThreadTraffic {
     topics: Flows<Arc<str>>,
     pairs: Flows<Pair>,
     given_back: Flows<Pair>,
+    /// How far groups have pulled, of all threads.
+    pulled: PulledTable,
+    /// How long requests took.
+    pub rpcs: ThreadRpcs,
+    /// The requests under way, of all threads, but for those in the log.
+    pub under_way: Arc<UnderWay>,
+    /// Requests to send that the log has and that are not answered.
+    pub in_log: Counter,
     stored: Flow,
     delivered: Flow,
     missed: Counter,
@@ -183,27 +224,41 @@ impl fmt::Debug for ThreadTraffic {
 }
 
 impl Default for ThreadTraffic {
+    /// Nothing yet on a thread that is alone.
     fn default() -> Self {
+        Self::new(PulledTable::default(), Arc::default())
+    }
+}
+
+impl ThreadTraffic {
+    /// Nothing yet on a thread, which shares two tables with others.
+    fn new(pulled: PulledTable, under_way: Arc<UnderWay>) -> Self {
         Self {
             topics: Flows::new(),
             pairs: Flows::new(),
             given_back: Flows::new(),
+            pulled,
+            rpcs: ThreadRpcs::default(),
+            under_way,
+            in_log: Counter::default(),
             stored: Flow::default(),
             delivered: Flow::default(),
             missed: Counter::default(),
             sizes: Default::default(),
         }
     }
-}
 
-impl ThreadTraffic {
     /// What comes into a topic. `is_known` tells which topics there are.
     #[must_use]
     pub fn into_topic(&self, topic: &Arc<str>, is_known: impl Fn(&str) -> bool) -> Option<Arc<Flow>> {
         let found = self.topics.flows.pin().get(&**topic).cloned();
         found.or_else(|| {
-            self.topics
-                .begin(Arc::clone(topic), usize::MAX, |topic| is_known(topic))
+            self.topics.begin(
+                Arc::clone(topic),
+                usize::MAX,
+                |topic| is_known(topic),
+                |_| Flow::default(),
+            )
         })
     }
 
@@ -211,12 +266,13 @@ impl ThreadTraffic {
     /// there are such a topic and such a group.
     #[must_use]
     pub fn to_group(&self, topic: &Arc<str>, group: &str, is_known: impl Fn(&str, &str) -> bool) -> Option<Arc<Flow>> {
-        self.pairs.of_pair(topic, group, is_known)
+        let make = |pair: &Pair| Flow::out(self.pulled.of(pair));
+        self.pairs.of_pair(topic, group, is_known, make)
     }
 
     /// Counts a message of a topic that a group has given back.
     pub fn gave_back(&self, topic: &Arc<str>, group: &str, bytes: u64, is_known: impl Fn(&str, &str) -> bool) {
-        if let Some(flow) = self.given_back.of_pair(topic, group, is_known) {
+        if let Some(flow) = self.given_back.of_pair(topic, group, is_known, |_| Flow::default()) {
             let (messages, times) = (1, 1);
             flow.add(Passed { messages, bytes, times });
         }
@@ -245,6 +301,8 @@ pub struct Bringing {
     runs: SmallVec<[Run; 1]>,
     all: Passed,
     sizes: [u32; SIZES.len() + 1],
+    /// The requests, by what they are.
+    pub sends: Sends,
 }
 
 #[derive(Debug)]
@@ -302,6 +360,7 @@ impl Bringing {
         self.runs.clear();
         self.all = Passed::default();
         self.sizes = Default::default();
+        self.sends = Sends::default();
     }
 }
 
@@ -318,7 +377,9 @@ impl Traffic {
     /// Nothing yet, on so many I/O threads.
     #[must_use]
     pub fn new(threads: u16) -> Self {
-        Self((0..=threads).map(|_| Arc::default()).collect())
+        let (pulled, under_way) = (PulledTable::default(), Arc::default());
+        let of_thread = |_| Arc::new(ThreadTraffic::new(pulled.clone(), Arc::clone(&under_way)));
+        Self((0..=threads).map(of_thread).collect())
     }
 
     /// The tables of what the broker itself appends, on whatever thread.
@@ -349,6 +410,29 @@ impl Traffic {
     #[must_use]
     pub fn by_pair(&self) -> BTreeMap<Pair, Passed> {
         sums(self.0.iter().map(|thread| &thread.pairs))
+    }
+
+    /// How far each group has pulled each topic.
+    #[must_use]
+    pub fn pulled(&self) -> BTreeMap<Pair, Arc<Pulled>> {
+        self.0.first().map_or_else(BTreeMap::new, |thread| thread.pulled.all())
+    }
+
+    /// How long requests took, by what was asked and answered.
+    #[must_use]
+    pub fn rpcs(&self) -> BTreeMap<Rpc, RpcFigures> {
+        let mut sums = BTreeMap::new();
+        self.0.iter().for_each(|thread| thread.rpcs.add_to(&mut sums));
+        sums
+    }
+
+    /// How many requests are under way.
+    #[must_use]
+    pub fn under_way(&self, processor: Processor) -> u64 {
+        match processor {
+            Processor::AsyncPut => self.0.iter().map(|thread| thread.in_log.get()).sum(),
+            _ => self.0.first().map_or(0, |thread| thread.under_way.get(processor)),
+        }
     }
 
     /// What of each topic each group has given back.

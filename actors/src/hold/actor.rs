@@ -238,6 +238,7 @@ mod tests {
     use super::*;
     use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
+    use crate::hold::PullKind;
     use crate::testing::{Probe, Stage};
 
     /// Queues of the topic `T`: end and how many watch.
@@ -315,6 +316,8 @@ mod tests {
             let pull = Box::new(ParkedPull {
                 opaque,
                 codec: HeaderCodec::Json,
+                kind: PullKind::Pull,
+                read_ms: 0,
                 topic: "T".into(),
                 queue_id,
                 queue_offset,

@@ -286,6 +286,7 @@ mod tests {
     use super::*;
     use crate::filter::MessageFilter;
     use crate::group::SubscriptionGroup;
+    use crate::hold::PullKind;
     use crate::rebalance::TagFilter;
 
     fn peer(slot: u32) -> PeerKey {
@@ -308,6 +309,8 @@ mod tests {
         Box::new(ParkedPull {
             opaque,
             codec: HeaderCodec::Json,
+            kind: PullKind::Pull,
+            read_ms: 0,
             topic: "T".into(),
             queue_id,
             queue_offset,

@@ -6,6 +6,7 @@ use std::fmt::Result;
 use cuemq_net::body::ConsumeType;
 
 use super::families::{Families, Labels, classes};
+use super::in_hand::InHand;
 use super::lag::Lag;
 use super::sources::{BrokerSources, Sources};
 use crate::rebalance::Member;
@@ -25,13 +26,18 @@ fn node(broker: &BrokerSources) -> Labels<'_> {
     ]
 }
 
-fn with<'a>(broker: &'a BrokerSources, labels: impl IntoIterator<Item = (&'static str, &'a str)>) -> Labels<'a> {
+/// Those and some more.
+pub(super) fn with<'a>(
+    broker: &'a BrokerSources,
+    labels: impl IntoIterator<Item = (&'static str, &'a str)>,
+) -> Labels<'a> {
     let mut all = node(broker);
     all.extend(labels.into_iter().map(|(name, value)| (name, value.into())));
     all
 }
 
-fn told(truth: bool) -> &'static str {
+/// A truth as RocketMQ writes it.
+pub(super) fn told(truth: bool) -> &'static str {
     if truth { "true" } else { "false" }
 }
 
@@ -54,7 +60,7 @@ pub(super) fn incoming<'a>(
         let is_system = told(is_system_name(topic));
         let mut all = node(broker);
         all.push(("topic", topic.into()));
-        // Transactions and delays are refused; what an application orders itself is stored like any other.
+        // What waits is told under the topic that it waits in, and what an application orders itself is stored like any other.
         all.extend([("message_type", "normal".into()), ("is_system", is_system.into())]);
         all
     };
@@ -159,19 +165,42 @@ pub(super) fn connections(to: &mut Families<'_>, broker: &BrokerSources) -> Resu
     )
 }
 
+/// The labels of a group on a topic.
+fn of_group<'a>(broker: &'a BrokerSources, group: &str, topic: &str) -> Labels<'a> {
+    let mut all = node(broker);
+    let is_system = is_system_name(topic) || is_system_group(group);
+    all.extend([
+        ("consumer_group", group.to_owned().into()),
+        ("topic", topic.to_owned().into()),
+        ("is_retry", told(is_retry(topic)).into()),
+        ("is_system", told(is_system).into()),
+    ]);
+    all
+}
+
+/// What groups that are online have pulled and not committed, and what they have not pulled.
+pub(super) fn in_hand(to: &mut Families<'_>, broker: &BrokerSources, in_hand: &[InHand]) -> Result {
+    let labels = |of: &InHand| of_group(broker, &of.pair.group, &of.pair.topic);
+    to.gauges(
+        "rocketmq_consumer_inflight_messages",
+        "Messages that a group has pulled since the broker started and not committed",
+        in_hand.iter().map(|of| (labels(of), of.pulled)),
+    )?;
+    to.gauges(
+        "rocketmq_consumer_ready_messages",
+        "Messages of the queues that a group pulls which it has not pulled yet",
+        in_hand.iter().map(|of| (labels(of), of.ready)),
+    )?;
+    to.gauges(
+        "rocketmq_consumer_queueing_latency",
+        "Age in milliseconds of the oldest message that a group has not pulled yet",
+        in_hand.iter().filter_map(|of| Some((labels(of), of.latency_ms?))),
+    )
+}
+
 /// How far groups are behind.
 pub(super) fn lag(to: &mut Families<'_>, broker: &BrokerSources, lags: &[Lag]) -> Result {
-    let labels = |lag: &'_ Lag| {
-        let mut all = node(broker);
-        let is_system = is_system_name(&lag.topic) || is_system_group(&lag.group);
-        all.extend([
-            ("consumer_group", lag.group.to_string().into()),
-            ("topic", lag.topic.to_string().into()),
-            ("is_retry", told(is_retry(&lag.topic)).into()),
-            ("is_system", told(is_system).into()),
-        ]);
-        all
-    };
+    let labels = |lag: &Lag| of_group(broker, &lag.group, &lag.topic);
     to.gauges(
         "rocketmq_consumer_lag_messages",
         "Messages between a group's committed offsets and the ends of the queues",

@@ -70,6 +70,24 @@ impl Families<'_> {
     }
 }
 
+impl Families<'_> {
+    /// Several distributions of one name, each with its labels, its sum and its classes.
+    pub(super) fn histograms<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'a>, f64, Vec<(f64, u64)>)>,
+    ) -> Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, sum, classes) in values {
+            let count = classes.iter().map(|(_, number)| number).sum();
+            let mut labelled = family.encode_family(&labels)?;
+            labelled.encode_histogram::<NoLabelSet>(sum, count, &classes, None)?;
+        }
+        Ok(())
+    }
+}
+
 /// The ends of classes in another unit, with an infinite one behind them, each with its number.
 pub(super) fn classes<'a>(
     ends: &'a [u64],

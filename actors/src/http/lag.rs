@@ -22,10 +22,32 @@ pub(super) struct Lag {
     pub(super) latency_ms: Option<u64>,
 }
 
+/// The times of messages that one scrape reads.
+pub(super) struct Reads {
+    /// How many it may still read.
+    left: usize,
+    now_ms: u64,
+}
+
+impl Reads {
+    /// Those of a scrape at this time.
+    pub(super) fn new(now_ms: u64) -> Self {
+        let left = READS_MAX;
+        Self { left, now_ms }
+    }
+
+    /// How long ago a message was stored; `None` when the disk does not say, or was asked too often.
+    pub(super) fn age(&mut self, broker: &BrokerSources, queue: &QueueHandle, queue_offset: u64) -> Option<u64> {
+        self.left = self.left.checked_sub(1)?;
+        let unit = queue.view().copy(QueueOffset(queue_offset), 1).ok()?.first().copied()?;
+        let stored = broker.log.store_time(unit.physical_offset).ok()??;
+        Some(self.now_ms.saturating_sub(u64::try_from(stored).ok()?))
+    }
+}
+
 /// Measures all groups on all topics that there are.
-pub(super) fn measure(broker: &BrokerSources, now_ms: u64) -> Vec<Lag> {
+pub(super) fn measure(broker: &BrokerSources, reads: &mut Reads) -> Vec<Lag> {
     let mut lags = Vec::new();
-    let mut reads = 0;
     broker.offsets.for_each(|group, topic, queues| {
         if !broker.topics.contains(topic) {
             return;
@@ -49,10 +71,7 @@ pub(super) fn measure(broker: &BrokerSources, now_ms: u64) -> Vec<Lag> {
             let next = committed.unsigned_abs().max(first);
             if next < end {
                 lag.messages += end - next;
-                reads += 1;
-                let age = (reads <= READS_MAX)
-                    .then(|| age(broker, &queue, next, now_ms))
-                    .flatten();
+                let age = reads.age(broker, &queue, next);
                 lag.latency_ms = lag.latency_ms.zip(age).map(|(oldest, age)| oldest.max(age));
             }
         }
@@ -66,11 +85,4 @@ pub(super) fn measure(broker: &BrokerSources, now_ms: u64) -> Vec<Lag> {
 pub(super) fn ends(queue: &QueueHandle) -> (u64, u64) {
     let view = queue.view();
     (view.min_offset().0, view.max_offset().0)
-}
-
-/// How long ago a message was stored; `None` when the disk does not say.
-fn age(broker: &BrokerSources, queue: &QueueHandle, queue_offset: u64, now_ms: u64) -> Option<u64> {
-    let unit = queue.view().copy(QueueOffset(queue_offset), 1).ok()?.first().copied()?;
-    let stored = broker.log.store_time(unit.physical_offset).ok()??;
-    Some(now_ms.saturating_sub(u64::try_from(stored).ok()?))
 }

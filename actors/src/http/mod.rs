@@ -22,6 +22,9 @@
 //! | `rocketmq_producer_connections` | `language`, `version`, `protocol_type` | RocketMQ 5; the version is its number |
 //! | `rocketmq_consumer_connections` | the same, `consumer_group`, `consume_mode`, `is_system` | RocketMQ 5 |
 //! | `rocketmq_consumer_lag_messages`, `rocketmq_consumer_lag_latency` | `consumer_group`, `topic`, `is_retry`, `is_system` | RocketMQ 5 |
+//! | `rocketmq_consumer_inflight_messages`, `rocketmq_consumer_ready_messages`, `rocketmq_consumer_queueing_latency` | the same | RocketMQ 5; of groups that are online, over the queues that they have pulled since the broker started |
+//! | `rocketmq_rpc_latency` | `protocol_type`, `request_code`, `response_code`, `is_long_polling`, `result` | RocketMQ 5; to the answer, and not to its last byte |
+//! | `rocketmq_processor_watermark` | `processor` | RocketMQ 5; there are no thread pools: requests that were taken and are not answered yet |
 //! | `rocketmq_broker_permission`, `rocketmq_topic_number`, `rocketmq_consumer_group_number` | none | RocketMQ 5 |
 //! | `rocketmq_storage_size`, `rocketmq_storage_flush_behind_bytes`, `rocketmq_storage_dispatch_behind_bytes`, `rocketmq_storage_message_reserve_time` | `storage_type`, `storage_medium` | RocketMQ 5 |
 //! | `rocketmq_broker_tps`, `rocketmq_broker_qps` | `brokerIP` | exporter |
@@ -30,23 +33,23 @@
 //! | `rocketmq_group_diff` | `group`, `topic`, `countOfOnlineConsumers`, `msgModel` | exporter |
 //! | `cuemq_…` | see its help text | ours: health, actors and their mailboxes, flush and send times, bytes under way, connections, positions, name server |
 //!
-//! What RocketMQ 5 has beside these belongs to what this broker does not do (pop, timers, transactions), but for:
+//! The names of times have no unit in them, as in RocketMQ's own tables; Java's exporter for Prometheus puts `_milliseconds`
+//! behind some.
 //!
-//! - `rocketmq_processor_watermark`, the length of a thread pool's queue. There are no such pools: `cuemq_in_flight_bytes` and
-//!   `cuemq_mailbox_found` tell what waits.
-//! - `rocketmq_rpc_latency`, the time of each request by its code. Sends are timed together as they were read
-//!   (`cuemq_send_seconds`), and a pull of what is in memory is answered in the turn that reads it: to time it would cost more
-//!   than to answer it.
-//! - `rocketmq_consumer_ready_messages`, `rocketmq_consumer_inflight_messages` and `rocketmq_consumer_queueing_latency`, which
-//!   go by what consumers have pulled and not committed yet. Only what they commit is kept here.
+//! A send that waits for room in the log or for its topic is in the watermark `send`, one that the log has in `async_put`; a
+//! pull is in `pull` or `lite_pull` while the disk is asked. What is answered in the turn that reads it is in none, and the
+//! watermark `ack` of RocketMQ 5 is missing, as pop is. Beside that RocketMQ 5 has figures of pop, timers, transactions, dead
+//! letters and of the making of topics and groups, which are not told here.
 
 mod broker_figures;
 mod exporter_figures;
 mod families;
 mod health;
+mod in_hand;
 mod lag;
 mod own_figures;
 mod rates;
+mod request_figures;
 mod scrape;
 mod server;
 mod sources;

@@ -9,8 +9,9 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::families::Families;
+use super::lag::Reads;
 use super::sources::{BrokerSources, Sources};
-use super::{broker_figures, exporter_figures, lag, own_figures};
+use super::{broker_figures, exporter_figures, in_hand, lag, own_figures, request_figures};
 
 /// What a scrape is answered with.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,8 +54,13 @@ fn of_broker(to: &mut Families<'_>, sources: &Sources, broker: &BrokerSources) -
     let behind = behind(broker);
     broker_figures::storage(to, broker, behind.0.max(behind.1), now_ms)?;
     own_figures::broker(to, sources, broker, behind)?;
-    let lags = lag::measure(broker, now_ms);
+    request_figures::latency(to, broker, &sources.traffic.rpcs())?;
+    request_figures::watermarks(to, broker, &sources.traffic)?;
+    let mut reads = Reads::new(now_ms);
+    let lags = lag::measure(broker, &mut reads);
     broker_figures::lag(to, broker, &lags)?;
+    let in_hand = in_hand::measure(broker, &sources.traffic, &mut reads);
+    broker_figures::in_hand(to, broker, &in_hand)?;
     exporter_figures::groups(to, broker, &lags)?;
     exporter_figures::ends_of_topics(to, broker)?;
     let rates = sources.rates.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix::prelude::SendError;
 use cuemq_net::code::{RequestCode, ResponseCode};
@@ -45,6 +46,7 @@ use crate::net::Stream;
 use crate::router::Control;
 use crate::supervise::Guarded;
 use crate::tls::server::Speech;
+use crate::under_way::Processor;
 
 /// Requests of one connection that other actors may be working on, and their bytes.
 const CONTROLS_MAX: usize = 1024;
@@ -373,7 +375,7 @@ impl Connection {
         let budget = &self.io.budgets.controls;
         if budget.is_spent() {
             let remark = overload(&format!("{} bytes of requests are being worked on", budget.used()));
-            return self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &remark);
+            return self.refuse_request(&request, ResponseCode::SYSTEM_BUSY, &remark);
         }
         let control = Control {
             view: request.view,
@@ -407,19 +409,33 @@ impl Connection {
             Err(Refusal::NeedsTopic(_)) if io.budgets.waiting.is_spent() => {
                 let used = io.budgets.waiting.used();
                 let remark = overload(&format!("{used} bytes of sends wait"));
-                self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &remark);
+                self.refuse_request(&request, ResponseCode::SYSTEM_BUSY, &remark);
             }
             Err(Refusal::NeedsTopic(wanted)) => {
-                let held = HeldFrame::new(request.whole, request.read_at, &io.budgets.waiting);
+                let held = self.hold(&request);
                 self.peer.topic_wanted(&held);
                 io.router
                     .make_topic(&self.io, &self.peer, wanted, request.reply(), held);
             }
-            Err(Refusal::Code(code, remark)) => self.refuse(&request.reply(), code, &remark),
+            Err(Refusal::Code(code, remark)) => self.refuse_request(&request, code, &remark),
         }
     }
 
-    fn refuse(&self, reply: &SendReply, code: ResponseCode, remark: &str) {
+    /// Copies a send out of the read buffer that has to wait.
+    fn hold(&self, request: &Request<'_, '_>) -> HeldFrame {
+        let counted = self.io.traffic.under_way.count(Processor::Send);
+        HeldFrame::new(request.whole, request.read_at, &self.io.budgets.waiting, counted)
+    }
+
+    fn refuse_request(&self, request: &Request<'_, '_>, code: ResponseCode, remark: &str) {
+        self.refuse(&request.reply(), request.read_at, (code, remark));
+    }
+
+    /// Answers a request that was read at this time, by the monotonic clock.
+    fn refuse(&self, reply: &SendReply, read_at: Duration, (code, remark): (ResponseCode, &str)) {
+        if self.door != Door::NameServer {
+            self.io.note_refusal(reply, read_at, code);
+        }
         let mut outbox = self.peer.outbox.borrow_mut();
         outbox.append(|out| send_answer::write_error(out, &self.io.identity, reply, code, remark));
     }
@@ -438,7 +454,7 @@ impl Connection {
             }
             let bytes = batch.bytes.len();
             batch.context.bytes = bytes;
-            self.io.budgets.log.take(bytes);
+            self.io.enters_the_log(bytes, batch.context.replies.len());
             self.peer.in_flight.set(self.peer.in_flight.get() + bytes);
             self.append(AppendBatch { batch, acknowledge });
         }
@@ -461,11 +477,11 @@ impl Connection {
 
     fn refuse_batch(&self, refused: AppendBatch, code: ResponseCode, remark: &str) {
         let bytes = refused.batch.context.bytes;
-        self.io.budgets.log.release(bytes);
+        self.io.left_the_log(bytes, refused.batch.context.replies.len());
         self.peer.in_flight.set(self.peer.in_flight.get().saturating_sub(bytes));
         let batch = settled(refused.batch);
         for reply in &batch.context.replies {
-            self.refuse(reply, code, remark);
+            self.refuse(reply, batch.context.times.read, (code, remark));
         }
         self.io.recycle(batch);
     }

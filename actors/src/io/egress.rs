@@ -25,6 +25,7 @@ use crate::hold::actor::Resume;
 use crate::net::Accepted;
 use crate::peer::{ClosePeer, PeerKey};
 use crate::rebalance::actor::{ClosePeers, NotifyMembers, RecallPeers};
+use crate::rpc_times::{Sends, ms_between};
 use crate::supervise::Context;
 
 /// How often connections are looked at for idleness and stalls.
@@ -69,6 +70,10 @@ pub struct Completed {
 pub struct Lost {
     /// The connection.
     pub peer: PeerKey,
+    /// When its first request was read, by the monotonic clock.
+    pub read: Duration,
+    /// What the requests in it are.
+    pub sends: Sends,
     /// The requests in it.
     pub replies: Vec<SendReply>,
     /// What it took of the budget.
@@ -167,7 +172,8 @@ impl Handler<Completed> for Egress {
         let now = self.io.clock.monotonic();
         for mut answer in completed.answers {
             answer.batch.context.settle();
-            self.io.budgets.log.release(answer.batch.context.bytes);
+            let context = &answer.batch.context;
+            self.io.left_the_log(context.bytes, context.replies.len());
             self.count(&answer, now);
             if let Some(peer) = self.peer(answer.batch.context.peer) {
                 peer.sends_answered(answer.batch.context.bytes);
@@ -187,7 +193,12 @@ impl Handler<Lost> for Egress {
     type Result = ();
 
     fn handle(&mut self, lost: Lost, _: &mut Self::Context) {
-        self.io.budgets.log.release(lost.bytes);
+        // One that was not handed to the log yet was not counted there.
+        let counted = if lost.bytes > 0 { lost.replies.len() } else { 0 };
+        self.io.left_the_log(lost.bytes, counted);
+        let took_ms = ms_between(lost.read, self.io.clock.monotonic());
+        let code = send_answer::refusal_code(lost.outcome);
+        self.io.traffic.rpcs.note_sends(&lost.sends, code, took_ms);
         if let Some(peer) = self.peer(lost.peer) {
             peer.in_flight.set(peer.in_flight.get().saturating_sub(lost.bytes));
             let identity = &self.io.identity;
@@ -321,6 +332,8 @@ impl Egress {
             context.brings.count(&self.io.traffic);
         }
         let times = context.times;
+        let (code, took_ms) = (send_answer::code(answer.outcome), ms_between(times.read, now));
+        self.io.traffic.rpcs.note_sends(&context.brings.sends, code, took_ms);
         let took = now.saturating_sub(times.read);
         self.io.metrics.send_times.note(took);
         let Some(left_out) = self.io.metrics.slow_sends.note(took, now) else {

@@ -157,7 +157,7 @@ impl<'a> Wanted<'a> {
             topic: &pull.topic,
             queue_id: pull.queue_id,
             queue_offset: pull.queue_offset,
-            max_messages: pull.max_messages,
+            max_messages: pull.max_messages.into(),
             filter: &pull.filter,
         }
     }

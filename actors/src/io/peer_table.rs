@@ -18,6 +18,7 @@ use super::outbox::Outbox;
 use crate::hold::ParkedPull;
 use crate::peer::PeerKey;
 use crate::rebalance::PeerRecord;
+use crate::under_way::Counted;
 
 /// Something that a connection has to take up again.
 #[derive(Debug)]
@@ -35,16 +36,18 @@ pub struct HeldFrame {
     /// When it was read, by the monotonic clock.
     pub read_at: Duration,
     _share: Share,
+    _counted: Counted,
 }
 
 impl HeldFrame {
-    /// Copies a frame out of the read buffer.
+    /// Copies a frame out of the read buffer; it is counted as under way.
     #[must_use]
-    pub fn new(frame: &[u8], read_at: Duration, waiting: &Arc<Budget>) -> Self {
+    pub fn new(frame: &[u8], read_at: Duration, waiting: &Arc<Budget>, counted: Counted) -> Self {
         Self {
             bytes: frame.to_vec(),
             read_at,
             _share: waiting.share(frame.len()),
+            _counted: counted,
         }
     }
 

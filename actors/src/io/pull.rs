@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cuemq_net::code::ResponseCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::request::PullHeader;
@@ -19,8 +19,9 @@ use super::pull_filter::filter_of;
 use super::state::{BrokerSide, IoState};
 use crate::cold_reads::LookUp;
 use crate::group::SubscriptionGroup;
-use crate::hold::ParkedPull;
 use crate::hold::actor::{HoldLimits, Park};
+use crate::hold::{ParkedPull, PullKind};
+use crate::rpc_times::{ms_between, whole_ms};
 use crate::topic::Topic;
 
 /// Bits of a pull's sysFlag (`PullSysFlag`).
@@ -44,6 +45,9 @@ pub fn take(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, view: &HeaderVie
     match checked(io, broker, peer, view, codec) {
         Ok(pull) => answer(io, broker, peer, Box::new(pull), Pass::First),
         Err((code, remark)) => {
+            let took_ms = ms_between(peer.active.get(), io.clock.monotonic());
+            let kind = PullKind::of(RequestCode(view.code));
+            io.traffic.rpcs.note(kind.answered(code), took_ms);
             let head = ResponseHead::new(code, view.opaque);
             // Java clients of every version read the four positions only from the codes that carry them.
             write(peer, codec, head, Some(&remark), |fields| fields.present());
@@ -93,27 +97,35 @@ fn checked(
         }
     };
     let filter = filter_of(io, broker, &header, broadcasts)?;
+    let read_ms = whole_ms(peer.active.get());
     if header.sys_flag & COMMIT != 0 && io.identity.broker_id == 0 {
         io.router.commit_with_pull(&header);
     }
     Ok(ParkedPull {
         opaque: view.opaque,
         codec,
+        kind: PullKind::of(RequestCode(view.code)),
+        read_ms: read_ms as u32,
         topic: Arc::clone(&topic.name),
         queue_id,
         queue_offset: header.queue_offset.cast_unsigned(),
-        max_messages: u32::try_from(header.max_msg_nums).unwrap_or(1).max(1),
+        max_messages: most_messages(header.max_msg_nums),
         filter,
         group,
         flow: io.traffic.to_group(&topic.name, header.consumer_group, |topic, group| {
             broker.topics.contains(topic) && broker.groups.contains(group)
         }),
-        deadline_ms: deadline(io, &header),
+        deadline_ms: deadline(io, &header, read_ms),
     })
 }
 
+/// How many messages a pull may be given that asks for so many; one for what is no number of messages.
+fn most_messages(asked: i32) -> u16 {
+    u16::try_from(asked.max(1)).unwrap_or(u16::MAX)
+}
+
 /// When a pull that finds nothing is answered at the latest; 0 when it does not wait.
-fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
+fn deadline(io: &IoState, header: &PullHeader<'_>, read_ms: u64) -> u64 {
     if header.sys_flag & SUSPEND == 0 {
         return 0;
     }
@@ -123,7 +135,7 @@ fn deadline(io: &IoState, header: &PullHeader<'_>) -> u64 {
     } else {
         io.identity.live.short_polling_ms.get()
     };
-    io.clock.monotonic_ms().saturating_add(wait)
+    read_ms.saturating_add(wait)
 }
 
 fn group_of(io: &IoState, broker: &BrokerSide, header: &PullHeader<'_>) -> Result<Arc<SubscriptionGroup>, Refusal> {
@@ -179,9 +191,11 @@ fn answer(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<Park
 )]
 fn look_up_on_disk(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
     peer.controls.set(peer.controls.get() + 1);
+    let counted = io.traffic.under_way.count(pull.kind.processor());
+    let asked = (io.clock.monotonic(), counted);
     broker
         .cold
-        .do_send(LookUp::new(peer.key, pull, io.looked_up.clone(), io.clock.monotonic()));
+        .do_send(LookUp::new(peer.key, pull, io.looked_up.clone(), asked));
 }
 
 /// Whether a pull goes on waiting, behind the messages that have come: which of them it wants, only their records told, and it
@@ -193,7 +207,8 @@ fn goes_on_waiting(io: &IoState, pull: &ParkedPull, found: &Found) -> bool {
 
 /// Answers with what was found, or leaves the pull with `Hold`.
 pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>, found: Found) {
-    let waits = pull.deadline_ms > io.clock.monotonic_ms() && peer.pulls.get() < PULLS_MAX;
+    let now_ms = io.clock.monotonic_ms();
+    let waits = pull.deadline_ms > now_ms && peer.pulls.get() < PULLS_MAX;
     match found.status {
         Status::OffsetOverflowOne | Status::NoMessageInQueue
             if waits && code(&found, &pull) == ResponseCode::PULL_NOT_FOUND =>
@@ -201,7 +216,7 @@ pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<Pa
             park(io, broker, peer, pull);
         }
         // One that matched nothing is answered too, so that the client's offset gets past what it does not want.
-        _ => deliver(io, broker, peer, &pull, found),
+        _ => deliver(io, broker, peer, (&pull, now_ms), found),
     }
 }
 
@@ -209,11 +224,20 @@ pub fn conclude(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<Pa
     clippy::disallowed_methods,
     reason = "bounded by the pulls that a connection may have under way"
 )]
-fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: Box<ParkedPull>) {
+fn park(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, mut pull: Box<ParkedPull>) {
+    pull.kind = pull.kind.waited();
+    note_pulled(&pull, pull.queue_offset);
     io.metrics.pulls_parked.add(1);
     io.traffic.missed();
     peer.pulls.set(peer.pulls.get() + 1);
     broker.hold.do_send(Park { peer: peer.key, pull });
+}
+
+/// Notes where a pull's group reads next.
+fn note_pulled(pull: &ParkedPull, next: u64) {
+    if let Some(flow) = &pull.flow {
+        flow.note_pulled(pull.queue_id, next);
+    }
 }
 
 /// The code of a store status (`PullMessageProcessor.processRequest`).
@@ -241,7 +265,7 @@ fn suggested(io: &IoState, broker: &BrokerSide, pull: &ParkedPull, found: &Found
     }
 }
 
-fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull, found: Found) {
+fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, (pull, now_ms): (&ParkedPull, u64), found: Found) {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let fields = PullResponse {
         suggest_which_broker_id: suggested(io, broker, pull, &found),
@@ -253,6 +277,8 @@ fn deliver(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, pull: &ParkedPull
     if code == ResponseCode::PULL_OFFSET_MOVED {
         offset_moves::note(io, broker, peer, pull, fields.next_begin_offset);
     }
+    io.traffic.rpcs.note(pull.kind.answered(code), pull.age_ms(now_ms));
+    note_pulled(pull, found.next_begin);
     let head = ResponseHead::new(code, pull.opaque);
     let remark = found.status.name();
     let messages = u64::from(found.messages);

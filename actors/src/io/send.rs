@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use cuemq_net::body::{SubscriptionGroupConfig, TopicFilterType};
-use cuemq_net::code::ResponseCode;
+use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::frame::HeaderCodec;
 use cuemq_net::header::HeaderView;
 use cuemq_net::message::properties::KnownProperties;
@@ -492,10 +492,13 @@ impl Encoder<'_, '_> {
         let is_known = |topic: &str| self.broker.topics.contains(topic);
         let brings = &mut batch.context.brings;
         brings.note(&self.io.traffic, &topic.name, brought, is_known);
+        let (request, oneway) = (RequestCode(self.request.view.code), self.request.view.is_oneway());
+        brings.sends.note(request, oneway);
         batch.context.replies.push(SendReply {
             opaque: self.request.view.opaque,
+            request,
             codec: self.request.codec,
-            oneway: self.request.view.is_oneway(),
+            oneway,
             queue_id: i32::try_from(self.queue_id).unwrap_or(i32::MAX),
             first: u32::try_from(first).unwrap_or(u32::MAX),
             records: u32::try_from(batch.records.len() - first).unwrap_or(u32::MAX),

@@ -82,11 +82,29 @@ fn traces(identity: &Identity, fields: &mut cuemq_net::header::FieldWriter<'_>) 
 
 /// Writes the answer of a send that was not stored, or not surely.
 pub fn write_refusal(out: &mut Vec<u8>, identity: &Identity, reply: &SendReply, outcome: Outcome) {
-    let (code, remark) = match outcome {
-        Outcome::Refused => (ResponseCode::SERVICE_NOT_AVAILABLE, REFUSED),
-        Outcome::Unknown | Outcome::Stored => (ResponseCode::SYSTEM_ERROR, UNKNOWN),
+    let remark = match outcome {
+        Outcome::Refused => REFUSED,
+        Outcome::Unknown | Outcome::Stored => UNKNOWN,
     };
-    write_error(out, identity, reply, code, remark);
+    write_error(out, identity, reply, refusal_code(outcome), remark);
+}
+
+/// The code of an answer to a send that was not stored, or not surely.
+#[must_use]
+pub fn refusal_code(outcome: Outcome) -> ResponseCode {
+    match outcome {
+        Outcome::Refused => ResponseCode::SERVICE_NOT_AVAILABLE,
+        Outcome::Unknown | Outcome::Stored => ResponseCode::SYSTEM_ERROR,
+    }
+}
+
+/// The code of the answers to a batch.
+#[must_use]
+pub fn code(outcome: Outcome) -> ResponseCode {
+    match outcome {
+        Outcome::Stored => ResponseCode::SUCCESS,
+        outcome => refusal_code(outcome),
+    }
 }
 
 /// Writes an answer with a code other than success.

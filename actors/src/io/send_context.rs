@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::Recipient;
+use cuemq_net::code::RequestCode;
 use cuemq_net::frame::HeaderCodec;
 use cuemq_storage::commit_log::{Answer, RecordBatch};
 use cuemq_storage::log_state::Outcome;
@@ -17,6 +18,8 @@ use crate::traffic::Bringing;
 pub struct SendReply {
     /// The request's number.
     pub opaque: i32,
+    /// What was asked.
+    pub request: RequestCode,
     /// The encoding of its header, which the answer takes too.
     pub codec: HeaderCodec,
     /// Whether its sender forbids an answer.
@@ -140,6 +143,8 @@ impl Drop for SendContext {
             let replies = std::mem::take(&mut self.replies);
             lost.do_send(Lost {
                 peer: self.peer,
+                read: self.times.read,
+                sends: self.brings.sends,
                 replies,
                 bytes: self.bytes,
                 outcome: Outcome::Unknown,

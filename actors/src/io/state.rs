@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use actix::Recipient;
+use cuemq_net::code::ResponseCode;
 use cuemq_net::header::HeaderScratch;
 use cuemq_storage::clock::Clock;
 use cuemq_storage::commit_log::LogView;
@@ -22,7 +23,7 @@ use super::offset_moves::OffsetMoves;
 use super::peer_table::{Peer, PeerTable};
 use super::questions::Questions;
 use super::send::Batches;
-use super::send_context::SendBatch;
+use super::send_context::{SendBatch, SendReply};
 use crate::cold_reads::LookUp;
 use crate::commit_log::{AppendBatch, SendGate};
 use crate::filter::{Compiler, FilterView};
@@ -33,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::peer::PeerKey;
 use crate::rebalance::MembershipView;
 use crate::router::Router;
+use crate::rpc_times::{Rpc, ms_between};
 use crate::timer::TimerRules;
 use crate::tls::stream::Handshakes;
 use crate::topic::{SystemTopics, TopicView};
@@ -225,6 +227,27 @@ impl IoState {
             batch.context.replies.clear();
             spare.push(batch);
         }
+    }
+
+    /// Counts a batch of so many bytes and requests that the log gets.
+    pub fn enters_the_log(&self, bytes: usize, requests: usize) {
+        self.budgets.log.take(bytes);
+        self.traffic.in_log.add_alone(requests as u64);
+    }
+
+    /// Counts it no longer: it is answered, or was lost on its way.
+    pub fn left_the_log(&self, bytes: usize, requests: usize) {
+        self.budgets.log.release(bytes);
+        self.traffic.in_log.take_alone(requests as u64);
+    }
+
+    /// Counts a request that is answered with an error and not worked on.
+    pub fn note_refusal(&self, reply: &SendReply, read_at: Duration, response: ResponseCode) {
+        let rpc = Rpc {
+            oneway: reply.oneway,
+            ..Rpc::new(reply.request, response)
+        };
+        self.traffic.rpcs.note(rpc, ms_between(read_at, self.clock.monotonic()));
     }
 
     /// Lets a connection wait for room in the log.

@@ -18,6 +18,7 @@ use super::broker_requests::{Asked, Refusal, read, refused};
 use super::wanted::TopicWanted;
 use crate::io::peer_table::{Again, HeldFrame};
 use crate::io::send;
+use crate::under_way::Processor;
 
 /// How long the client that waits for a reply may take to say that it has it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -139,7 +140,9 @@ impl Asked<'_> {
         if let Err(error) = command.encode(&mut frame) {
             return tracing::error!(%error, "a reply does not fit the frame that it came in");
         }
-        let held = HeldFrame::new(&frame, self.io.clock.monotonic(), &self.io.budgets.waiting);
+        let counted = self.io.traffic.under_way.count(Processor::Reply);
+        let now = self.io.clock.monotonic();
+        let held = HeldFrame::new(&frame, now, &self.io.budgets.waiting, counted);
         self.peer.topic_wanted(&held);
         self.peer.again.borrow_mut().push_back(Again::Frame(held));
         self.peer.wake();

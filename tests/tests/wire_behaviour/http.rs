@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use cuemq_actors::testing::{MemoryDisk, TestBroker, TestBrokerBuilder};
+use cuemq_actors::testing::{ManualClock, MemoryDisk, TestBroker, TestBrokerBuilder};
 use cuemq_net::body::{Body, TopicRouteData};
 use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::command::Command;
+use cuemq_net::version::Version;
 use cuemq_storage::disk::memory::{Fault, Operation};
 use serde_json::Value;
 
-use crate::{Connection, PATIENCE, arrived, number, send_to};
+use crate::pulls::{SUBSCRIPTION, SUSPEND};
+use crate::{Connection, PATIENCE, arrived, number, pull_from, refused, send_to};
 
 /// What came back over HTTP.
 struct Page {
@@ -180,6 +183,163 @@ fn values_move_with_sends_pulls_and_commits() {
     let scrape = Scrape::of(&broker);
     assert_eq!(scrape.value("rocketmq_consumer_lag_messages", &[topic]), 0.0);
     assert_eq!(scrape.value("rocketmq_consumer_lag_latency", &[topic]), 0.0);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn requests_are_timed_by_what_was_asked_and_answered() {
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+    let broker = with_http().clock(clock.clone()).start().unwrap();
+    let mut line = Connection::to(broker.broker());
+    for _ in 0..3 {
+        succeed(&mut line, send_to("Timed"));
+    }
+    arrived(&mut line, "Timed", 3);
+    line.send(send_to("Timed").oneway());
+    arrived(&mut line, "Timed", 4);
+    let unknown = line.ask(Command::request(RequestCode(9_999)));
+    refused(&unknown, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
+    let nowhere = line.ask(pull_from("Nowhere", 0));
+    refused(&nowhere, ResponseCode::TOPIC_NOT_EXIST);
+
+    let parked = || Scrape::of(&broker).value("cuemq_pulls_parked_total", &[]);
+    let (before, deadline) = (parked(), Instant::now() + PATIENCE);
+    let mut waiting = Connection::to(broker.broker());
+    waiting.send(pull_from("Timed", 4).with_field("sysFlag", SUSPEND | SUBSCRIPTION));
+    while parked() == before {
+        assert!(Instant::now() < deadline, "the pull does not wait");
+    }
+    clock.advance(Duration::from_millis(2500));
+    succeed(&mut line, send_to("Timed"));
+    assert_eq!(waiting.receive().code, 0);
+
+    let scrape = Scrape::of(&broker);
+    let of = |part: &str, request: &str, response: &str, more: &[&str]| {
+        let (request, response) = (
+            format!("request_code=\"{request}\""),
+            format!("response_code=\"{response}\""),
+        );
+        let labels = [&["protocol_type=\"remoting\"", &request, &response], more].concat();
+        scrape.value(&format!("rocketmq_rpc_latency_{part}"), &labels)
+    };
+    let answered = [
+        "is_long_polling=\"false\"",
+        "result=\"success\"",
+        "node_type=\"broker\"",
+    ];
+    assert_eq!(of("count", "send_message_v2", "success", &answered), 4.0);
+    assert_eq!(of("sum", "send_message_v2", "success", &answered), 0.0);
+    assert_eq!(of("count", "send_message_v2", "success", &["result=\"oneway\""]), 1.0);
+    assert_eq!(of("count", "other", "request_code_not_supported", &answered), 1.0);
+    assert_eq!(of("count", "pull_message", "topic_not_exist", &answered), 1.0);
+    // Those of `arrived` may have waited too, but in no time.
+    let waited = ["is_long_polling=\"true\""];
+    assert_eq!(of("sum", "pull_message", "success", &waited), 2500.0);
+    let up_to = |le: &str| {
+        of(
+            "bucket",
+            "pull_message",
+            "success",
+            &[waited[0], &format!("le=\"{le}\"")],
+        )
+    };
+    assert_eq!(up_to("3000.0") - up_to("2000.0"), 1.0);
+    assert_eq!(up_to("3000.0"), up_to("+Inf"));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn a_request_is_counted_while_it_is_under_way() {
+    let broker = with_http().start().unwrap();
+    let mut member = Connection::to(broker.broker());
+    let heartbeat = Command {
+        version: Version(409),
+        ..heartbeat("asked", "Any")
+    };
+    member.send(heartbeat);
+    while !member.receive().is_response() {}
+    let mut tool = Connection::to(broker.broker());
+    tool.send(
+        Command::request(RequestCode::GET_CONSUMER_RUNNING_INFO)
+            .with_field("consumerGroup", "asked")
+            .with_field("clientId", "c-asked"),
+    );
+    let question = loop {
+        let question = member.receive();
+        if question.code == RequestCode::GET_CONSUMER_RUNNING_INFO.0 {
+            break question;
+        }
+    };
+    let watermark = |labels: &[&str]| Scrape::of(&broker).value("rocketmq_processor_watermark", labels);
+    assert_eq!(watermark(&["processor=\"admin\""]), 1.0);
+    assert_eq!(watermark(&[]), 1.0, "nothing else is under way");
+    let mut answer = Vec::new();
+    Command::response_to(&question, ResponseCode::SUCCESS)
+        .encode(&mut answer)
+        .unwrap();
+    member.write(&answer);
+    assert_eq!(tool.receive().code, 0);
+    succeed(&mut tool, send_to("Any"));
+    assert_eq!(watermark(&[]), 0.0);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn what_a_group_has_in_hand_and_before_it_is_told_while_it_is_online() {
+    let broker = with_http().start().unwrap();
+    let mut line = Connection::to(broker.broker());
+    let send = |line: &mut Connection, number: usize, count: i64| {
+        (0..number).for_each(|_| succeed(line, send_to("Held")));
+        arrived(line, "Held", count);
+    };
+    send(&mut line, 5, 5);
+    let mut member = Connection::to(broker.broker());
+    member.send(heartbeat("holders", "Held"));
+    while !member.receive().is_response() {}
+    let pull = |from: i64, most: i32| {
+        pull_from("Held", from)
+            .with_field("consumerGroup", "holders")
+            .with_field("maxMsgNums", most)
+    };
+    let told = || {
+        let scrape = Scrape::of(&broker);
+        let labels = [
+            "consumer_group=\"holders\"",
+            "topic=\"Held\"",
+            "is_retry=\"false\"",
+            "is_system=\"false\"",
+        ];
+        let value = |name: &str| scrape.value(&format!("rocketmq_consumer_{name}"), &labels);
+        assert!((0.0..60_000.0).contains(&value("queueing_latency")));
+        assert!(
+            !scrape
+                .0
+                .keys()
+                .any(|what| what.contains("inflight") && what.contains("TOOLS_CONSUMER"))
+        );
+        (value("inflight_messages"), value("ready_messages"))
+    };
+    succeed(&mut line, pull(0, 32));
+    assert_eq!(told(), (0.0, 0.0), "it has committed nothing");
+    succeed(&mut line, commit("holders", "Held", 2));
+    assert_eq!(told(), (3.0, 0.0));
+    send(&mut line, 2, 7);
+    assert_eq!(told(), (3.0, 2.0));
+    succeed(&mut line, pull(1, 3));
+    assert_eq!(told(), (2.0, 3.0), "it has gone back");
+    succeed(&mut line, commit("holders", "Held", 7));
+    assert_eq!(told(), (0.0, 3.0));
+    let leave = Command::request(RequestCode::UNREGISTER_CLIENT)
+        .with_field("clientID", "c-holders")
+        .with_field("consumerGroup", "holders");
+    succeed(&mut member, leave);
+    let scrape = Scrape::of(&broker);
+    assert!(
+        !scrape
+            .0
+            .keys()
+            .any(|what| what.contains("inflight") && what.contains("holders"))
+    );
     broker.stop().unwrap();
 }
 

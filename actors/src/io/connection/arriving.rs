@@ -167,12 +167,13 @@ impl Connection {
 
     /// Refuses a request of which not all has come.
     fn turn_away(&mut self, needed: usize, scratch: &mut HeaderScratch) -> Result<(), String> {
+        let since = self.peer.begun.get().unwrap_or(self.peer.active.get());
         match begun(&self.arriving.partial, scratch) {
-            Ok(Some(Begun::Send(reply))) => self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &self.cause()),
+            Ok(Some(Begun::Send(reply))) => self.refuse(&reply, since, (ResponseCode::SYSTEM_BUSY, &self.cause())),
             Ok(Some(Begun::Other(reply))) => {
                 let used = self.io.budgets.controls.used();
                 let cause = overload(&format!("{used} bytes of requests are being worked on"));
-                self.refuse(&reply, ResponseCode::SYSTEM_BUSY, &cause);
+                self.refuse(&reply, since, (ResponseCode::SYSTEM_BUSY, &cause));
             }
             Ok(Some(Begun::Response(opaque))) => self.io.questions.refuse_answer(self.peer.key, opaque),
             Ok(None) => {}

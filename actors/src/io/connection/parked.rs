@@ -98,9 +98,9 @@ impl Connection {
     #[cold]
     pub(super) fn park(&mut self, request: Request<'_, '_>) {
         if self.parked.busy || self.io.budgets.waiting.is_spent() {
-            return self.refuse(&request.reply(), ResponseCode::SYSTEM_BUSY, &self.cause());
+            return self.refuse_request(&request, ResponseCode::SYSTEM_BUSY, &self.cause());
         }
-        let held = HeldFrame::new(request.whole, request.read_at, &self.io.budgets.waiting);
+        let held = self.hold(&request);
         self.parked.bytes += held.bytes().len();
         self.parked.frames.push_back(held);
     }
@@ -160,7 +160,8 @@ impl Connection {
         let mut scratch = HeaderScratch::new();
         while let Some(held) = self.parked.next_frame() {
             if let Some((view, frame)) = held.read(&mut scratch) {
-                self.refuse(&reply_to(&view, frame.codec), ResponseCode::SYSTEM_BUSY, &cause);
+                let busy = (ResponseCode::SYSTEM_BUSY, &*cause);
+                self.refuse(&reply_to(&view, frame.codec), held.read_at, busy);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use cuemq_net::code::RequestCode;
 use cuemq_net::frame::{Frame, HeaderCodec};
 use cuemq_net::header::HeaderView;
 
@@ -44,6 +45,7 @@ pub(super) fn reply_to(view: &HeaderView<'_>, codec: HeaderCodec) -> SendReply {
     let (opaque, oneway) = (view.opaque, view.is_oneway());
     SendReply {
         opaque,
+        request: RequestCode(view.code),
         codec,
         oneway,
         queue_id: 0,
