@@ -10,11 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use cuemq_actors::filter::MessageFilter;
-use cuemq_actors::hold::PullKind;
 use cuemq_actors::io::look_up::{Found, Limits, Status, Wanted};
-use cuemq_actors::rpc_times::Sends;
-use cuemq_actors::traffic::{Flow, ThreadTraffic, Traffic};
-use cuemq_net::code::{RequestCode, ResponseCode};
 use cuemq_net::filter::SqlFilter;
 use cuemq_net::frame::{self, MAX_FRAME_BYTES};
 use cuemq_net::header::{self, HeaderScratch};
@@ -249,54 +245,10 @@ fn read_a_send((send, mut scratch): (&'static [u8], HeaderScratch)) -> HeaderScr
     scratch
 }
 
-/// What is counted of requests, for `/metrics`: a thread's tables, and the flow of a topic to a group.
-fn counting() -> (Arc<ThreadTraffic>, Arc<Flow>) {
-    let thread = Traffic::new(1).of_thread(0);
-    let flow = thread.to_group(&TOPIC.into(), "group", |_, _| true).expect("room");
-    let counting = (thread, flow);
-    count_pull(&counting);
-    count_sends(&counting.0);
-    counting
-}
-
-fn count_pull((thread, flow): &(Arc<ThreadTraffic>, Arc<Flow>)) {
-    let rpc = black_box(PullKind::Pull).answered(black_box(ResponseCode::SUCCESS));
-    thread.rpcs.note(rpc, black_box(0));
-    flow.note_pulled(black_box(3), black_box(32));
-}
-
-fn count_sends(thread: &ThreadTraffic) {
-    let mut sends = Sends::default();
-    for _ in 0..RECORDS {
-        sends.note(black_box(RequestCode::SEND_MESSAGE_V2), black_box(false));
-    }
-    thread.in_log.add_alone(u64::from(RECORDS));
-    thread.in_log.take_alone(u64::from(RECORDS));
-    thread
-        .rpcs
-        .note_sends(&sends, black_box(ResponseCode::SUCCESS), black_box(0));
-}
-
-#[library_benchmark]
-#[bench::of_one(counting())]
-fn count_a_pull(counting: (Arc<ThreadTraffic>, Arc<Flow>)) -> (Arc<ThreadTraffic>, Arc<Flow>) {
-    count_pull(&counting);
-    counting
-}
-
-#[library_benchmark]
-#[bench::of_32(counting())]
-fn count_a_batch_of_sends(counting: (Arc<ThreadTraffic>, Arc<Flow>)) -> (Arc<ThreadTraffic>, Arc<Flow>) {
-    count_sends(&counting.0);
-    counting
-}
-
 library_benchmark_group!(
     name = hot_path,
     benchmarks = [
         append,
-        count_a_batch_of_sends,
-        count_a_pull,
         dispatch_to_a_queue,
         dispatch_to_the_index,
         look_up,

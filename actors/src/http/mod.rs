@@ -33,8 +33,8 @@
 //! | `rocketmq_group_diff` | `group`, `topic`, `countOfOnlineConsumers`, `msgModel` | exporter |
 //! | `cuemq_…` | see its help text | ours: health, actors and their mailboxes, flush and send times, bytes under way, connections, positions, name server |
 //!
-//! The names of times have no unit in them, as in RocketMQ's own tables; Java's exporter for Prometheus puts `_milliseconds`
-//! behind some.
+//! The names of times have no unit in them, as in RocketMQ's own tables; what 5.3.3 serves to Prometheus itself has
+//! `_milliseconds` behind `rocketmq_rpc_latency`, `rocketmq_consumer_lag_latency` and `rocketmq_consumer_queueing_latency`.
 //!
 //! A send that waits for room in the log or for its topic is in the watermark `send`, one that the log has in `async_put`; a
 //! pull is in `pull` or `lite_pull` while the disk is asked. What is answered in the turn that reads it is in none, and the
