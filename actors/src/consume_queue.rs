@@ -384,7 +384,7 @@ impl ConsumeQueue {
         match self.clear(upto) {
             Ok(()) => {
                 // Who asked may have gone.
-                drop(done.send(()));
+                let _ = done.send(());
                 self.look_now(ctx);
             }
             Err(error) => self.neighbours.poison.do_send(Poison(error)),

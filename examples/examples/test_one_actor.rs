@@ -10,8 +10,8 @@ use std::time::Duration;
 use actix::MailboxError;
 use cuemq_actors::filter::MessageFilter;
 use cuemq_actors::group::SubscriptionGroup;
-use cuemq_actors::hold::ParkedPull;
 use cuemq_actors::hold::actor::{Arrived, Hold, HoldLimits, Park, QueueEnds, QueueWatch, Resume};
+use cuemq_actors::hold::{ParkedPull, PullKind};
 use cuemq_actors::peer::PeerKey;
 use cuemq_actors::supervise::{ChildEvent, install_panic_hook};
 use cuemq_actors::testing::{Probe, Site, Stage};
@@ -38,6 +38,8 @@ fn pull(opaque: i32) -> Park {
     let pull = ParkedPull {
         opaque,
         codec: HeaderCodec::Json,
+        kind: PullKind::Pull,
+        read_ms: 0,
         topic: "Orders".into(),
         queue_id: 0,
         queue_offset: 5,

@@ -72,8 +72,13 @@ fn queue_of(call: &Call) -> Option<Queue> {
     })
 }
 
+/// Whether it was sent for later.
+fn is_for_later(content: &Content) -> bool {
+    matches!(content, Content::Whole(message) if message.sender >= later::FIRST)
+}
+
 /// What listeners got is there in the end, at the place that it came from. Of what comes later there may be some, promised to
-/// nobody, that came after its queue was read.
+/// nobody, that came after its queue was read, and was tried again.
 pub(super) fn check_calls(calls: &[Call], last: &FinalLog, violations: &mut Vec<Violation>) {
     for call in calls {
         for (queue_offset, content) in &call.messages {
@@ -82,7 +87,7 @@ pub(super) fn check_calls(calls: &[Call], last: &FinalLog, violations: &mut Vec<
                     Some(stored) => stored.content == *content,
                     None => queue == later::QUEUE,
                 },
-                None => last.values().flatten().any(|stored| stored.content == *content),
+                None => is_for_later(content) || last.values().flatten().any(|stored| stored.content == *content),
             };
             if !is_there {
                 violations.push(Violation::UndurableRead {

@@ -39,6 +39,8 @@ pub(super) struct Common {
     pub(super) name_servers: &'static str,
     /// Hosts whose application has ended in order.
     pub(super) done: Rc<RefCell<BTreeSet<String>>>,
+    /// Whether messages for later may still be sent.
+    pub(super) sends_for_later: Rc<Cell<bool>>,
     pub(super) broken: Rc<RefCell<Vec<Violation>>>,
 }
 

@@ -81,9 +81,12 @@ pub(super) async fn live(host: AppHost, numbers: Rc<Cell<u32>>, decisions: Decis
         entropy: host.entropy(life, 3),
         producer: &producer,
     };
+    let sends = &host.common.sends_for_later;
+    sends.set(true);
     while !host.order().is_over() {
         sender.turn().await;
     }
+    sends.set(false);
     host.until_leave().await;
     producer.shutdown().await;
     drop(producer);

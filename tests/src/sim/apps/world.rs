@@ -123,6 +123,7 @@ impl AppsWorld {
                 "names:9876"
             },
             done: Rc::default(),
+            sends_for_later: Rc::new(Cell::new(true)),
             broken: Rc::default(),
         };
         let mut world = Self { ground, common };
@@ -175,8 +176,10 @@ impl AppsWorld {
         self.ground.pass(CALM);
         self.ground.order.send_replace(Order::Quiet);
         let (done, senders) = (Rc::clone(&self.common.done), PRODUCING + VISITING);
+        // What is promised for later before its queue is read has to be waited for.
+        let sends_for_later = Rc::clone(&self.common.sends_for_later);
         self.expect("applications do not end", PATIENCE, move || {
-            done.borrow().len() >= usize::from(senders)
+            done.borrow().len() >= usize::from(senders) && !sends_for_later.get()
         });
         self.ground.order.send_replace(Order::Audit);
         let last = Rc::clone(&self.ground.last);
