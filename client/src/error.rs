@@ -140,16 +140,6 @@ fn missed(is_secure: bool) -> &'static str {
     }
 }
 
-fn copy_call(call: &CallError) -> CallError {
-    match call {
-        CallError::Closed => CallError::Closed,
-        CallError::Lost => CallError::Lost,
-        CallError::Timeout(time) => CallError::Timeout(*time),
-        CallError::TooManyPending { limit } => CallError::TooManyPending { limit: *limit },
-        CallError::TooLarge(error) => CallError::TooLarge(error.clone()),
-    }
-}
-
 impl Cause {
     /// Makes an error of it that says nothing about a place yet.
     pub(crate) fn nowhere(self) -> Error {
@@ -168,9 +158,9 @@ impl Cause {
         match self {
             Self::Connect(error) => Self::Connect(std::io::Error::new(error.kind(), error.to_string())),
             Self::ConnectTimeout(time) => Self::ConnectTimeout(*time),
-            Self::Call(call) => Self::Call(copy_call(call)),
+            Self::Call(call) => Self::Call(call.clone()),
             Self::Unanswered { call, is_secure } => Self::Unanswered {
-                call: copy_call(call),
+                call: call.clone(),
                 is_secure: *is_secure,
             },
             Self::Refused { code, words } => Self::Refused {

@@ -56,7 +56,7 @@ impl Default for Settings {
 }
 
 /// Why a call has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
     /// The connection had ended before: nothing was sent.
     #[error("the connection is closed")]
