@@ -2,11 +2,15 @@
 //! the queues (`ConsumerLagCalculator` in Java).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::lag::{Reads, ends};
 use super::sources::BrokerSources;
 use crate::pulled::Pulled;
 use crate::traffic::{Pair, Traffic};
+
+/// Where a group goes on, by queue.
+type Committed = BTreeMap<i32, i64>;
 
 /// How a group does on a topic, over the queues that it has pulled in this life of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,17 +31,18 @@ pub(super) fn measure(broker: &BrokerSources, traffic: &Traffic, reads: &mut Rea
         let is_online = || broker.membership.with_consumer_group(&pair.group, |_| ()).is_some();
         broker.topics.contains(&pair.topic) && is_online()
     });
-    let mut committed = BTreeMap::new();
+    let mut committed: BTreeMap<Pair, Committed> = BTreeMap::new();
     broker.offsets.for_each(|group, topic, queues| {
         let (topic, group) = (topic.clone(), group.clone());
         let pair = Pair { topic, group };
         if pulled.contains_key(&pair) {
-            committed.insert(pair, queues.to_vec());
+            // Looked up for each queue: a topic may have tens of thousands.
+            committed.insert(pair, queues.iter().copied().collect());
         }
     });
     let of_pair = |(pair, pulled): (Pair, _)| {
-        let committed = committed.get(&pair).map(Vec::as_slice).unwrap_or_default();
-        measure_one(broker, pair, (pulled, committed), reads)
+        let committed = committed.remove(&pair).unwrap_or_default();
+        measure_one(broker, pair, (pulled, &committed), reads)
     };
     pulled.into_iter().map(of_pair).collect()
 }
@@ -45,7 +50,7 @@ pub(super) fn measure(broker: &BrokerSources, traffic: &Traffic, reads: &mut Rea
 fn measure_one(
     broker: &BrokerSources,
     pair: Pair,
-    (pulled, committed): (std::sync::Arc<Pulled>, &[(i32, i64)]),
+    (pulled, committed): (Arc<Pulled>, &Committed),
     reads: &mut Reads,
 ) -> InHand {
     let mut in_hand = InHand {
@@ -55,8 +60,8 @@ fn measure_one(
         latency_ms: Some(0),
     };
     for (queue_id, next) in pulled.queues() {
-        let of_queue = committed.iter().find(|(id, _)| u32::try_from(*id) == Ok(queue_id));
-        let committed = of_queue.and_then(|(_, offset)| u64::try_from(*offset).ok());
+        let of_queue = i32::try_from(queue_id).ok().and_then(|id| committed.get(&id));
+        let committed = of_queue.and_then(|offset| u64::try_from(*offset).ok());
         in_hand.pulled += committed.map_or(0, |committed| next.saturating_sub(committed));
         let Some(queue) = broker.queues.find(&in_hand.pair.topic, queue_id) else {
             continue;
