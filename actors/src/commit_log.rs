@@ -88,11 +88,6 @@ pub struct Settle {
     pub done: oneshot::Sender<()>,
 }
 
-/// Write what came since the last tick. To itself, at most one under way.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-struct Tick;
-
 /// How long keys are gathered before the index gets them.
 const KEYS_WAIT: Duration = Duration::from_millis(2);
 
@@ -124,7 +119,6 @@ pub struct CommitLog {
     clock: Arc<dyn Clock>,
     /// How often to flush under async flush.
     flush_interval: Option<Duration>,
-    ticking: bool,
     /// Whether the index is about to be handed what is gathered.
     handing_over: bool,
     effects: Effects<SendContext>,
@@ -154,7 +148,6 @@ impl CommitLog {
             neighbours,
             clock,
             flush_interval,
-            ticking: false,
             handing_over: false,
             effects: Effects::default(),
             forgetting: Vec::new(),
@@ -165,12 +158,10 @@ impl CommitLog {
         }
     }
 
-    /// Asks for a tick behind everything that is in the mailbox now.
-    fn tick_soon(&mut self, ctx: &mut Context<Self>) {
-        if !self.ticking {
-            self.ticking = true;
-            ctx.notify(Tick);
-        }
+    /// Writes what the messages in the mailbox have brought. Asked for with each of them, done behind all.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.write();
+        self.carry_out(ctx);
     }
 
     /// Writes what came since the last tick, which waits for the disk only where the kernel makes it wait.
@@ -344,7 +335,7 @@ impl Handler<AppendBatch> for CommitLog {
         append.batch.context.times.taken = self.clock.monotonic();
         self.log
             .append(append.batch, append.acknowledge, self.clock.now_ms(), &mut self.effects);
-        self.tick_soon(ctx);
+        ctx.do_behind(Self::tick);
     }
 }
 
@@ -359,17 +350,7 @@ impl Handler<Reappend> for CommitLog {
         self.reappending += 1;
         self.log
             .append(batch, Acknowledge::Flushed, self.clock.now_ms(), &mut self.effects);
-        self.tick_soon(ctx);
-    }
-}
-
-impl Handler<Tick> for CommitLog {
-    type Result = ();
-
-    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
-        self.ticking = false;
-        self.write();
-        self.carry_out(ctx);
+        ctx.do_behind(Self::tick);
     }
 }
 

@@ -16,6 +16,8 @@ use cuemq_storage::hash::Hasher;
 pub trait Config: Clone + fmt::Debug + Send + Sync + 'static {
     /// The number that stands for a name; never given to another name while the process lives.
     type Id: Copy + fmt::Debug + Send + Sync + From<u32>;
+    /// What readers have found for a name and keep with its row, empty when the row is new.
+    type Found: Default + fmt::Debug + Send + Sync;
 }
 
 /// A named configuration as readers see it; it never changes, an update publishes another.
@@ -27,6 +29,8 @@ pub struct Named<C: Config> {
     pub name: Arc<str>,
     /// The configuration.
     pub config: C,
+    /// What readers have found for it.
+    pub found: C::Found,
 }
 
 /// Two are the same when they are one.
@@ -287,6 +291,7 @@ impl<C: Config> ConfigTable<C> {
             id,
             name: Arc::clone(name),
             config,
+            found: C::Found::default(),
         });
         self.rows.insert(Arc::clone(name), Arc::clone(&named));
         named
@@ -302,6 +307,7 @@ mod tests {
 
     impl Config for Colour {
         type Id = u32;
+        type Found = ();
     }
 
     fn empty() -> ConfigTable<Colour> {

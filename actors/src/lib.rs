@@ -58,7 +58,6 @@
 //! | `Flushed` | `Flusher` | `CommitLog` | one under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
 //! | `Reappend` | `Schedule`, `Timers`, `TransactionChecker`, connections | `CommitLog` | one batch under way of each; a connection's requests |
-//! | `Tick` | `CommitLog` | itself | one under way |
 //! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |
 //! | `Confirmed` | `ConsumeQueue`, `Index` | `CommitLog` | one for each of their syncs |

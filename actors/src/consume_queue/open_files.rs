@@ -12,8 +12,8 @@ use crate::listener::ConnectionLimit;
 
 /// This share of all descriptors is for what is neither a connection nor a consume queue.
 const OTHERS: u64 = 16;
-/// How far apart the syncs of many queues are.
-const APART: Duration = Duration::from_millis(1);
+/// How far apart the syncs of many queues are. Each costs a core about 0.15 ms, whatever it writes.
+const APART: Duration = Duration::from_micros(2500);
 /// No queue waits longer for its sync: what is not synced is read again from the log after a crash.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How soon a queue is synced whose descriptor is wanted.
@@ -116,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn many_queues_are_synced_a_millisecond_apart_and_none_waits_longer_than_ten_seconds() {
+    fn many_queues_are_synced_one_after_the_other_and_none_waits_longer_than_ten_seconds() {
         let files = OpenFiles::new(u64::MAX, Vec::new());
         let (turns, waits): (Vec<_>, Vec<_>) = (0..20_000).map(|_| files.turn(INTERVAL)).unzip();
-        assert_eq!(waits[2_000], INTERVAL);
-        assert_eq!(waits[5_000], Duration::from_secs(5));
+        assert_eq!(waits[800], INTERVAL);
+        assert_eq!(waits[2_000], Duration::from_secs(5));
         assert_eq!(waits[19_999], LONGEST_WAIT);
         drop(turns);
         assert_eq!(files.turn(INTERVAL).1, INTERVAL);

@@ -36,6 +36,7 @@ impl SubscriptionGroup {
     #[must_use]
     pub fn fresh(name: &str) -> Arc<Self> {
         Arc::new(Self {
+            found: (),
             id: GroupId(u32::MAX),
             name: Arc::from(name),
             config: SubscriptionGroupConfig::default(),
@@ -45,4 +46,5 @@ impl SubscriptionGroup {
 
 impl Config for SubscriptionGroupConfig {
     type Id = GroupId;
+    type Found = ();
 }

@@ -114,7 +114,15 @@ fn batch(io: &IoState, broker: &BrokerSide, peer: &Rc<Peer>, event: &OffsetMoved
     };
     let mut batch = RecordBatch::new(SendContext::new(peer.key, io.lost.clone()));
     batch.context.times.read = io.clock.monotonic();
-    send::push(broker, &mut batch, &fields, (0, &properties::known(&properties), false)).ok()?;
+    let slot = broker.queues.slot(fields.topic, 0);
+    send::push(
+        broker,
+        &mut batch,
+        &fields,
+        slot,
+        (&properties::known(&properties), false),
+    )
+    .ok()?;
     let brought = (1, batch.bytes.len());
     let brings = &mut batch.context.brings;
     brings.note(&io.traffic, &topic.name, brought, |topic| broker.topics.contains(topic));

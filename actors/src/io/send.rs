@@ -482,7 +482,13 @@ impl Encoder<'_, '_> {
             Ok(length) if length as u64 <= limit => {}
             _ => return refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL),
         }
-        push(self.broker, batch, &fields, (part.queue_id, &part.known, part.joined))
+        let find = || self.broker.queues.slot(part.topic, part.queue_id);
+        let slot = if std::ptr::eq(part.topic, &*self.topic.name) {
+            self.topic.found.slot(part.queue_id, find)
+        } else {
+            find()
+        };
+        push(self.broker, batch, &fields, slot, (&part.known, part.joined))
             .or_else(|_| refuse(ResponseCode::MESSAGE_ILLEGAL, ILLEGAL))
     }
 
@@ -506,8 +512,8 @@ impl Encoder<'_, '_> {
     }
 }
 
-/// Appends a record to a batch, and what its queue and the index need of it: the queue's number, what the properties hold,
-/// and whether it must stand in one file with the record before it.
+/// Appends a record to a batch, and what its queue and the index need of it: the queue's slot where it has one, what the
+/// properties hold, and whether it must stand in one file with the record before it.
 ///
 /// # Errors
 /// When a field is longer than a record can tell; nothing is appended then.
@@ -515,9 +521,9 @@ pub(super) fn push(
     broker: &BrokerSide,
     batch: &mut SendBatch,
     fields: &RecordFields<'_>,
-    (queue_id, known, joined): (u32, &KnownProperties<'_>, bool),
+    slot: Option<u32>,
+    (known, joined): (&KnownProperties<'_>, bool),
 ) -> Result<(), RecordError> {
-    let slot = broker.queues.slot(fields.topic, queue_id);
     batch.push(fields, known, &broker.levels, slot)?;
     if joined && let Some(record) = batch.records.last_mut() {
         record.joined = true;

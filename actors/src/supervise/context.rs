@@ -25,11 +25,16 @@ pub struct Context<A: Actor<Context = Self>> {
     pub(super) agenda: Agenda<A>,
 }
 
+/// What an actor does behind its messages.
+pub(super) type Behind<A> = fn(&mut A, &mut <A as Actor>::Context);
+
 /// What one value of an actor has asked for and its life has not yet taken up.
 pub(super) struct Agenda<A: Actor> {
     pub(super) items: Vec<Item<A>>,
     pub(super) waits: Vec<Wait<A>>,
     pub(super) cancelled: Vec<SpawnHandle>,
+    /// What is to be done when the mailbox is empty, or the turn over.
+    pub(super) behind: Option<Behind<A>>,
     pub(super) state: ActorState,
     pub(super) given_up: Option<Cause>,
     /// What it is doing, for the report of a panic.
@@ -43,6 +48,7 @@ impl<A: Actor> Agenda<A> {
             items: Vec::new(),
             waits: Vec::new(),
             cancelled: Vec::new(),
+            behind: None,
             state: ActorState::Started,
             given_up: None,
             doing: "starting",
@@ -52,7 +58,7 @@ impl<A: Actor> Agenda<A> {
 
     /// Whether there is anything to take up.
     pub(super) fn asks(&self) -> bool {
-        !(self.items.is_empty() && self.waits.is_empty() && self.cancelled.is_empty())
+        !(self.items.is_empty() && self.waits.is_empty() && self.cancelled.is_empty() && self.behind.is_none())
     }
 
     /// Whether the actor has ended or asked to end, so that nothing more is handed to it.
@@ -80,6 +86,12 @@ impl<A: Actor<Context = Self>> Context<A> {
     /// Gives up: this value is dropped as after a panic, and the policy decides what follows.
     pub fn fail(&mut self, cause: impl Into<Cause>) {
         self.agenda.given_up = Some(cause.into());
+    }
+
+    /// Has `work` done once, behind the messages that are in the mailbox now. `notify` would do the same, for a future on
+    /// the heap and a look at every other one that the actor has spawned.
+    pub fn do_behind(&mut self, work: fn(&mut A, &mut Self)) {
+        self.agenda.behind = Some(work);
     }
 
     pub(super) fn strike(&self, site: Site) {

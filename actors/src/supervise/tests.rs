@@ -51,7 +51,7 @@ async fn a_panic_in_a_handler_fails_its_caller_and_the_queued_messages_run_on_a_
 
 #[actix::test]
 async fn a_panic_in_a_future_or_timer_builds_a_fresh_value_under_the_same_address() {
-    for what in [Break::Spawned, Break::WaitedFor, Break::Timer] {
+    for what in [Break::Spawned, Break::WaitedFor, Break::Timer, Break::Behind] {
         let mut stage = Stage::new();
         let notebook = notebook(&mut stage, ONCE);
         assert_eq!(notebook.send(Note(1)).await, Ok(1));
@@ -59,6 +59,20 @@ async fn a_panic_in_a_future_or_timer_builds_a_fresh_value_under_the_same_addres
         assert_eq!(stage.failure().await.1, AT_ONCE);
         assert_eq!(notebook.send(Note(2)).await, Ok(1));
     }
+}
+
+#[actix::test]
+async fn what_is_asked_for_behind_the_messages_is_done_once_for_all_that_wait() {
+    let mut stage = Stage::new();
+    let notebook = notebook(&mut stage, ONCE);
+    notebook.send(Note(1)).await.unwrap();
+    for number in [2, 3] {
+        notebook.try_send(NoteBehind).unwrap();
+        notebook.try_send(Note(number)).unwrap();
+    }
+    let while_they_wait = notebook.send(Read).await.unwrap();
+    assert_eq!(while_they_wait, [1, 2, 3]);
+    assert_eq!(notebook.send(Read).await.unwrap(), [1, 2, 3, BEHIND]);
 }
 
 #[actix::test]

@@ -83,6 +83,7 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
                 return Turn::Idle;
             }
             self.handle_messages(mailbox, ctx, left, cx);
+            self.do_behind(ctx);
             self.poll_items(ctx, cx);
             if let Some(cause) = ctx.agenda.given_up.take() {
                 return Turn::Failed(Failure::GaveUp(cause.into()));
@@ -154,6 +155,18 @@ impl<A: Actor<Context = Context<A>>> Value<A> {
             };
             envelope.handle(&mut self.actor, ctx);
             *left -= 1;
+        }
+    }
+
+    /// Does what was to be done behind the messages, unless one of them makes the actor wait or end.
+    fn do_behind(&mut self, ctx: &mut Context<A>) {
+        if !ctx.agenda.waits.is_empty() || ctx.agenda.ending() {
+            return;
+        }
+        if let Some(work) = ctx.agenda.behind.take() {
+            ctx.agenda.doing = "what follows its messages";
+            ctx.strike(Site::Task);
+            work(&mut self.actor, ctx);
         }
     }
 

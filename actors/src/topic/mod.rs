@@ -5,6 +5,7 @@
 
 pub mod actor;
 mod name;
+mod slots;
 mod system;
 mod table;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::fmt;
 use cuemq_net::body::TopicConfig;
 use name::TOPICS_MAX;
 pub use name::{Refusal, check_name, check_send, is_system_name};
+pub use slots::KnownSlots;
 pub use system::SystemTopics;
 pub use table::{OnSend, TopicTable};
 
@@ -49,6 +51,7 @@ pub const UNIT_SUBSCRIPTION: u32 = 2;
 
 impl Config for TopicConfig {
     type Id = TopicId;
+    type Found = KnownSlots;
 }
 
 /// What may be done with a topic or a broker: a set of bits, printed as `RWX` with dashes for what is missing.

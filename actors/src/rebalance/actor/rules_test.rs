@@ -49,11 +49,21 @@ impl Scene {
                 retry_queue_nums: 3,
                 ..SubscriptionGroupConfig::default()
             };
-            Ok(Arc::new(Named { id, name, config }))
+            Ok(Arc::new(Named {
+                id,
+                name,
+                config,
+                found: Default::default(),
+            }))
         });
         let topics = Probe::answering(|create: &CreateRetryTopic| {
             let (id, name, config) = (TopicId(0), create.group.clone(), TopicConfig::default());
-            Ok(Arc::new(Named { id, name, config }))
+            Ok(Arc::new(Named {
+                id,
+                name,
+                config,
+                found: Default::default(),
+            }))
         });
         let lock_file = Probe::answering(|_: &KeepLocks| Ok(()));
         let thread = ConnectionsOfThread {

@@ -32,12 +32,21 @@ pub(super) enum Break {
     GiveUp,
     GetStuck,
     Stop,
+    Behind,
 }
+
+/// Remembers a number behind all that waits in the mailbox.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct NoteBehind;
 
 /// Is answered later, never by itself.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Later(pub(super) oneshot::Sender<()>);
+
+/// What is noted behind the messages.
+pub(super) const BEHIND: u32 = 1000;
 
 #[derive(Default)]
 pub(super) struct Notebook {
@@ -98,6 +107,14 @@ impl Handler<Note> for Notebook {
     }
 }
 
+impl Handler<NoteBehind> for Notebook {
+    type Result = ();
+
+    fn handle(&mut self, _: NoteBehind, ctx: &mut Context<Self>) {
+        ctx.do_behind(|notebook, _| notebook.numbers.push(BEHIND));
+    }
+}
+
 impl Handler<Read> for Notebook {
     type Result = Vec<u32>;
 
@@ -126,6 +143,7 @@ impl Handler<Break> for Notebook {
             Break::GetStuck => ctx.wait(std::future::pending().into_actor(self)),
             Break::GiveUp => ctx.fail("no more pages"),
             Break::Stop => ctx.stop(),
+            Break::Behind => ctx.do_behind(|_, _| panic!("spilled ink")),
         }
     }
 }
