@@ -15,7 +15,7 @@ use cuemq_storage::position::PhysicalOffset;
 use cuemq_storage::segment::SegmentWriter;
 use tokio::sync::oneshot;
 
-use crate::allocator::Allocate;
+use crate::allocator::{Allocate, Pave};
 use crate::consume_queue::QueueActors;
 use crate::flusher::{Flush, Flushed};
 use crate::index::IndexFeed;
@@ -100,6 +100,8 @@ pub struct Neighbours {
     pub flusher: Recipient<Flush>,
     /// Makes its next file.
     pub allocator: Recipient<Allocate>,
+    /// Writes zeros ahead of its end.
+    pub paver: Recipient<Pave>,
     /// Tells the senders, one for each I/O thread.
     pub egress: Vec<Recipient<Completed>>,
     /// The consume queues.
@@ -160,15 +162,20 @@ impl CommitLog {
 
     /// Writes what the messages in the mailbox have brought. Asked for with each of them, done behind all.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        self.write();
+        self.write(ctx);
         self.carry_out(ctx);
     }
 
     /// Writes what came since the last tick, which waits for the disk only where the kernel makes it wait.
-    fn write(&mut self) {
+    #[expect(clippy::disallowed_methods, reason = "one under way for each file")]
+    fn write(&mut self, ctx: &Context<Self>) {
         let began = self.clock.monotonic();
         self.log.end_of_tick(&mut self.effects);
         let now = self.clock.monotonic();
+        if let Some(job) = self.log.pave(now) {
+            let poison = ctx.address().recipient();
+            self.neighbours.paver.do_send(Pave { job, poison });
+        }
         let took = now.saturating_sub(began);
         if let Some(left_out) = self.neighbours.metrics.slow_writes.note(took, now) {
             let upto = self.log.state().appended();
@@ -400,7 +407,7 @@ impl Handler<Settle> for CommitLog {
 
     fn handle(&mut self, settle: Settle, ctx: &mut Self::Context) {
         (self.settling, self.closed) = (Some(settle.done), true);
-        self.write();
+        self.write(ctx);
         self.log.flush_due(&mut self.effects);
         self.carry_out(ctx);
     }

@@ -376,6 +376,7 @@ mod tests {
         let neighbours = Neighbours {
             flusher: Probe::new().recipient(),
             allocator: Probe::new().recipient(),
+            paver: Probe::new().recipient(),
             egress: Vec::new(),
             queues,
             index: Some(feed),

@@ -57,6 +57,7 @@
 //! | `Flush` | `CommitLog` | `Flusher` | one under way |
 //! | `Flushed` | `Flusher` | `CommitLog` | one under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
+//! | `Pave` | `CommitLog` | `Allocator` | one under way for each file that is written to |
 //! | `Reappend` | `Schedule`, `Timers`, `TransactionChecker`, connections | `CommitLog` | one batch under way of each; a connection's requests |
 //! | `AddUnits` | `CommitLog` | `ConsumeQueue` | one for each tick; the bytes in flight |
 //! | `AddKeys` | `CommitLog` | `Index` | the count of waiting keys; what is beyond is read from the log later |

@@ -10,6 +10,7 @@ mod probe;
 mod real;
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -177,6 +178,12 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// What the system says; how much was written is then unknown.
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
+    /// Has the system begin to bring a range to the disk, and waits for nothing. It neither tells nor hides that this fails:
+    /// [`DiskFile::sync_data`] does.
+    fn write_back(&self, range: Range<u64>) -> io::Result<()> {
+        let _ = range;
+        Ok(())
+    }
     /// Reads up to `buffer.len()` bytes from `offset`; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// fdatasync.

@@ -9,6 +9,7 @@
 //! "In the file" always means counted from the first byte of the file, whose position in the queue is `start`.
 
 mod list;
+mod runway;
 mod writer;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub use list::{LoadedSegments, SegmentList};
+pub use runway::Runway;
 pub use writer::{SegmentSync, SegmentWriter};
 
 use crate::disk::{Disk, DiskFile, OpenMode};

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::paving::{PaveJob, Paving};
 use super::tail::{BLANK_BYTES, Piece};
 use super::view::LogView;
 use crate::error::Result;
@@ -31,6 +33,8 @@ pub struct LogFiles {
     durable: PhysicalOffset,
     visible: PhysicalOffset,
     end: u64,
+    /// Where zeros are written ahead of the log's end.
+    paving: Option<Paving>,
 }
 
 impl LogFiles {
@@ -51,7 +55,31 @@ impl LogFiles {
             durable: end,
             visible: end,
             end: next_start,
+            paving: None,
         }
+    }
+
+    /// Begins to say when zeros are to be written ahead.
+    pub(super) fn begin_paving(&mut self) {
+        self.paving = Some(Paving::new(self.segment_bytes));
+        for writer in &mut self.open {
+            drop(writer.runway());
+        }
+    }
+
+    /// What is to be paved of a log that is written up to `end`; one job at a time.
+    pub(super) fn pave(&mut self, end: PhysicalOffset, now: Duration) -> Option<PaveJob> {
+        let paving = self.paving.as_mut()?;
+        let start = end.0 - end.0 % self.segment_bytes;
+        let writer = self.open.iter_mut().find(|writer| writer.segment().start() == start)?;
+        let runway = writer.runway();
+        // The writer's, and the one of here.
+        if Arc::strong_count(&runway) > 2 {
+            return None;
+        }
+        let range = paving.due(end.0, start + self.segment_bytes, now)?;
+        let range = range.start - start..range.end - start;
+        Some(PaveJob { runway, range })
     }
 
     pub(super) fn view(&self) -> &Arc<LogView> {
@@ -72,7 +100,10 @@ impl LogFiles {
         self.end.saturating_sub(position.0) <= self.segment_bytes / 2
     }
 
-    pub(super) fn supply(&mut self, writer: SegmentWriter) {
+    pub(super) fn supply(&mut self, mut writer: SegmentWriter) {
+        if self.paving.is_some() {
+            drop(writer.runway());
+        }
         assert_eq!(writer.segment().start(), self.end, "files follow one another");
         self.end += self.segment_bytes;
         self.view.add(Arc::clone(writer.segment()));
@@ -173,5 +204,46 @@ impl LogFiles {
 fn position_of(piece: &Piece) -> PhysicalOffset {
     match piece {
         Piece::Records { position, .. } | Piece::Blank { position, .. } => *position,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::{Disk, MemoryDisk};
+
+    const PAGE: u64 = 4096;
+    const FILE: u64 = 64 * PAGE;
+
+    #[test]
+    fn zeros_are_written_ahead_one_stretch_at_a_time_once_that_was_asked_for() {
+        let (disk, directory) = (MemoryDisk::new(1), Path::new("/log"));
+        disk.create_directory(directory).unwrap();
+        let writer = SegmentWriter::create(&disk, directory, 0, FILE).unwrap();
+        let view = Arc::new(LogView::new(vec![Arc::clone(writer.segment())]));
+        let mut files = LogFiles::new(FILE, [writer].into(), view, PhysicalOffset(0), FILE);
+        let buffers = [vec![7; PAGE as usize]];
+        let mut after_a_page = |files: &mut LogFiles, page: u64| {
+            let position = PhysicalOffset(page * PAGE);
+            let (batch, range) = (0, 0..PAGE as usize);
+            files
+                .write(&[Piece::Records { position, batch, range }], &buffers)
+                .unwrap();
+            files.pave(position.advanced(PAGE), Duration::from_millis(page * 10))
+        };
+        assert!(after_a_page(&mut files, 0).is_none(), "nobody asked for it");
+        files.begin_paving();
+        assert!(
+            after_a_page(&mut files, 1).is_none(),
+            "it is not known how fast the log grows"
+        );
+        let job = after_a_page(&mut files, 2).unwrap();
+        assert_eq!(job.range, 3 * PAGE..5 * PAGE);
+        assert!(after_a_page(&mut files, 3).is_none(), "one is under way");
+        job.run().unwrap();
+        let job = after_a_page(&mut files, 4).unwrap();
+        assert_eq!(job.range, 5 * PAGE..7 * PAGE);
     }
 }

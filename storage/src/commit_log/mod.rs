@@ -14,6 +14,7 @@ mod dispatch;
 mod files;
 pub(crate) mod head;
 mod parts;
+mod paving;
 mod queue_table;
 mod retention;
 mod tail;
@@ -21,11 +22,13 @@ mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use batch::{PendingKey, PendingRecord, RecordBatch, UNRESOLVED};
 pub use dispatch::{Dispatch, QueueUnits};
 pub use files::{FlushJob, LogFiles};
 pub use parts::LogParts;
+pub use paving::PaveJob;
 pub use queue_table::{QueueName, QueueTable};
 pub use retention::remove_before;
 pub use tail::{BLANK_BYTES, PlaceError};
@@ -135,6 +138,9 @@ impl<C> CommitLog<C> {
             outputs: Vec::new(),
             spare: Vec::new(),
         };
+        if mode == FlushMode::Sync {
+            log.files.begin_paving();
+        }
         log.view.stored_at(last_store_timestamp_ms);
         log.files.publish(end);
         log.files.flushed(end);
@@ -261,6 +267,12 @@ impl<C> CommitLog<C> {
         self.state.step(Input::EndOfTick { dispatch }, &mut self.outputs);
         self.carry_out(effects);
         self.prepare(effects);
+    }
+
+    /// What of the log's file is to be filled with zeros ahead of its end, so that syncs cost less: to be asked after each tick.
+    /// `now` is the monotonic clock's. Under asynchronous flush syncs are few, and nothing is.
+    pub fn pave(&mut self, now: Duration) -> Option<PaveJob> {
+        self.files.pave(self.state.appended(), now)
     }
 
     /// Takes the file that was asked for by [`Effects::allocate`], and appends what waited for it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::runway::Runway;
 use super::{Segment, file_name};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Result, StoreError};
@@ -17,6 +18,8 @@ use crate::error::{Result, StoreError};
 pub struct SegmentWriter {
     segment: Arc<Segment>,
     file: Arc<dyn DiskFile>,
+    /// Known to whoever writes zeros ahead, if anybody does.
+    runway: Option<Arc<Runway>>,
 }
 
 /// The capability to make a segment's bytes durable, for the thread that may block.
@@ -75,7 +78,8 @@ impl SegmentWriter {
     fn mapped(start: u64, length: u64, path: PathBuf, file: Arc<dyn DiskFile>) -> Result<Self> {
         let segment = Arc::new(Segment::of_file(start, length, path, Arc::clone(&file)));
         segment.map()?;
-        Ok(Self { segment, file })
+        let runway = None;
+        Ok(Self { segment, file, runway })
     }
 
     /// The segment, to be put into the list that readers see.
@@ -93,7 +97,15 @@ impl SegmentWriter {
         }
     }
 
-    /// Writes all of `buffers`, one after the other, from `position_in_file` on.
+    /// Where zeros can be written ahead of it from its next write on; always the same.
+    pub fn runway(&mut self) -> Arc<Runway> {
+        let Segment { path, length, .. } = &*self.segment;
+        let make = || Arc::new(Runway::new(Arc::clone(&self.file), path.clone(), *length));
+        Arc::clone(self.runway.get_or_insert_with(make))
+    }
+
+    /// Writes all of `buffers`, one after the other, from `position_in_file` on; with a runway never in front of what it has
+    /// written.
     ///
     /// # Errors
     /// [`StoreError::Io`]: `InvalidInput` for published bytes or past the end, otherwise what the disk says; how much
@@ -101,6 +113,7 @@ impl SegmentWriter {
     pub fn write_at(&mut self, buffers: &[IoSlice<'_>], position_in_file: u64) -> Result<()> {
         let length = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         self.check(position_in_file, length)
+            .inspect(|()| self.claim(position_in_file + length))
             .and_then(|()| self.file.write_at(buffers, position_in_file))
             .map_err(|source| self.failed("write", source))
     }
@@ -117,6 +130,12 @@ impl SegmentWriter {
             self.segment
         );
         self.segment.readable.store(upto, Ordering::Release);
+    }
+
+    fn claim(&self, end: u64) {
+        if let Some(runway) = &self.runway {
+            runway.claim(end);
+        }
     }
 
     fn check(&self, position_in_file: u64, length: u64) -> io::Result<()> {
@@ -138,6 +157,14 @@ impl SegmentWriter {
 
     fn failed(&self, operation: &'static str, source: io::Error) -> StoreError {
         StoreError::io(operation, &self.segment.path, source)
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        if let Some(runway) = &self.runway {
+            runway.close();
+        }
     }
 }
 

@@ -149,6 +149,7 @@ impl Ground {
         Neighbours {
             flusher: broker.flusher.clone().recipient(),
             allocator: broker.allocator.clone().recipient(),
+            paver: broker.allocator.clone().recipient(),
             egress: wiring.egress.iter().map(|egress| egress.clone().recipient()).collect(),
             queues: QueueActors::new(
                 heritage,

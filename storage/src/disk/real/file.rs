@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
 use super::milliseconds;
@@ -93,6 +95,18 @@ impl DiskFile for RealFile {
         write_all(buffers, offset, |buffers, position| {
             Ok(rustix::io::pwritev(&self.file, buffers, position)?)
         })
+    }
+
+    fn write_back(&self, range: Range<u64>) -> io::Result<()> {
+        let Some(length) = NonZeroU64::new(range.end.saturating_sub(range.start)) else {
+            return Ok(());
+        };
+        // Its promise is to let go of pages that are not needed. Those that are dirty it has written, without waiting for it,
+        // and keeps. What sync_file_range would do as well, but for one thing: that tells a failure that is the next sync's.
+        match fadvise(&self.file, range.start, Some(length), Advice::DontNeed) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
