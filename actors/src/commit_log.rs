@@ -185,11 +185,11 @@ impl CommitLog {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "each kind has its own bound: one flush, one file, the bytes in flight"
+        reason = "each kind has its own bound: two flushes, one file, the bytes in flight"
     )]
     fn carry_out(&mut self, ctx: &mut Context<Self>) {
         let effects = std::mem::take(&mut self.effects);
-        if let Some(job) = effects.flush {
+        for job in effects.flushes {
             self.neighbours.flusher.do_send(Flush {
                 job,
                 answer: ctx.address().recipient(),

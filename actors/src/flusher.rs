@@ -1,5 +1,6 @@
 //! Makes the commit log durable. Flush, step 6 of a send: blocks in fdatasync on a thread of its own, one flush at a time,
-//! each for all that was appended while the one before ran (`GroupCommitService` in Java, without its timer).
+//! each for all that was appended while the one before ran (`GroupCommitService` in Java, without its timer). The next one is
+//! asked for while one runs, so the disk does not wait for the log's thread in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use cuemq_storage::position::{FlushEpoch, PhysicalOffset};
 use crate::metrics::Metrics;
 use crate::supervise::Context;
 
-/// Sync these files. From `CommitLog`, at most one under way.
+/// Sync these files. From `CommitLog`, at most two under way.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Flush {
@@ -29,7 +30,7 @@ pub struct Flush {
 pub struct Flushed {
     /// As it was asked for.
     pub epoch: FlushEpoch,
-    /// Up to where the log was to be made durable.
+    /// Up to where the log was to be made durable: at least as far as was asked for.
     pub upto: PhysicalOffset,
     /// How long it took.
     pub took: Duration,
@@ -41,13 +42,19 @@ pub struct Flushed {
 pub struct Flusher {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    /// What the last flush made durable, and in which life of the log.
+    durable: Option<(FlushEpoch, PhysicalOffset)>,
 }
 
 impl Flusher {
     /// A flusher that measures its work.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
-        Self { clock, metrics }
+        Self {
+            clock,
+            metrics,
+            durable: None,
+        }
     }
 }
 
@@ -58,26 +65,37 @@ impl Actor for Flusher {
 impl Handler<Flush> for Flusher {
     type Result = ();
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one answer for each flush, of which one is under way"
-    )]
-    fn handle(&mut self, flush: Flush, _: &mut Self::Context) {
-        let began = self.clock.monotonic();
-        let FlushJob { epoch, upto, files } = flush.job;
-        let result = files.iter().try_for_each(|file| file.sync());
-        let now = self.clock.monotonic();
-        let took = now.saturating_sub(began);
-        self.metrics.note_flush(took);
-        if let Some(left_out) = self.metrics.slow_flushes.note(took, now) {
-            let (took_ms, files) = (took.as_millis(), files.len());
-            tracing::warn!(took_ms, files, %upto, left_out, "a slow flush: the disk took this long to sync the commit log");
+    #[expect(clippy::disallowed_methods, reason = "one answer for each flush")]
+    fn handle(&mut self, Flush { job, answer }: Flush, _: &mut Self::Context) {
+        let (epoch, upto) = (job.epoch, job.upto());
+        let (mut took, mut result) = (Duration::ZERO, Ok(()));
+        // What was appended before the last flush began is durable by that one.
+        if self.durable.is_none_or(|durable| durable < (epoch, upto)) {
+            (took, result) = self.sync(&job, upto);
         }
-        flush.answer.do_send(Flushed {
+        if result.is_ok() {
+            self.durable = Some((epoch, upto));
+        }
+        answer.do_send(Flushed {
             epoch,
             upto,
             took,
             result,
         });
+    }
+}
+
+impl Flusher {
+    fn sync(&self, job: &FlushJob, upto: PhysicalOffset) -> (Duration, Result<(), StoreError>) {
+        let began = self.clock.monotonic();
+        let result = job.run();
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(began);
+        self.metrics.note_flush(took);
+        if let Some(left_out) = self.metrics.slow_flushes.note(took, now) {
+            let (took_ms, files) = (took.as_millis(), job.file_count());
+            tracing::warn!(took_ms, files, %upto, left_out, "a slow flush: the disk took this long to sync the commit log");
+        }
+        (took, result)
     }
 }

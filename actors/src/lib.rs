@@ -54,8 +54,8 @@
 //! | `GuardStore` | the start | `BrokerSystem` | once |
 //! | `Serve` | `Listener` | `Egress` | the listener's limit of connections |
 //! | `AppendBatch` | connections | `CommitLog` | its mailbox, by `try_send`: what finds no room waits with its connection; the budget of bytes |
-//! | `Flush` | `CommitLog` | `Flusher` | one under way |
-//! | `Flushed` | `Flusher` | `CommitLog` | one under way |
+//! | `Flush` | `CommitLog` | `Flusher` | two under way |
+//! | `Flushed` | `Flusher` | `CommitLog` | two under way |
 //! | `Allocate` | `CommitLog` | `Allocator` | one under way |
 //! | `Pave` | `CommitLog` | `Allocator` | one under way for each file that is written to |
 //! | `Reappend` | `Schedule`, `Timers`, `TransactionChecker`, connections | `CommitLog` | one batch under way of each; a connection's requests |

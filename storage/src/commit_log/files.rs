@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::paving::{PaveJob, Paving};
@@ -18,10 +19,37 @@ use cuemq_net::message::record;
 pub struct FlushJob {
     /// To be given back with the answer.
     pub epoch: FlushEpoch,
-    /// Up to where the log is written.
-    pub upto: PhysicalOffset,
+    /// Up to where the log was written when it was asked for.
+    upto: PhysicalOffset,
     /// The files to sync, in order.
-    pub files: Vec<SegmentSync>,
+    files: Vec<SegmentSync>,
+    /// Where the last of them ends in the log.
+    limit: u64,
+    /// Up to where the log is written.
+    written: Arc<AtomicU64>,
+}
+
+impl FlushJob {
+    /// Up to where it covers the log, if it begins now.
+    #[must_use]
+    pub fn upto(&self) -> PhysicalOffset {
+        let written = self.written.load(Ordering::Acquire).min(self.limit);
+        self.upto.max(PhysicalOffset(written))
+    }
+
+    /// How many files it syncs.
+    #[must_use]
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Syncs them. Blocks.
+    ///
+    /// # Errors
+    /// What the disk says of the first that fails.
+    pub fn run(&self) -> Result<()> {
+        self.files.iter().try_for_each(SegmentSync::sync)
+    }
 }
 
 /// The files of the log that are not yet full, durable and visible, with the view of all of them.
@@ -33,6 +61,8 @@ pub struct LogFiles {
     durable: PhysicalOffset,
     visible: PhysicalOffset,
     end: u64,
+    /// Up to where the log is written, for the flusher.
+    written: Arc<AtomicU64>,
     /// Where zeros are written ahead of the log's end.
     paving: Option<Paving>,
 }
@@ -55,6 +85,7 @@ impl LogFiles {
             durable: end,
             visible: end,
             end: next_start,
+            written: Arc::new(AtomicU64::new(end.0)),
             paving: None,
         }
     }
@@ -110,8 +141,8 @@ impl LogFiles {
         self.open.push_back(writer);
     }
 
-    /// Writes the pieces of a tick, with one call for each file.
-    pub(super) fn write(&mut self, pieces: &[Piece], buffers: &[Vec<u8>]) -> Result<()> {
+    /// Writes the pieces of a tick, which end at `end`, with one call for each file.
+    pub(super) fn write(&mut self, pieces: &[Piece], buffers: &[Vec<u8>], end: PhysicalOffset) -> Result<()> {
         let mut rest = pieces;
         while let Some(first) = rest.first() {
             let start = position_of(first).0;
@@ -122,6 +153,7 @@ impl LogFiles {
             self.write_file(file_start, start, now, buffers)?;
             rest = later;
         }
+        self.written.store(end.0, Ordering::Release);
         Ok(())
     }
 
@@ -157,6 +189,8 @@ impl LogFiles {
             epoch,
             upto,
             files: dirty.map(SegmentWriter::sync_handle).collect(),
+            limit: upto.0.next_multiple_of(self.segment_bytes),
+            written: Arc::clone(&self.written),
         }
     }
 
@@ -225,13 +259,13 @@ mod tests {
         let view = Arc::new(LogView::new(vec![Arc::clone(writer.segment())]));
         let mut files = LogFiles::new(FILE, [writer].into(), view, PhysicalOffset(0), FILE);
         let buffers = [vec![7; PAGE as usize]];
-        let mut after_a_page = |files: &mut LogFiles, page: u64| {
+        let after_a_page = |files: &mut LogFiles, page: u64| {
             let position = PhysicalOffset(page * PAGE);
             let (batch, range) = (0, 0..PAGE as usize);
-            files
-                .write(&[Piece::Records { position, batch, range }], &buffers)
-                .unwrap();
-            files.pave(position.advanced(PAGE), Duration::from_millis(page * 10))
+            let end = position.advanced(PAGE);
+            let piece = Piece::Records { position, batch, range };
+            files.write(&[piece], &buffers, end).unwrap();
+            files.pave(end, Duration::from_millis(page * 10))
         };
         assert!(after_a_page(&mut files, 0).is_none(), "nobody asked for it");
         files.begin_paving();

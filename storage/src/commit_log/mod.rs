@@ -53,8 +53,9 @@ pub struct Answer<C> {
 /// What the owner has to do after a step, in this order.
 #[derive(Debug)]
 pub struct Effects<C> {
-    /// Start this flush; give its result back by [`CommitLog::flushed`] or [`CommitLog::fail`].
-    pub flush: Option<FlushJob>,
+    /// Start these flushes, each behind those before it; give their results back by [`CommitLog::flushed`] or
+    /// [`CommitLog::fail`].
+    pub flushes: Vec<FlushJob>,
     /// Allocate the file that begins here; give it back by [`CommitLog::supply`].
     pub allocate: Option<u64>,
     /// Hand these to the consume queues and the index.
@@ -68,7 +69,7 @@ pub struct Effects<C> {
 impl<C> Default for Effects<C> {
     fn default() -> Self {
         Self {
-            flush: None,
+            flushes: Vec::new(),
             allocate: None,
             dispatches: Vec::new(),
             answers: Vec::new(),
@@ -375,8 +376,8 @@ impl<C> CommitLog<C> {
 
     fn carry_out_one(&mut self, output: Output<Box<RecordBatch<C>>, Dispatch>, effects: &mut Effects<C>) {
         match output {
-            Output::Write { .. } => self.write(effects),
-            Output::Flush { epoch, upto } => effects.flush = Some(self.files.flush_job(epoch, upto)),
+            Output::Write { to, .. } => self.write(to, effects),
+            Output::Flush { epoch, upto } => effects.flushes.push(self.files.flush_job(epoch, upto)),
             Output::Publish { visible } => self.files.publish(visible),
             Output::Dispatch { dispatch, .. } => {
                 self.note_dispatch(&dispatch);
@@ -391,8 +392,8 @@ impl<C> CommitLog<C> {
         }
     }
 
-    fn write(&mut self, effects: &mut Effects<C>) {
-        let written = self.files.write(&self.pieces, &self.tick);
+    fn write(&mut self, to: PhysicalOffset, effects: &mut Effects<C>) {
+        let written = self.files.write(&self.pieces, &self.tick, to);
         self.pieces.clear();
         for mut buffer in self.tick.drain(..) {
             if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {

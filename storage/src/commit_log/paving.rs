@@ -55,7 +55,7 @@ pub(super) struct Paving {
 impl Paving {
     pub(super) fn new(segment_bytes: u64) -> Self {
         Self {
-            stretch: (segment_bytes / STRETCHES).clamp(PAGE, STRETCH),
+            stretch: (segment_bytes / STRETCHES).clamp(1, STRETCH),
             upto: 0,
             look_at: 0,
             looked: None,
@@ -74,8 +74,9 @@ impl Paving {
         if is_fast || took > SLOW {
             return None;
         }
-        let from = self.upto.max(end).next_multiple_of(PAGE);
-        let upto = (end + 2 * self.stretch).next_multiple_of(PAGE).min(limit);
+        let unit = self.stretch.min(PAGE);
+        let from = self.upto.max(end).next_multiple_of(unit);
+        let upto = (end + 2 * self.stretch).next_multiple_of(unit).min(limit);
         (from < upto).then(|| {
             self.upto = upto;
             from..upto
@@ -134,7 +135,8 @@ mod tests {
             paving.due(STRETCH, STRETCH + 10 * PAGE, ms(900)),
             Some(STRETCH..STRETCH + 10 * PAGE)
         );
-        let small = Paving::new(8 * PAGE);
-        assert_eq!(small.stretch, PAGE);
+        let mut small = Paving::new(2048);
+        assert_eq!(small.due(0, 2048, ms(0)), None);
+        assert_eq!(small.due(100, 2048, ms(900)), Some(128..192));
     }
 }

@@ -11,7 +11,9 @@
 //! `replicated <= visible`, `durable <= appended <= assigned`; a ticket is answered once; what is dispatched is visible;
 //! dispatches leave in the order of the log; after `Failed` nothing is acknowledged or confirmed any more.
 //!
-//! Group commit has no timer: while a flush runs, appends gather, and when it ends the next flush covers them all.
+//! Group commit has no timer: while a flush runs, appends gather, and the next one covers them all. Under sync flush that one
+//! is asked for while the first still runs, and covers what is written when it begins, so that the disk does not wait for the
+//! owner to have its turn.
 
 mod confirmation;
 #[cfg(test)]
@@ -80,7 +82,7 @@ pub enum Input<T, D> {
     Flushed {
         /// The epoch it was asked for in; a late one of an earlier epoch is without effect.
         epoch: FlushEpoch,
-        /// Up to where it covers the log.
+        /// Up to where it covers the log: what was asked for, or what was written when it began.
         upto: PhysicalOffset,
     },
     /// A replica has the log up to here.
@@ -109,7 +111,7 @@ pub enum Output<T, D> {
         /// Behind the last byte.
         to: PhysicalOffset,
     },
-    /// Sync the log up to here on the flusher, then say `Flushed`.
+    /// Sync the log up to here, or further, on the flusher, behind those asked for before, then say `Flushed`.
     Flush {
         /// To be given back with the answer.
         epoch: FlushEpoch,
@@ -155,7 +157,8 @@ pub struct LogState<T, D> {
     durable: PhysicalOffset,
     visible: PhysicalOffset,
     replicated: PhysicalOffset,
-    flushing: Option<PhysicalOffset>,
+    /// Up to where the flushes were asked for that have not ended, in their order.
+    flushing: VecDeque<PhysicalOffset>,
     failed: bool,
     owed_appended: VecDeque<Owed<T>>,
     owed_durable: VecDeque<Owed<T>>,
@@ -178,7 +181,7 @@ impl<T, D> LogState<T, D> {
             durable: recovered,
             visible: recovered,
             replicated: PhysicalOffset(0),
-            flushing: None,
+            flushing: VecDeque::new(),
             failed: false,
             owed_appended: VecDeque::new(),
             owed_durable: VecDeque::new(),
@@ -253,12 +256,17 @@ impl<T, D> LogState<T, D> {
         }
     }
 
-    /// Starts a flush unless one is under way or nothing is to be flushed.
+    /// Asks for a flush unless enough are under way or nothing is to be flushed.
     fn flush(&mut self, outputs: &mut Vec<Output<T, D>>) {
-        if self.failed || self.flushing.is_some() || self.durable == self.appended {
+        let most = match self.mode {
+            FlushMode::Sync => 2,
+            FlushMode::Async => 1,
+        };
+        let asked = self.flushing.back().copied().max(Some(self.durable));
+        if self.failed || self.flushing.len() >= most || asked >= Some(self.appended) {
             return;
         }
-        self.flushing = Some(self.appended);
+        self.flushing.push_back(self.appended);
         outputs.push(Output::Flush {
             epoch: self.epoch,
             upto: self.appended,
@@ -266,15 +274,14 @@ impl<T, D> LogState<T, D> {
     }
 
     fn flushed(&mut self, epoch: FlushEpoch, upto: PhysicalOffset, outputs: &mut Vec<Output<T, D>>) {
-        if self.failed || epoch != self.epoch || self.flushing != Some(upto) {
+        if self.failed || epoch != self.epoch || self.flushing.pop_front().is_none() {
             return;
         }
-        self.flushing = None;
-        self.durable = upto;
+        self.durable = self.durable.max(upto);
         if self.mode == FlushMode::Sync {
             // The next flush first: the disk works while the answers of this one go out.
             self.flush(outputs);
-            self.publish(upto, outputs);
+            self.publish(self.durable, outputs);
         }
         self.release(outputs);
     }
@@ -320,7 +327,7 @@ impl<T, D> LogState<T, D> {
     fn fail(&mut self, outputs: &mut Vec<Output<T, D>>) {
         self.failed = true;
         self.writing = None;
-        self.flushing = None;
+        self.flushing.clear();
         self.undispatched.clear();
         for queue in [
             &mut self.owed_appended,

@@ -64,9 +64,8 @@ impl World {
             7 => Input::FlushDue,
             8 | 9 if !self.flushes.is_empty() => {
                 let at = usize::try_from(self.random.below(self.flushes.len() as u64)).unwrap();
-                let (epoch, upto) = self.flushes.swap_remove(at);
-                self.synced = self.synced.max(upto.0.min(self.written));
-                Input::Flushed { epoch, upto }
+                let (epoch, asked) = self.flushes.swap_remove(at);
+                self.flushed(epoch, asked)
             }
             10 => {
                 let upto = self.random.below(self.visible + 100);
@@ -83,6 +82,17 @@ impl World {
                 dispatch: self.state.assigned().0,
             },
         }
+    }
+
+    /// The answer of the flusher, which covers what was asked for, or what was written when it began.
+    fn flushed(&mut self, epoch: FlushEpoch, asked: PhysicalOffset) -> Input<u64, u64> {
+        let behind = self.written.saturating_sub(asked.0);
+        let upto = match epoch == FlushEpoch(self.epoch) {
+            true => asked.advanced(self.random.below(behind + 1)),
+            false => asked,
+        };
+        self.synced = self.synced.max(upto.0.min(self.written));
+        Input::Flushed { epoch, upto }
     }
 
     fn append(&mut self) -> Input<u64, u64> {
@@ -117,6 +127,12 @@ impl World {
             Output::Flush { epoch, upto } => {
                 assert!(upto.0 <= self.written && !self.failed);
                 self.flushes.push((epoch, upto));
+                let of_this_life = self
+                    .flushes
+                    .iter()
+                    .filter(|(epoch, _)| *epoch == FlushEpoch(self.epoch));
+                let most = if self.mode == FlushMode::Sync { 2 } else { 1 };
+                assert!(of_this_life.count() <= most);
             }
             Output::Publish { visible } => {
                 assert!(visible.0 >= self.visible, "what was visible stays visible");
@@ -218,9 +234,8 @@ impl World {
 
     /// The flusher's last answer that is still to come.
     fn end_flush(&mut self) -> Option<Input<u64, u64>> {
-        let (epoch, upto) = self.flushes.pop()?;
-        self.synced = self.synced.max(upto.0.min(self.written));
-        Some(Input::Flushed { epoch, upto })
+        let (epoch, asked) = self.flushes.pop()?;
+        Some(self.flushed(epoch, asked))
     }
 
     /// With a disk that answers, everything that waits is answered.
@@ -304,6 +319,52 @@ fn a_late_flush_of_an_earlier_life_acknowledges_nothing() {
         ticket: 1,
         outcome: Outcome::Stored
     }));
+}
+
+#[test]
+fn the_next_flush_is_asked_for_while_one_runs_and_what_it_covered_is_not_asked_for_again() {
+    let mut state = State::recovered(FlushMode::Sync, PhysicalOffset(0), FlushEpoch(0));
+    let mut outputs = Vec::new();
+    let mut flushes_after = |inputs: Vec<Input<u64, u64>>| {
+        for input in inputs {
+            state.step(input, &mut outputs);
+        }
+        let flushes = outputs.drain(..).filter_map(|output| match output {
+            Output::Flush { upto, .. } => Some(upto.0),
+            _ => None,
+        });
+        flushes.collect::<Vec<_>>()
+    };
+    let written = |to| {
+        let append = Input::Append {
+            to: PhysicalOffset(to),
+            acknowledge: Acknowledge::Flushed,
+            ticket: to,
+        };
+        vec![append, Input::EndOfTick { dispatch: to }, Input::Written]
+    };
+    let flushed = |upto| {
+        vec![Input::Flushed {
+            epoch: FlushEpoch(0),
+            upto: PhysicalOffset(upto),
+        }]
+    };
+    assert_eq!(flushes_after(written(10)), [10]);
+    assert_eq!(flushes_after(written(20)), [20], "behind the one that runs");
+    assert_eq!(
+        flushes_after(written(30)),
+        [0; 0],
+        "the second one covers it, if it has not begun"
+    );
+    assert_eq!(flushes_after(flushed(10)), [30], "and if it has, this one does");
+    assert_eq!(flushes_after(flushed(30)), [0; 0]);
+    assert_eq!(flushes_after(written(40)), [40]);
+    assert_eq!(
+        flushes_after(flushed(30)),
+        [0; 0],
+        "there was nothing left to do for the third one"
+    );
+    assert_eq!(flushes_after(flushed(40)), [0; 0]);
 }
 
 #[test]

@@ -19,8 +19,6 @@ use crate::error::{Result, StoreError};
 
 /// What is written under the lock at once: as long as the writer may have to wait.
 const PIECE: usize = 1 << 16;
-/// The unit in which the system caches files.
-const PAGE: u64 = 4096;
 
 /// The zeros ahead of one writer, for the thread that writes them.
 pub struct Runway {
@@ -65,7 +63,7 @@ impl Runway {
         loop {
             let claimed = self.claimed();
             let Some(claim) = *claimed else { return Ok(()) };
-            at = at.max(claim.next_multiple_of(PAGE));
+            at = at.max(claim);
             let length = usize::try_from(end.saturating_sub(at)).map_or(PIECE, |left| left.min(PIECE));
             let piece = zeros.get(..length).unwrap_or_default();
             if piece.is_empty() {
@@ -107,6 +105,7 @@ mod tests {
     use crate::disk::{Disk, MemoryDisk, RealDisk};
     use crate::segment::SegmentWriter;
 
+    const PAGE: u64 = 4096;
     const LENGTH: u64 = 64 * PAGE;
 
     fn segment(disk: &dyn Disk, directory: &Path) -> (SegmentWriter, Arc<Runway>) {
@@ -146,11 +145,12 @@ mod tests {
         );
         write(&mut writer, &[7; 5000], PAGE - 10);
         runway.pave(0..LENGTH + PAGE).unwrap();
-        let piece = 3 * PAGE + PIECE as u64;
-        assert_eq!(written()[1..3], [(3 * PAGE, piece), (piece, piece + PIECE as u64)]);
+        let (end, piece) = (PAGE - 10 + 5000, PIECE as u64);
+        let pieces = [(end, end + piece), (end + piece, end + 2 * piece)];
+        assert_eq!(written()[1..3], pieces);
         assert_eq!(written().last().map(|(_, end)| *end), Some(LENGTH));
         let bytes = content(&disk, directory);
-        let end = (PAGE - 10) as usize + 5000;
+        let end = end as usize;
         assert!(bytes[PAGE as usize - 10..end].iter().all(|byte| *byte == 7));
         assert!(bytes[end..].iter().all(|byte| *byte == 0));
     }

@@ -172,7 +172,8 @@ impl Judge<'_> {
             }
         }
         for stream in all.of("pull-stream", Role::Floor) {
-            for ours in all.of("hot-pull", Role::Ours) {
+            let pulls = ["hot-pull", "pull-stream"].into_iter();
+            for ours in pulls.flat_map(|load| all.of(load, Role::Ours)) {
                 let part = ours.main_to(stream);
                 self.push(
                     "messages by a loopback stream's",

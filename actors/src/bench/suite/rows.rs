@@ -23,7 +23,7 @@ use super::topics::Topics;
 const SENDS: [(u32, u32); 4] = [(16, 32), (16, 1), (1, 1), (128, 8)];
 /// Connections that pull, one request in flight on each.
 const PULLERS: u32 = 16;
-/// Requests in flight on each of them where the floor streams.
+/// Requests in flight on each of them where answers are to come as a stream, without a pause.
 const STREAM: u32 = 32;
 /// Messages a second whose latency is measured.
 const RATES: [u64; 3] = [1_000, 10_000, 20_000];
@@ -135,8 +135,7 @@ impl Row {
     pub(super) fn fits(&self, system: &System) -> bool {
         let is_broker = matches!(system.role, Role::Ours | Role::Other);
         match self.kind {
-            Kind::Send { .. } | Kind::HotPull => system.role != Role::Disk,
-            Kind::Stream => system.role == Role::Floor,
+            Kind::Send { .. } | Kind::HotPull | Kind::Stream => system.role != Role::Disk,
             Kind::Sync { .. } => system.role == Role::Disk,
             Kind::Restart(_) => is_broker && system.start.is_some(),
             Kind::Latency { .. } | Kind::ManyQueues { .. } | Kind::CatchUp | Kind::Steady => is_broker,
@@ -146,7 +145,6 @@ impl Row {
     /// What is missing when no system fits.
     pub(super) fn needs(&self) -> &'static str {
         match self.kind {
-            Kind::Stream => "--floor names no floor",
             Kind::Sync { .. } => "--disk names no directory",
             _ => "--start tells of no system how it is started",
         }

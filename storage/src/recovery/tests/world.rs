@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuemq_net::message::record::{self, Record, RecordFields};
 use cuemq_net::message::sysflag::TransactionType;
@@ -217,6 +218,12 @@ impl World {
         self.now_ms += 7;
         open.log.append(batch, wait, self.now_ms, &mut effects);
         open.log.end_of_tick(&mut effects);
+        if let Some(job) = open.log.pave(Duration::from_millis(self.now_ms)) {
+            match job.run() {
+                Err(error) if !error.is_no_room() => open.log.fail(error, &mut effects),
+                _ => {}
+            }
+        }
         self.carry_out(open, effects)
     }
 
@@ -245,9 +252,10 @@ impl World {
             if let Some(error) = effects.failure {
                 died.get_or_insert(error);
             }
-            if let Some(job) = effects.flush {
-                match job.files.iter().try_for_each(|file| file.sync()) {
-                    Ok(()) => open.log.flushed(job.epoch, job.upto, &mut next),
+            for job in effects.flushes {
+                let upto = job.upto();
+                match job.run() {
+                    Ok(()) => open.log.flushed(job.epoch, upto, &mut next),
                     Err(error) => open.log.fail(error, &mut next),
                 }
                 waiting.push(std::mem::take(&mut next));
