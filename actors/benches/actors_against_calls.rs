@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Handler, Recipient};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use cuemq_actors::allocator::Allocate;
+use cuemq_actors::allocator::{Allocate, Pave};
 use cuemq_actors::commit_log::{
     AppendBatch, CommitLog, Confirmed, DeletionNote, Neighbours, Poison, QueueIdle, SendGate,
 };
@@ -248,6 +248,7 @@ fn start_log(
     let neighbours = Neighbours {
         flusher: Probe::<Flush>::new().recipient(),
         allocator: Probe::<Allocate>::new().recipient(),
+        paver: Probe::<Pave>::new().recipient(),
         egress: vec![outlet.recipient()],
         queues: QueueActors::new(Heritage::default(), found, directory, running, none_is_new),
         index: None,

@@ -219,16 +219,17 @@ impl Opened {
                 let writer = SegmentWriter::create_anew(&RealDisk, &layout.commit_log, start, length)?;
                 self.log.supply(writer, NOW_MS, &mut next);
             }
-            if let Some(job) = effects.flush {
-                job.files.iter().try_for_each(|file| file.sync())?;
-                self.log.flushed(job.epoch, job.upto, &mut next);
+            for job in effects.flushes {
+                let upto = job.upto();
+                job.run()?;
+                self.log.flushed(job.epoch, upto, &mut next);
             }
             for answer in effects.answers {
                 ensure!(answer.outcome == Outcome::Stored, "{:?}", answer.outcome);
                 let record = &answer.batch.records[0];
                 placed = Some((record.physical_offset.0, record.queue_offset.0));
             }
-            if next.flush.is_some() || next.allocate.is_some() || !next.answers.is_empty() {
+            if !next.flushes.is_empty() || next.allocate.is_some() || !next.answers.is_empty() {
                 waiting.push(next);
             }
         }

@@ -139,6 +139,7 @@ mod tests {
     #[test]
     fn a_topic_is_printed_as_java_prints_it() {
         let topic = Topic {
+            found: KnownSlots::default(),
             id: TopicId(7),
             name: "GoldenError".into(),
             config: with_queues(1),
