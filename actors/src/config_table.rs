@@ -33,6 +33,20 @@ pub struct Named<C: Config> {
     pub found: C::Found,
 }
 
+impl<C: Config> Named<C> {
+    /// A new row, for which nothing has been found yet.
+    #[must_use]
+    pub fn new(id: C::Id, name: Arc<str>, config: C) -> Self {
+        let found = C::Found::default();
+        Self {
+            id,
+            name,
+            config,
+            found,
+        }
+    }
+}
+
 /// Two are the same when they are one.
 impl<C: Config> PartialEq for Named<C> {
     fn eq(&self, other: &Self) -> bool {
@@ -287,12 +301,7 @@ impl<C: Config> ConfigTable<C> {
                 .with(name, |named| named.id)
                 .unwrap_or_else(|| self.view.take_id()),
         };
-        let named = Arc::new(Named {
-            id,
-            name: Arc::clone(name),
-            config,
-            found: C::Found::default(),
-        });
+        let named = Arc::new(Named::new(id, Arc::clone(name), config));
         self.rows.insert(Arc::clone(name), Arc::clone(&named));
         named
     }

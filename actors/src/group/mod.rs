@@ -35,12 +35,8 @@ impl SubscriptionGroup {
     /// A group that is being made by its first use, with the settings that it will have; its number is nobody's.
     #[must_use]
     pub fn fresh(name: &str) -> Arc<Self> {
-        Arc::new(Self {
-            found: (),
-            id: GroupId(u32::MAX),
-            name: Arc::from(name),
-            config: SubscriptionGroupConfig::default(),
-        })
+        let config = SubscriptionGroupConfig::default();
+        Arc::new(Self::new(GroupId(u32::MAX), Arc::from(name), config))
     }
 }
 

@@ -138,12 +138,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_printed_as_java_prints_it() {
-        let topic = Topic {
-            found: KnownSlots::default(),
-            id: TopicId(7),
-            name: "GoldenError".into(),
-            config: with_queues(1),
-        };
+        let topic = Topic::new(TopicId(7), "GoldenError".into(), with_queues(1));
         assert_eq!(
             topic.to_string(),
             "TopicConfig [topicName=GoldenError, readQueueNums=1, writeQueueNums=1, perm=RW-, \

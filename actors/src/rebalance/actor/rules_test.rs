@@ -49,21 +49,11 @@ impl Scene {
                 retry_queue_nums: 3,
                 ..SubscriptionGroupConfig::default()
             };
-            Ok(Arc::new(Named {
-                id,
-                name,
-                config,
-                found: Default::default(),
-            }))
+            Ok(Arc::new(Named::new(id, name, config)))
         });
         let topics = Probe::answering(|create: &CreateRetryTopic| {
             let (id, name, config) = (TopicId(0), create.group.clone(), TopicConfig::default());
-            Ok(Arc::new(Named {
-                id,
-                name,
-                config,
-                found: Default::default(),
-            }))
+            Ok(Arc::new(Named::new(id, name, config)))
         });
         let lock_file = Probe::answering(|_: &KeepLocks| Ok(()));
         let thread = ConnectionsOfThread {
