@@ -169,6 +169,7 @@ mod tests {
 
     /// Fails within a few rounds when a claim comes after its write, or is looked at outside the lock.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the rule is about two threads")]
     fn no_byte_is_lost_while_zeros_are_written_right_where_the_writer_goes() {
         let temporary = tempfile::tempdir().unwrap();
         for round in 0..20_u8 {
