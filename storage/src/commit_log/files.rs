@@ -252,6 +252,39 @@ mod tests {
     const FILE: u64 = 64 * PAGE;
 
     #[test]
+    fn a_flush_covers_what_is_written_when_it_begins_in_the_files_that_it_was_given() {
+        let (disk, directory) = (MemoryDisk::new(1), Path::new("/log"));
+        disk.create_directory(directory).unwrap();
+        let create = |start| SegmentWriter::create(&disk, directory, start, FILE).unwrap();
+        let writer = create(0);
+        let view = Arc::new(LogView::new(vec![Arc::clone(writer.segment())]));
+        let mut files = LogFiles::new(FILE, [writer].into(), view, PhysicalOffset(0), FILE);
+        files.supply(create(FILE));
+        let buffers = [vec![7; FILE as usize]];
+        let write = |files: &mut LogFiles, position: u64, end: u64| {
+            let (batch, range) = (0, 0..(end - position) as usize);
+            let position = PhysicalOffset(position);
+            files
+                .write(
+                    &[Piece::Records { position, batch, range }],
+                    &buffers,
+                    PhysicalOffset(end),
+                )
+                .unwrap();
+        };
+        write(&mut files, 0, PAGE);
+        let job = files.flush_job(FlushEpoch(1), PhysicalOffset(PAGE));
+        assert_eq!((job.upto(), job.file_count()), (PhysicalOffset(PAGE), 1));
+        write(&mut files, PAGE, FILE);
+        assert_eq!(job.upto(), PhysicalOffset(FILE));
+        write(&mut files, FILE, FILE + PAGE);
+        assert_eq!(job.upto(), PhysicalOffset(FILE), "the next file is not its own");
+        job.run().unwrap();
+        let next = files.flush_job(FlushEpoch(1), PhysicalOffset(FILE + PAGE));
+        assert_eq!((next.upto(), next.file_count()), (PhysicalOffset(FILE + PAGE), 2));
+    }
+
+    #[test]
     fn zeros_are_written_ahead_one_stretch_at_a_time_once_that_was_asked_for() {
         let (disk, directory) = (MemoryDisk::new(1), Path::new("/log"));
         disk.create_directory(directory).unwrap();
