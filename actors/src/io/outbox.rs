@@ -7,11 +7,8 @@ use std::io::IoSlice;
 use cuemq_storage::segment::SegmentBytes;
 use smallvec::SmallVec;
 
-/// How many pieces go out in one call at most, all that Linux takes. The kernel wakes the reader and looks for room once for each
-/// call, so that a stream of pulls in calls of 64 pieces had two thirds of the throughput.
-const SLICES_PER_WRITE: usize = 1024;
-/// So many need no room on the heap: what most calls have.
-const SLICES_INLINE: usize = 64;
+/// How many pieces go out in one call.
+const SLICES_PER_WRITE: usize = 64;
 /// A buffer that grew beyond this many bytes is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
 
@@ -102,7 +99,7 @@ impl Outbox {
     }
 
     /// The next bytes to write, in as many pieces as one call takes.
-    pub fn slices(&self) -> SmallVec<[IoSlice<'_>; SLICES_INLINE]> {
+    pub fn slices(&self) -> SmallVec<[IoSlice<'_>; SLICES_PER_WRITE]> {
         let mut slices = SmallVec::new();
         let mut at = self.taken;
         let mut skip = self.written;
