@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub use list::{LoadedSegments, SegmentList};
-pub use runway::Runway;
+pub(crate) use runway::Runway;
 pub use writer::{SegmentSync, SegmentWriter};
 
 use crate::disk::{Disk, DiskFile, OpenMode};

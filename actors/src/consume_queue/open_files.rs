@@ -12,7 +12,7 @@ use crate::listener::ConnectionLimit;
 
 /// This share of all descriptors is for what is neither a connection nor a consume queue.
 const OTHERS: u64 = 16;
-/// How far apart the syncs of many queues are. Each costs a core about 0.15 ms, whatever it writes.
+/// How far apart the syncs of many queues are. Each costs a core about 0.1 ms, whatever it writes.
 const APART: Duration = Duration::from_micros(2500);
 /// No queue waits longer for its sync: what is not synced is read again from the log after a crash.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);

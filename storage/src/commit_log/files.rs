@@ -93,23 +93,20 @@ impl LogFiles {
     /// Begins to say when zeros are to be written ahead.
     pub(super) fn begin_paving(&mut self) {
         self.paving = Some(Paving::new(self.segment_bytes));
-        for writer in &mut self.open {
-            drop(writer.runway());
-        }
     }
 
     /// What is to be paved of a log that is written up to `end`; one job at a time.
     pub(super) fn pave(&mut self, end: PhysicalOffset, now: Duration) -> Option<PaveJob> {
         let paving = self.paving.as_mut()?;
         let start = end.0 - end.0 % self.segment_bytes;
-        let writer = self.open.iter_mut().find(|writer| writer.segment().start() == start)?;
-        let runway = writer.runway();
-        // The writer's, and the one of here.
-        if Arc::strong_count(&runway) > 2 {
+        let writer = self.open.iter().find(|writer| writer.segment().start() == start)?;
+        // A job holds the other one.
+        if Arc::strong_count(writer.runway()) > 1 {
             return None;
         }
         let range = paving.due(end.0, start + self.segment_bytes, now)?;
         let range = range.start - start..range.end - start;
+        let runway = Arc::clone(writer.runway());
         Some(PaveJob { runway, range })
     }
 
@@ -131,10 +128,7 @@ impl LogFiles {
         self.end.saturating_sub(position.0) <= self.segment_bytes / 2
     }
 
-    pub(super) fn supply(&mut self, mut writer: SegmentWriter) {
-        if self.paving.is_some() {
-            drop(writer.runway());
-        }
+    pub(super) fn supply(&mut self, writer: SegmentWriter) {
         assert_eq!(writer.segment().start(), self.end, "files follow one another");
         self.end += self.segment_bytes;
         self.view.add(Arc::clone(writer.segment()));

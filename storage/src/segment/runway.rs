@@ -21,7 +21,7 @@ use crate::error::{Result, StoreError};
 const PIECE: usize = 1 << 16;
 
 /// The zeros ahead of one writer, for the thread that writes them.
-pub struct Runway {
+pub(crate) struct Runway {
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     length: u64,
@@ -56,10 +56,11 @@ impl Runway {
     ///
     /// # Errors
     /// What the disk says. Nothing that was written before is lost by it.
-    pub fn pave(&self, range: Range<u64>) -> Result<()> {
+    pub(crate) fn pave(&self, range: Range<u64>) -> Result<()> {
         let zeros = [0; PIECE];
         let end = range.end.min(self.length);
         let mut at = range.start;
+        let mut first = None;
         loop {
             let claimed = self.claimed();
             let Some(claim) = *claimed else { return Ok(()) };
@@ -72,11 +73,14 @@ impl Runway {
             let written = self.file.write_at(&[IoSlice::new(piece)], at);
             drop(claimed);
             written.map_err(|source| self.failed(source))?;
+            first.get_or_insert(at);
             at += length as u64;
         }
-        self.file
-            .write_back(range.start..end)
-            .map_err(|source| self.failed(source))
+        // Not where the writer had been before: its pages are read soon, and stay in the cache.
+        match first {
+            Some(first) => self.file.write_back(first..end).map_err(|source| self.failed(source)),
+            None => Ok(()),
+        }
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
@@ -110,8 +114,8 @@ mod tests {
 
     fn segment(disk: &dyn Disk, directory: &Path) -> (SegmentWriter, Arc<Runway>) {
         disk.create_directory(directory).unwrap();
-        let mut writer = SegmentWriter::create(disk, directory, 0, LENGTH).unwrap();
-        let runway = writer.runway();
+        let writer = SegmentWriter::create(disk, directory, 0, LENGTH).unwrap();
+        let runway = Arc::clone(writer.runway());
         (writer, runway)
     }
 

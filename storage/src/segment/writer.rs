@@ -19,7 +19,7 @@ pub struct SegmentWriter {
     segment: Arc<Segment>,
     file: Arc<dyn DiskFile>,
     /// Known to whoever writes zeros ahead, if anybody does.
-    runway: Option<Arc<Runway>>,
+    runway: Arc<Runway>,
 }
 
 /// The capability to make a segment's bytes durable, for the thread that may block.
@@ -76,9 +76,9 @@ impl SegmentWriter {
     }
 
     fn mapped(start: u64, length: u64, path: PathBuf, file: Arc<dyn DiskFile>) -> Result<Self> {
+        let runway = Arc::new(Runway::new(Arc::clone(&file), path.clone(), length));
         let segment = Arc::new(Segment::of_file(start, length, path, Arc::clone(&file)));
         segment.map()?;
-        let runway = None;
         Ok(Self { segment, file, runway })
     }
 
@@ -97,15 +97,13 @@ impl SegmentWriter {
         }
     }
 
-    /// Where zeros can be written ahead of it from its next write on; always the same.
-    pub fn runway(&mut self) -> Arc<Runway> {
-        let Segment { path, length, .. } = &*self.segment;
-        let make = || Arc::new(Runway::new(Arc::clone(&self.file), path.clone(), *length));
-        Arc::clone(self.runway.get_or_insert_with(make))
+    /// Where zeros can be written ahead of it from its next write on.
+    pub(crate) fn runway(&self) -> &Arc<Runway> {
+        &self.runway
     }
 
-    /// Writes all of `buffers`, one after the other, from `position_in_file` on; with a runway never in front of what it has
-    /// written.
+    /// Writes all of `buffers`, one after the other, from `position_in_file` on; where zeros are written ahead, never in front
+    /// of what it has written.
     ///
     /// # Errors
     /// [`StoreError::Io`]: `InvalidInput` for published bytes or past the end, otherwise what the disk says; how much
@@ -113,7 +111,7 @@ impl SegmentWriter {
     pub fn write_at(&mut self, buffers: &[IoSlice<'_>], position_in_file: u64) -> Result<()> {
         let length = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         self.check(position_in_file, length)
-            .inspect(|()| self.claim(position_in_file + length))
+            .inspect(|()| self.runway.claim(position_in_file + length))
             .and_then(|()| self.file.write_at(buffers, position_in_file))
             .map_err(|source| self.failed("write", source))
     }
@@ -130,12 +128,6 @@ impl SegmentWriter {
             self.segment
         );
         self.segment.readable.store(upto, Ordering::Release);
-    }
-
-    fn claim(&self, end: u64) {
-        if let Some(runway) = &self.runway {
-            runway.claim(end);
-        }
     }
 
     fn check(&self, position_in_file: u64, length: u64) -> io::Result<()> {
@@ -162,9 +154,7 @@ impl SegmentWriter {
 
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
-        if let Some(runway) = &self.runway {
-            runway.close();
-        }
+        self.runway.close();
     }
 }
 
