@@ -22,6 +22,8 @@ const FAST_DISTANCE: u16 = 2;
 const TRIES: usize = 64;
 /// How long a listener rests when the process has no descriptor to spare.
 const REST: Duration = Duration::from_millis(100);
+/// So many are accepted before those that are there have their turn.
+const ACCEPTED_AT_ONCE: usize = 8;
 
 /// Which ports a listener binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +204,13 @@ impl Listener {
 #[expect(clippy::disallowed_methods, reason = "bounded by the limit of connections")]
 async fn accept(parts: ListenerParts, mut socket: Box<dyn Socket>, door: Door, turn: Rc<std::cell::Cell<usize>>) {
     let egress = parts.egress.wait().await;
+    let mut at_once = 0;
     loop {
+        at_once += 1;
+        if at_once > ACCEPTED_AT_ONCE {
+            at_once = 1;
+            tokio::task::yield_now().await;
+        }
         let accepted = match socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {

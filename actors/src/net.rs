@@ -17,6 +17,9 @@ const BACKLOG: i32 = 1024;
 /// What the kernel takes of what a client's window has no room for yet. Without it that is as much as its send buffer, which
 /// grows to megabytes: a thousand slow readers would hold gigabytes.
 const UNSENT_BYTES: u32 = 128 << 10;
+/// As much of a newcomer's, and what is written to it at once: the kernel takes a whole write, or as much as fits a packet of
+/// loopback, where it takes anything.
+pub const NARROW_BYTES: usize = 16 << 10;
 
 /// A network.
 pub trait Net: Send + Sync + 'static {
@@ -87,6 +90,9 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// What the other end has not taken is forgotten when this is dropped. The system would keep it for minutes, for a peer that
     /// takes nothing. A network that keeps nothing has nothing to do.
     fn forget_unsent(&self) {}
+
+    /// Its client reads, so the system may take more of what is to be sent to it. A network that holds nothing has nothing to do.
+    fn widen(&self) {}
 }
 
 /// The machine's TCP.
@@ -167,7 +173,7 @@ impl Accepted for AcceptedTcp {
 
     fn into_stream(self: Box<Self>) -> io::Result<Box<dyn Stream>> {
         self.socket.set_nodelay(true)?;
-        socket2::SockRef::from(&self.socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        socket2::SockRef::from(&self.socket).set_tcp_notsent_lowat(NARROW_BYTES as u32)?;
         Ok(Box::new(tokio::net::TcpStream::from_std(self.socket)?))
     }
 }
@@ -184,6 +190,11 @@ impl Stream for tokio::net::TcpStream {
     fn forget_unsent(&self) {
         // A socket that does not take the option is closed as any other.
         let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+    }
+
+    fn widen(&self) {
+        // It stays narrow otherwise, which is slower and right.
+        let _ = socket2::SockRef::from(self).set_tcp_notsent_lowat(UNSENT_BYTES);
     }
 }
 
@@ -238,6 +249,30 @@ mod tests {
         let mut both = [0; 8];
         client.read_exact(&mut both).await.unwrap();
         assert_eq!(&both, b"headbody");
+    }
+
+    /// How much the kernel takes of one whose client reads nothing.
+    async fn taken(stream: &mut Box<dyn Stream>) -> usize {
+        let mut taken = 0;
+        while let Some(written) = stream.write(&[0; NARROW_BYTES]).now_or_never() {
+            taken += written.unwrap();
+        }
+        taken
+    }
+
+    #[actix::test]
+    async fn the_kernel_takes_little_for_a_newcomer_that_reads_nothing_and_more_for_who_has_read() {
+        let mut listener = TcpNet.bind(any_port()).await.unwrap();
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_recv_buffer_size(4 << 10).unwrap();
+        client.connect(&listener.local_addr().unwrap().into()).unwrap();
+        let mut stream = listener.accept().await.unwrap().into_stream().unwrap();
+        let narrow = taken(&mut stream).await;
+        assert!(narrow <= 4 * NARROW_BYTES, "{narrow} bytes");
+        stream.widen();
+        let more = tokio::time::timeout(PATIENCE, stream.write(&[0; NARROW_BYTES])).await;
+        let wide = narrow + more.unwrap().unwrap() + taken(&mut stream).await;
+        assert!(wide > narrow + UNSENT_BYTES as usize / 2, "{wide} bytes after {narrow}");
     }
 
     #[actix::test]

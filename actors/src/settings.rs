@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Handler, Message, MessageResult, Recipient};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use cuemq_net::body::DataVersion;
 use cuemq_storage::StoreError;
 use cuemq_storage::clock::Clock;
@@ -28,7 +29,7 @@ pub struct ChangeSettings {
 
 /// Tell the settings in force: their version, and lines of `key=value`. From connections, one of each at a time.
 #[derive(Message, Clone, Copy, Debug)]
-#[rtype(result = "(DataVersion, String)")]
+#[rtype(result = "(DataVersion, Bytes)")]
 pub struct TellSettings;
 
 /// Put in force what can be changed while the broker runs, as a settings file that was read again says. From the program,
@@ -71,6 +72,8 @@ pub struct Settings {
     parts: SettingsParts,
     config: LiveConfig,
     version: DataVersion,
+    /// What was told last, until something changes.
+    told: Option<Bytes>,
 }
 
 impl Settings {
@@ -86,10 +89,16 @@ impl Settings {
             timestamp: i64::try_from(parts.clock.now_ms()).unwrap_or(i64::MAX),
             ..DataVersion::default()
         };
-        Ok(Self { parts, config, version })
+        Ok(Self {
+            parts,
+            config,
+            version,
+            told: None,
+        })
     }
 
     fn follow(&mut self, read_again: &BrokerConfig) -> Result<Vec<Difference>, ConfigError> {
+        self.told = None;
         let permission = self.config.config().permission;
         let changed = self.config.follow(read_again)?;
         if !changed.is_empty() {
@@ -116,6 +125,7 @@ impl Settings {
         write_table(self.parts.disk.as_ref(), &path, change.file_text().as_bytes())?;
         let concerns_routes = change.concerns_routes(&self.config);
         self.config.apply(change);
+        self.told = None;
         self.say_changed(concerns_routes);
         tracing::info!(changed = text.trim(), "settings were changed");
         Ok(())
@@ -146,6 +156,7 @@ impl Handler<TellSettings> for Settings {
     type Result = MessageResult<TellSettings>;
 
     fn handle(&mut self, _: TellSettings, _: &mut Self::Context) -> Self::Result {
-        MessageResult((self.version, self.config.text()))
+        let text = self.told.get_or_insert_with(|| self.config.text().into());
+        MessageResult((self.version, text.clone()))
     }
 }

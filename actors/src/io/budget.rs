@@ -76,6 +76,12 @@ impl Budget {
         self.used.load(Ordering::Relaxed) >= self.limit
     }
 
+    /// Whether twice as much is taken as there is.
+    #[must_use]
+    pub fn is_overdrawn(&self) -> bool {
+        self.used() > 2 * self.limit
+    }
+
     /// Takes bytes.
     pub fn take(&self, bytes: usize) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
@@ -127,6 +133,12 @@ impl Share {
     pub fn grow(&mut self, bytes: usize) {
         self.budget.take(bytes);
         self.bytes += bytes;
+    }
+
+    /// Whether others have taken twice as much as there is.
+    #[must_use]
+    pub fn is_overdrawn(&self) -> bool {
+        self.budget.used().saturating_sub(self.bytes) > 2 * self.budget.limit
     }
 
     /// Whether the budget is spent, and not by this share alone.

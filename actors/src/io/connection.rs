@@ -12,6 +12,7 @@ mod bounds_test;
 mod greeting;
 mod parked;
 mod request;
+mod standing;
 mod window;
 
 use std::future::poll_fn;
@@ -32,15 +33,17 @@ use self::appetite::Appetite;
 use self::arriving::Arriving;
 use self::parked::{GONE, ParkedSends, overload};
 use self::request::Request;
+use self::standing::Standing;
 use self::window::Window;
 use super::budget::Share;
 use super::egress::{Door, Serve};
 use super::peer_table::{Again, HeldFrame, Peer};
-use super::pressure::STALLED_BYTES;
+use super::pressure;
 use super::send::{self, Refusal, SendRequest};
 use super::send_context::{SendBatch, SendReply};
 use super::state::{BrokerSide, IoState};
-use super::{pull, questions, send_answer};
+use super::turns::Place;
+use super::{pull, questions, send_answer, turns};
 use crate::commit_log::AppendBatch;
 use crate::net::Stream;
 use crate::router::Control;
@@ -87,6 +90,7 @@ async fn attend(io: &Rc<IoState>, stream: Box<dyn Stream>, remote: SocketAddr, d
     };
     tracing::debug!(%remote, ?door, %reason, "disconnected");
     io.peers.borrow_mut().remove(peer.key);
+    peer.place.set(Place::Outside);
     peer.answers.end();
     io.questions.gone(peer.key);
     io.router.peer_closed(peer.key, door);
@@ -133,6 +137,8 @@ struct Connection {
     idle: Share,
     /// How much it reads in a turn.
     appetite: Appetite,
+    /// How much is written at once.
+    standing: Standing,
 }
 
 impl Connection {
@@ -141,6 +147,7 @@ impl Connection {
             window: Window::new(io.clock.monotonic()),
             idle: io.budgets.idle.share(0),
             appetite: Appetite::default(),
+            standing: Standing::default(),
             io,
             peer,
             stream,
@@ -156,6 +163,9 @@ impl Connection {
     async fn run(mut self: Box<Self>) -> String {
         poll_fn(|cx| {
             self.peer.register(cx.waker());
+            if !self.goes_first() && !turns::admits(&self.io, &self.peer) {
+                return Poll::Pending;
+            }
             match self.turn(cx) {
                 Turn::Rest => Poll::Pending,
                 Turn::Yield => {
@@ -169,6 +179,11 @@ impl Connection {
             }
         })
         .await
+    }
+
+    /// Whether it has its turn before those of whom nothing is known. One that is to end makes room.
+    fn goes_first(&self) -> bool {
+        self.peer.proven.get() || self.appetite.brings_messages() || self.peer.closing().is_some()
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
@@ -200,10 +215,12 @@ impl Connection {
                 Poll::Ready(Ok(())) => {}
             }
         }
+        self.note_unread();
         more |= self.wait_for_room(cx);
         if let Err(error) = self.write(cx) {
             return Turn::End(error.to_string());
         }
+        self.appetite.has_answered(self.peer.outbox.borrow().is_empty());
         self.peer.outbox.borrow_mut().shrink();
         self.count_idle();
         if self.is_over() {
@@ -227,7 +244,7 @@ impl Connection {
 
     /// Counts what waits for the client: answers that it has not taken, here and in the kernel, and the beginning of a frame.
     fn count_idle(&mut self) {
-        let in_kernel = self.peer.stalled.get().map_or(0, |_| STALLED_BYTES);
+        let in_kernel = pressure::in_kernel(&self.peer);
         let idle = self.peer.outbox.borrow().memory() + self.arriving.short_bytes() + in_kernel;
         if idle != self.idle.bytes() {
             self.idle.set(idle);
@@ -287,18 +304,22 @@ impl Connection {
         {
             return false;
         }
-        !self.parked.is_full(&io.budgets.waiting) && !self.arriving.waits(self.parked.is_busy())
+        !self.parked.is_full(&io.budgets.waiting) && !self.arriving_waits()
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut outbox = self.peer.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let written = Pin::new(&mut *self.stream).poll_write_vectored(cx, &outbox.slices())?;
+            let written = Pin::new(&mut *self.stream).poll_write_vectored(cx, &outbox.slices(self.standing.most()))?;
             let now = self.io.clock.monotonic();
             match written {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     outbox.advance(written);
+                    if self.standing.has_written(written) {
+                        self.peer.proven.set(true);
+                        self.stream.widen();
+                    }
                     self.unflushed = self.speech == Some(Speech::Tls);
                     self.peer.answers.taken(&outbox);
                     self.peer.active.set(now);

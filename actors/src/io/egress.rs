@@ -151,9 +151,7 @@ impl Actor for Egress {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SWEEP, |egress, _| egress.sweep());
-        ctx.run_interval(pressure::LOOK, |egress, _| {
-            pressure::relieve(&egress.io, egress.io.clock.monotonic());
-        });
+        self.relieve(ctx);
     }
 }
 
@@ -321,6 +319,12 @@ impl Handler<CloseAll> for Egress {
 }
 
 impl Egress {
+    /// Takes memory back where it is wanted, now and from now on.
+    fn relieve(&mut self, ctx: &mut Context<Self>) {
+        let again = pressure::relieve(&self.io, self.io.clock.monotonic());
+        ctx.run_later(again, Self::relieve);
+    }
+
     fn peer(&self, key: PeerKey) -> Option<Rc<Peer>> {
         self.io.peers.borrow().get(key).map(Rc::clone)
     }

@@ -17,3 +17,4 @@ pub mod send;
 pub mod send_answer;
 pub mod send_context;
 pub mod state;
+pub mod turns;

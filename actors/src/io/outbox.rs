@@ -7,13 +7,17 @@ use std::io::IoSlice;
 use cuemq_storage::segment::SegmentBytes;
 use smallvec::SmallVec;
 
-/// How many pieces go out in one call.
-const SLICES_PER_WRITE: usize = 64;
+/// How many pieces go out in one call at most, all that Linux takes. The kernel wakes the reader and looks for room once for each
+/// call, so that a stream of pulls in calls of 64 pieces had two thirds of the throughput.
+const SLICES_PER_WRITE: usize = 1024;
+/// So many need no room on the heap: what most calls have.
+const SLICES_INLINE: usize = 64;
 /// A buffer that grew beyond this many bytes is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
 
-/// While more than this waits, nothing is read that would add to it, and no long answer is made.
-const WAITING_MAX: usize = 4 << 20;
+/// While more than this waits, nothing is read that would add to it, and no long answer is made. It is what a socket takes at once
+/// and as much again: more would not reach its client sooner, and what is made for one that takes nothing is made for nobody.
+const WAITING_MAX: usize = 256 << 10;
 /// While more than this of it lies in memory, and not in the mapping of a file.
 pub const BUFFERED_MAX: usize = 256 << 10;
 
@@ -98,11 +102,12 @@ impl Outbox {
         }
     }
 
-    /// The next bytes to write, in as many pieces as one call takes.
-    pub fn slices(&self) -> SmallVec<[IoSlice<'_>; SLICES_PER_WRITE]> {
+    /// The next bytes to write, in as many pieces as one call takes, and at most so many of them.
+    pub fn slices(&self, most: usize) -> SmallVec<[IoSlice<'_>; SLICES_INLINE]> {
         let mut slices = SmallVec::new();
         let mut at = self.taken;
         let mut skip = self.written;
+        let mut left = most;
         for chunk in self.chunks.iter().take(SLICES_PER_WRITE) {
             let bytes = match chunk {
                 Chunk::Buffered(length) => {
@@ -113,7 +118,12 @@ impl Outbox {
                 Chunk::Record(record) => record.as_ref().get(skip..).unwrap_or_default(),
             };
             skip = 0;
+            let bytes = bytes.get(..left).unwrap_or(bytes);
+            left -= bytes.len();
             slices.push(IoSlice::new(bytes));
+            if left == 0 {
+                break;
+            }
         }
         slices
     }
@@ -175,12 +185,14 @@ mod tests {
         let mut out = Vec::new();
         while !outbox.is_empty() {
             let now: Vec<u8> = outbox
-                .slices()
+                .slices(step)
                 .iter()
                 .flat_map(|slice| slice.iter().copied())
-                .take(step)
                 .collect();
-            assert!(!now.is_empty(), "what waits can be written");
+            assert!(
+                (1..=step).contains(&now.len()),
+                "what waits can be written, and no more at once"
+            );
             outbox.advance(now.len());
             out.extend(now);
         }

@@ -15,6 +15,7 @@ use cuemq_net::header::{self, HeaderScratch, HeaderView};
 use super::answer_turns::AnswerTurns;
 use super::budget::{Budget, Share};
 use super::outbox::Outbox;
+use super::turns::Place;
 use crate::hold::ParkedPull;
 use crate::peer::PeerKey;
 use crate::rebalance::PeerRecord;
@@ -104,6 +105,12 @@ pub struct Peer {
     pub active: Cell<Duration>,
     /// Since when nothing could be written although something waits.
     pub stalled: Cell<Option<Duration>>,
+    /// Since when a newcomer's frame has not been read for want of room.
+    pub unread: Cell<Option<Duration>>,
+    /// Whether its client has taken enough to have read.
+    pub proven: Cell<bool>,
+    /// Where it is in the line of those who do not go first.
+    pub place: Cell<Place>,
     closing: Cell<Option<&'static str>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -175,11 +182,18 @@ impl Peer {
         self.control_bytes.set(self.control_bytes.get().saturating_sub(bytes));
     }
 
-    /// Since when its client has left something standing: an answer that it does not take, or a frame that it does not end.
+    /// Whether nothing is known of its client: it has read little, and brought no message.
+    #[must_use]
+    pub fn is_newcomer(&self) -> bool {
+        !self.proven.get() && self.answered.get() == 0
+    }
+
+    /// Since when its client has left something standing: an answer that it does not take, a frame that it does not end, or, of a
+    /// newcomer, one for which there is no room.
     #[must_use]
     pub fn still_since(&self) -> Option<Duration> {
         let begun = self.begun.get().map(|_| self.active.get());
-        self.stalled.get().or(begun)
+        self.stalled.get().or(begun).or(self.unread.get())
     }
 
     /// Asks the connection to end.
@@ -261,6 +275,9 @@ impl PeerTable {
             arriving: Cell::new(0),
             active: Cell::new(now),
             stalled: Cell::new(None),
+            unread: Cell::new(None),
+            proven: Cell::new(false),
+            place: Cell::default(),
             closing: Cell::new(None),
             waker: RefCell::new(None),
         });

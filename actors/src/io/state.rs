@@ -24,6 +24,7 @@ use super::peer_table::{Peer, PeerTable};
 use super::questions::Questions;
 use super::send::Batches;
 use super::send_context::{SendBatch, SendReply};
+use super::turns::Turns;
 use crate::cold_reads::LookUp;
 use crate::commit_log::{AppendBatch, SendGate};
 use crate::filter::{Compiler, FilterView};
@@ -123,6 +124,8 @@ pub struct IoState {
     pub offset_moves: RefCell<OffsetMoves>,
     /// Connections that wait for room in the log.
     held_back: RefCell<Vec<PeerKey>>,
+    /// Those who do not go first.
+    pub turns: Turns,
     /// The read buffer, taken by the connection whose turn it is.
     read_buffer: RefCell<Vec<u8>>,
     header_scratch: RefCell<HeaderScratch>,
@@ -185,6 +188,7 @@ impl IoState {
             questions: Questions::default(),
             offset_moves: RefCell::default(),
             held_back: RefCell::default(),
+            turns: Turns::default(),
             read_buffer: RefCell::default(),
             header_scratch: RefCell::default(),
             spare: RefCell::default(),

@@ -199,6 +199,10 @@ impl Stream for TlsStream<Replayed> {
     fn forget_unsent(&self) {
         self.get_ref().0.stream.forget_unsent();
     }
+
+    fn widen(&self) {
+        self.get_ref().0.stream.widen();
+    }
 }
 
 /// Stands for a stream that was handed on.
@@ -298,6 +302,12 @@ impl Stream for Accepted {
     fn forget_unsent(&self) {
         if let State::Open(stream) = &self.state {
             stream.forget_unsent();
+        }
+    }
+
+    fn widen(&self) {
+        if let State::Open(stream) = &self.state {
+            stream.widen();
         }
     }
 }

@@ -50,18 +50,34 @@ impl Arriving {
         self.share.as_ref().map_or(0, Share::bytes)
     }
 
+    /// Whether the beginning of a frame is there that no budget counts by itself.
+    fn is_short(&self) -> bool {
+        self.share.is_none() && !self.partial.is_empty()
+    }
+
     /// Whether its budget has no room for more of the frame. One frame alone always has, so that each can come to its end.
     fn lacks_room(&self) -> bool {
         self.share.as_ref().is_some_and(Share::is_crowded)
     }
-
-    /// Whether the rest of the frame is not read until there is room. Where patience has ended it is, and refused.
-    pub(super) fn waits(&self, busy: bool) -> bool {
-        !busy && self.lacks_room()
-    }
 }
 
 impl Connection {
+    /// Whether the rest of a frame is not read until there is room. Where patience has ended it is, and refused if it is long.
+    pub(super) fn arriving_waits(&self) -> bool {
+        let crowd = || self.peer.is_newcomer() && self.arriving.is_short() && self.idle.is_overdrawn();
+        !self.parked.is_busy() && (self.arriving.lacks_room() || crowd())
+    }
+
+    /// Notes since when a newcomer's frame waits for room: in the kernel it takes memory as well.
+    pub(super) fn note_unread(&self) {
+        let unread = &self.peer.unread;
+        match (self.peer.is_newcomer() && self.arriving_waits(), unread.get()) {
+            (true, None) => unread.set(Some(self.io.clock.monotonic())),
+            (false, Some(_)) => unread.set(None),
+            _ => {}
+        }
+    }
+
     /// Reads once and handles all whole frames.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
         let (mut buffer, mut scratch) = self.io.take_buffers();

@@ -128,7 +128,7 @@ impl Connection {
 
     /// Sees to it that the task runs again when there may be room. True when patience has ended: then there is more to do.
     pub(super) fn wait_for_room(&mut self, cx: &mut Context<'_>) -> bool {
-        let waits = !self.parked.is_empty() || self.arriving.waits(self.parked.busy);
+        let waits = !self.parked.is_empty() || self.arriving_waits();
         if !waits && (!self.parked.busy || self.has_room() && !self.io.budgets.waiting.is_spent()) {
             (self.parked.since, self.parked.look_again, self.parked.busy) = (None, None, false);
             return false;

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::scene::{Client, Plan, Scene, commit, encoded, send_to};
+use crate::io::peer_table::Peer;
+use crate::io::pressure::{in_kernel, relieve};
+use crate::io::state::IoState;
 use crate::metrics::LINES;
 use crate::peer::PeerKey;
 
@@ -39,6 +42,10 @@ async fn half_open(scene: &Scene, bytes: &[u8]) -> Client {
         })
         .await;
     client
+}
+
+fn count(io: &IoState, which: impl Fn(&Peer) -> bool) -> usize {
+    io.peers.borrow().iter().filter(|peer| which(peer)).count()
 }
 
 fn dropped(scene: &Scene) -> u64 {
@@ -74,7 +81,7 @@ async fn a_client_that_stands_still_while_there_is_memory_is_left_in_peace() {
     let _half = half_open(&scene, &encoded(&send_to("T", 100 * KIB), 1)[..90 * KIB]).await;
     scene.stage.clock.advance(10 * A_SECOND);
     let now = scene.stage.clock.monotonic();
-    crate::io::pressure::relieve(&scene.io, now);
+    relieve(&scene.io, now);
     assert_eq!(dropped(&scene), 0);
 }
 
@@ -88,6 +95,50 @@ async fn the_largest_beginning_of_a_frame_goes_first_when_others_need_the_memory
     scene.stage.clock.advance(A_SECOND);
     scene.until("one is closed", |io| io.peers.borrow().len() == 1).await;
     assert_eq!((dropped(&scene), scene.peer().key), (1, key));
+}
+
+#[actix::test]
+async fn a_few_are_closed_at_once_and_the_next_ones_soon() {
+    let scene = Scene::open(Plan::default().idle_bytes(60 * KIB)).await;
+    let frame = encoded(&send_to("T", 100 * KIB), 1);
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut client = scene.client().await;
+        client.stream.write_all(&frame[..KIB]).await.unwrap();
+        clients.push(client);
+    }
+    let all_began = |io: &IoState| count(io, |peer| peer.begun.get().is_some()) == 100;
+    scene.until("all have begun", all_began).await;
+    scene.stage.clock.advance(A_SECOND);
+    let again = relieve(&scene.io, scene.stage.clock.monotonic());
+    assert!(again < HURRY / 10, "{again:?}");
+    let closing = count(&scene.io, |peer| peer.closing().is_some());
+    assert_eq!(closing, 32, "others have their turn meanwhile");
+    scene.until("enough are closed", |io| !io.budgets.idle.is_spent()).await;
+}
+
+#[actix::test]
+async fn of_a_newcomer_no_more_is_read_where_memory_is_overdrawn_and_it_is_the_next_to_go() {
+    let scene = Scene::open(Plan::default().idle_bytes(20 * KIB)).await;
+    let frame = encoded(&send_to("T", 100 * KIB), 1);
+    let _half = half_open(&scene, &frame[..90 * KIB]).await;
+    let key = scene.peer().key;
+    let mut newcomer = scene.client().await;
+    newcomer.stream.write_all(&frame[..10 * KIB]).await.unwrap();
+    let of_newcomer = |io: &IoState| io.peers.borrow().iter().find(|peer| peer.key != key).cloned();
+    scene
+        .until("it waits", |io| {
+            of_newcomer(io).is_some_and(|peer| peer.unread.get().is_some())
+        })
+        .await;
+    let newcomer = of_newcomer(&scene.io).unwrap();
+    assert!(newcomer.still_since().is_some());
+    assert_eq!(newcomer.begun.get(), None, "it is not to blame for the time");
+    let held = newcomer.idle.get().saturating_sub(in_kernel(&newcomer));
+    assert!(held < 5 * KIB, "{held} bytes of it were read");
+    scene.stage.clock.advance(HURRY);
+    scene.until("both are closed", |io| io.peers.borrow().is_empty()).await;
+    assert_eq!(dropped(&scene), 2);
 }
 
 #[actix::test]
