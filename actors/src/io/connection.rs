@@ -143,11 +143,12 @@ struct Connection {
 
 impl Connection {
     fn new(io: Rc<IoState>, peer: Rc<Peer>, stream: Box<dyn Stream>, door: Door) -> Self {
+        let now = io.clock.monotonic();
         Self {
-            window: Window::new(io.clock.monotonic()),
+            window: Window::new(now),
             idle: io.budgets.idle.share(0),
             appetite: Appetite::default(),
-            standing: Standing::default(),
+            standing: Standing::new(now),
             io,
             peer,
             stream,
@@ -183,7 +184,9 @@ impl Connection {
 
     /// Whether it has its turn before those of whom nothing is known. One that is to end makes room.
     fn goes_first(&self) -> bool {
-        self.peer.proven.get() || self.appetite.brings_messages() || self.peer.closing().is_some()
+        let peer = &self.peer;
+        let is_known = peer.proven.get() || self.appetite.brings_messages() || peer.closing().is_some();
+        is_known || peer.stalled.get().is_none() && self.standing.has_settled(self.io.clock.monotonic())
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
