@@ -13,7 +13,7 @@ pub(super) const LEAST: usize = 4 << 20;
 pub(super) const MOST: usize = 16 << 20;
 /// What it may have under way while others send as well: their sends wait behind it, so it is what a disk takes in a few
 /// milliseconds. Many connections together fill the log all the same.
-pub(super) const SHARED: usize = 1 << 20;
+pub(super) const SHARED: usize = 512 << 10;
 /// For how long others count that were seen under way.
 const MEMORY: Duration = Duration::from_secs(1);
 /// A quarter of the time that senders are held back.
