@@ -249,7 +249,27 @@ def greedy(address, number):
     yield seen
 
 
-ABUSES = {abuse.__name__: abuse for abuse in (opened, connects, slow, half, greedy)}
+def share(address, number):
+    """One producer that sends so many messages of 1 KiB in a second, a batch of them each 10 ms."""
+    stream = wire.connect(address)
+    request = wire.send(wire.TOPIC, 0, os.urandom(KIB))
+    seen, sent = collections.Counter(), 0
+    begin = time.monotonic()
+    yield
+    while not told_to_end():
+        due = int((time.monotonic() - begin) * number) - sent
+        if due > 0:
+            stream.sendall(request * due)
+            sent += due
+        if select.select([stream], [], [], 0.01)[0]:
+            for code in wire.CODE.findall(stream.recv(1024 * KIB)):
+                seen[f"code {code.decode()}"] += 1
+    elapsed = time.monotonic() - begin
+    seen["MiB a second"] = seen["code 0"] / KIB / elapsed
+    yield seen
+
+
+ABUSES = {abuse.__name__: abuse for abuse in (opened, connects, slow, half, share, greedy)}
 
 
 def main():

@@ -157,6 +157,7 @@ def main():
         (f"{minute} connects a minute", "connects", minute, max(seconds, 60 / WINDOWS if minute >= 50_000 else 0), all_answered(minute)),
         (f"{slow} slow readers", "slow", slow, seconds, told),
         (f"{half} half-open peers", "half", half, seconds, told),
+        ("a producer with ten times its share", "share", 11 * RATE, seconds, as_promised),
         ("a greedy producer, 1 KiB", "greedy", 1, seconds, as_promised),
         ("a greedy producer, 64 KiB", "greedy", 64, seconds, as_promised),
     ]:
