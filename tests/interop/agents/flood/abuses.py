@@ -264,8 +264,8 @@ def share(address, number):
         if select.select([stream], [], [], 0.01)[0]:
             for code in wire.CODE.findall(stream.recv(1024 * KIB)):
                 seen[f"code {code.decode()}"] += 1
-    elapsed = time.monotonic() - begin
-    seen["MiB a second"] = seen["code 0"] / KIB / elapsed
+    # What was sent, since answers may be under way.
+    seen["MiB a second"] = round(sent / KIB / (time.monotonic() - begin), 2)
     yield seen
 
 
