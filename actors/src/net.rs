@@ -17,8 +17,7 @@ const BACKLOG: i32 = 1024;
 /// What the kernel takes of what a client's window has no room for yet. Without it that is as much as its send buffer, which
 /// grows to megabytes: a thousand slow readers would hold gigabytes.
 const UNSENT_BYTES: u32 = 128 << 10;
-/// As much of a newcomer's, and what is written to it at once: the kernel takes a whole write, or as much as fits a packet of
-/// loopback, where it takes anything.
+/// As much of a newcomer's, and the most that is written to it at once.
 pub const NARROW_BYTES: usize = 16 << 10;
 
 /// A network.

@@ -297,7 +297,7 @@ impl Connection {
             return false;
         }
         let outbox = peer.outbox.borrow();
-        if outbox.is_full() || !outbox.is_empty() && io.budgets.idle.is_spent() {
+        if outbox.is_ahead() || !outbox.is_empty() && io.budgets.idle.is_spent() {
             return false;
         }
         let controls = peer.controls.get();

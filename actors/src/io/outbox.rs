@@ -15,9 +15,11 @@ const SLICES_INLINE: usize = 64;
 /// A buffer that grew beyond this many bytes is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
 
-/// While more than this waits, nothing is read that would add to it, and no long answer is made. It is what a socket takes at once
-/// and as much again: more would not reach its client sooner, and what is made for one that takes nothing is made for nobody.
-const WAITING_MAX: usize = 256 << 10;
+/// While more than this waits, no long answer is made, and nobody else has anything for the client.
+const WAITING_MAX: usize = 4 << 20;
+/// While more than this waits, nothing is read that would add to it. It is what a socket takes at once and as much again: more
+/// would not reach its client sooner, and what is made for one that takes nothing is made for nobody.
+const ANSWERED_MAX: usize = 256 << 10;
 /// While more than this of it lies in memory, and not in the mapping of a file.
 pub const BUFFERED_MAX: usize = 256 << 10;
 
@@ -78,6 +80,12 @@ impl Outbox {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.waiting > WAITING_MAX || self.buffered() > BUFFERED_MAX
+    }
+
+    /// Whether the client is to take some of it before it is asked for more.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.waiting > ANSWERED_MAX || self.is_full()
     }
 
     /// Lets `fill` append whole frames.
@@ -210,6 +218,18 @@ mod tests {
             assert_eq!(drained(&mut outbox, step), b"st second third");
             assert_eq!(outbox.waiting(), 0);
         }
+    }
+
+    #[test]
+    fn who_has_answers_to_take_is_read_no_further_and_still_told_what_others_have_for_him() {
+        let waiting = |waiting| Outbox {
+            waiting,
+            ..Outbox::default()
+        };
+        assert!(!waiting(ANSWERED_MAX).is_ahead());
+        let answered = waiting(ANSWERED_MAX + 1);
+        assert!(answered.is_ahead() && !answered.is_full());
+        assert!(waiting(WAITING_MAX + 1).is_full());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Its tasks have their turns in the order in which they became ready. Two thousand connections that come within a moment and
 //! ask would let a send wait for all of them, at each of its steps. So a connection goes at once whose client sends messages,
-//! has shown that it takes its answers, or stayed for a second and left none; of all others a few have their turn, then everybody else who is ready, then a few.
+//! has shown that it takes its answers, or stayed for a second and left none; of all others a few have their turn, then
+//! everybody else who is ready, then a few.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
